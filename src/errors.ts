@@ -177,6 +177,19 @@ export class StoreError extends UmbelError {
   }
 }
 
+/** The messages of this broker cannot be looked at without harm to them. */
+export class CannotPeekError extends StoreError {
+  override readonly code: string = 'UMBEL_CANNOT_PEEK';
+  readonly queue: string;
+
+  constructor(broker: string, queue: string) {
+    super(
+      `the messages in '${queue}' cannot be shown: a message of ${broker} can only be taken and given back, which marks it as delivered before. A recorder hears of what is sent with taskSendSentEvent: umbel tasks list 'queue:${queue} state:pending'`,
+    );
+    this.queue = queue;
+  }
+}
+
 /** Another program put these dead letters there, and they do not name their queue: they can only be discarded. */
 export class NotReplayableError extends StoreError {
   override readonly code: string = 'UMBEL_NOT_REPLAYABLE';

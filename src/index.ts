@@ -22,6 +22,7 @@ export type {
   ListDeadLetters,
 } from './app/dead-letters.ts';
 export type { Middleware } from './app/middleware.ts';
+export type { BrokerQueues, PeekQueueOptions, QueueState, WaitingTask } from './app/queues.ts';
 export type { Registry } from './app/registry.ts';
 export { currentTask } from './app/running/context.ts';
 export { Ignore, type Outcome, Reject, Retry } from './app/running/outcome.ts';
@@ -58,6 +59,7 @@ export {
   type ArgumentIssue,
   BrokerBlocked,
   BrokerUnavailable,
+  CannotPeekError,
   ChordError,
   ConfigError,
   DuplicateTaskError,

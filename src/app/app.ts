@@ -30,6 +30,7 @@ import { addCommand, type RemoteCommand } from './commands.ts';
 import { DeadLetters } from './dead-letters.ts';
 import { defineTask } from './define.ts';
 import { type Middleware, MiddlewareLayers } from './middleware.ts';
+import { BrokerQueues } from './queues.ts';
 import { Registry } from './registry.ts';
 import {
   DeclaredSchedules,
@@ -105,6 +106,8 @@ export class App implements AsyncDisposable {
   readonly deadLetters: DeadLetters = new DeadLetters(this);
   /** What became of each task, where `umbel recorder` writes it. */
   readonly history: TaskHistory = new TaskHistory(this);
+  /** The queues of the broker: how full they are, and what waits in them. */
+  readonly queues: BrokerQueues = new BrokerQueues(this);
   /** The schedules that the code declares. */
   readonly schedules: DeclaredSchedules;
   /** @internal */

@@ -21,6 +21,8 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   ],
   'tasks show': ['umbel tasks show 01a1fdea-afea-704d-89bb-a6a44598e872'],
   'tasks counts': ['umbel tasks counts', "umbel tasks counts 'ended:<1h' --by name"],
+  'queues list': ['umbel queues', 'umbel -A ./app.ts queues list --json'],
+  'queues peek': ['umbel queues peek mail --limit 5', 'umbel queues peek mail --scheduled --json'],
   list: ['umbel -A ./app.ts list bindings'],
   'list bindings': ['umbel -A ./app.ts list bindings', 'umbel -A ./app.ts list bindings --json'],
   report: ['umbel -A ./app.ts report', 'umbel -A ./app.ts report --json'],

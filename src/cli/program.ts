@@ -19,6 +19,7 @@ import { logtoolCommand } from './commands/logtool.ts';
 import { migrateCommand } from './commands/migrate.ts';
 import { multiCommand } from './commands/multi.ts';
 import { purgeCommand } from './commands/purge.ts';
+import { queuesCommand } from './commands/queues.ts';
 import { recorderCommand } from './commands/recorder.ts';
 import { reportCommand } from './commands/report.ts';
 import { resultCommand } from './commands/result.ts';
@@ -75,6 +76,7 @@ or the embedded store of this folder, .umbel/store.db.`,
     topCommand(),
     recorderCommand(),
     tasksCommand(),
+    queuesCommand(),
     listCommand(),
     reportCommand(),
     graphCommand(),

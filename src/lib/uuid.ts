@@ -34,6 +34,12 @@ export function uuid7(now: number = Date.now()): string {
   );
 }
 
+/** The time within a UUID of version 7, milliseconds since 1970; null: it is of another version, as Python's ids are, or none. */
+export function timeOfId(id: string): number | null {
+  if (!/^[\da-f]{8}-[\da-f]{4}-7[\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}$/i.test(id)) return null;
+  return Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16);
+}
+
 /**
  * A UUID in the form of version 5, always the same for the same two texts. Unlike RFC 9562 takes any text as namespace, since
  * task ids may be any text.

@@ -197,13 +197,28 @@ export interface QueueSize {
   readonly claimed: number;
 }
 
-/** How many bytes of messages `Transport.scheduled` returns. */
-export const maxScheduledBytes = 1_000_000;
+/** How many bytes of messages `Transport.peek` returns. */
+export const maxPeekedBytes = 1_000_000;
 
-/** A message that waits for its time. */
-export interface ScheduledMessage {
-  readonly due: Date;
-  readonly message: Decoded<WireMessage>;
+/** Which messages `Transport.peek` returns. */
+export interface PeekOptions {
+  /** `ready`: those that could be claimed now. `scheduled`: those that wait for their time, also if it has come and nobody has moved them yet. */
+  readonly place: 'ready' | 'scheduled';
+  /** Only the first ready message of each priority. Default false. */
+  readonly heads?: boolean;
+  /** `next`: what comes next is the first. `last`: the other way round. */
+  readonly first: 'next' | 'last';
+  readonly limit: number;
+}
+
+/** A message that waits. */
+export interface PeekedMessage {
+  /** How many messages of the same queue and place come before it; null with `heads`. */
+  readonly position: number | null;
+  /** Null: it is ready. */
+  readonly due: Date | null;
+  /** Null: it is left out, since all together would exceed {@link maxPeekedBytes}. */
+  readonly message: Decoded<WireMessage> | null;
 }
 
 /** A message that could not be run, with the reason. */
@@ -280,10 +295,11 @@ export interface Transport extends AsyncDisposable {
    */
   openLimits?(options: LimitsOptions): Promise<Limits>;
   /**
-   * The messages of this queue that are due next: at most `max`, and together at most {@link maxScheduledBytes}. On the embedded store only those
-   * that are among the next ten thousand of all queues. Absent where scheduled messages cannot be listed.
+   * Messages that wait in this queue, without taking them: nothing changes for them, and for consumers. Scheduled messages of the embedded store
+   * only if they are among the first (or last) ten thousand of all queues. Absent where looking at a message does it harm: RabbitMQ marks it
+   * as delivered before, counts that, and hides it meanwhile.
    */
-  scheduled?(queue: string, max: number): Promise<readonly ScheduledMessage[]>;
+  peek?(queue: string, options: PeekOptions): Promise<readonly PeekedMessage[]>;
   /**
    * Makes scheduled messages of this queue ready whose time is exactly one of `due` (milliseconds since 1970), in front of all waiting
    * messages; returns their number. Absent where scheduled messages cannot be reached.

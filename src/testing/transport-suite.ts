@@ -3,7 +3,13 @@ import assert from 'node:assert/strict';
 import type { Clock } from '../lib/clock.ts';
 import { isReady, type ResultRecord } from '../protocol/result-meta.ts';
 import type { ResultBackend } from '../stores/backend.ts';
-import type { Consumer, ScheduledMessage, Transport, TransportFeatures } from '../stores/transport.ts';
+import type {
+  Consumer,
+  PeekedMessage,
+  PeekOptions,
+  Transport,
+  TransportFeatures,
+} from '../stores/transport.ts';
 import {
   type ConformanceCase,
   claim,
@@ -49,6 +55,13 @@ const record = (taskId: string, status: string, result: unknown = null): ResultR
   children: [],
   dateDone: isReady(status) ? new Date() : null,
 });
+
+/** The position, the time and the id of a message that was looked at; null: it was left out. */
+const shown = ({ position, due, message }: PeekedMessage): unknown => [
+  position,
+  due,
+  message === null ? null : message.ok && message.value.headers.id,
+];
 
 const day = { expiresMs: 86_400_000 };
 
@@ -365,11 +378,56 @@ export const transportConformance: readonly Case[] = [
     assert.ok(Date.now() >= eta.getTime(), 'early');
   }),
 
+  check('messages can be looked at, from either end, and are there afterwards', async (harness) => {
+    const transport = await harness.open();
+    if (transport.peek === undefined) return;
+    const look = async (first: PeekOptions['first'], limit = 9): Promise<unknown> =>
+      (await transport.peek?.('celery', { place: 'ready', first, limit }))?.map(shown);
+    assert.deepEqual(await look('next'), []);
+    for (const id of ['a', 'b', 'c']) await transport.publish([publication(id)]);
+    await transport.publish([publication('elsewhere', { queue: 'other' })]);
+    const a = [0, null, 'a'];
+    const b = [1, null, 'b'];
+    const c = [2, null, 'c'];
+    assert.deepEqual(await look('next'), [a, b, c]);
+    assert.deepEqual(await look('last'), [c, b, a]);
+    assert.deepEqual(await look('next', 1), [a]);
+    assert.deepEqual(await look('last', 2), [c, b]);
+    assert.deepEqual(await transport.peek('celery', { place: 'scheduled', first: 'next', limit: 9 }), []);
+    if (transport.features.priority) {
+      const [most, least] = transport.features.mostUrgent === 'lowest' ? [0, 9] : [9, 0];
+      await transport.publish([publication('late', { priority: least })]);
+      await transport.publish([publication('d', { priority: most })]);
+      assert.deepEqual(await look('last', 2), [
+        [4, null, 'late'],
+        [3, null, 'd'],
+      ]);
+    }
+    const consumer = await join(transport);
+    const first = await claimOne(consumer);
+    // What was looked at is as if nobody had.
+    assert.deepEqual([idOf(first), first.redelivered, first.crashes], ['a', false, 0]);
+    assert.deepEqual(await look('next', 1), [[0, null, 'b']]);
+    await first.settle({ kind: 'ack' });
+    // Of large ones only the first is read, and those that it leaves room for.
+    await transport.publish([
+      publication('big', { text: 'x'.repeat(1_200_000), queue: 'large' }),
+      publication('small', { queue: 'large' }),
+    ]);
+    const large = await transport.peek('large', { place: 'ready', first: 'next', limit: 9 });
+    assert.deepEqual(large.map(shown), [
+      [0, null, null],
+      [1, null, 'small'],
+    ]);
+  }),
+
   check(
-    'what waits for its time can be looked at, the next first, and is there afterwards',
+    'what waits for its time can be looked at, from either end, and is there afterwards',
     async (harness) => {
       const transport = await harness.open();
-      if (transport.scheduled === undefined) return;
+      if (transport.peek === undefined) return;
+      const look = async (first: PeekOptions['first'], limit = 9): Promise<unknown> =>
+        (await transport.peek?.('celery', { place: 'scheduled', first, limit }))?.map(shown);
       const consumer = await join(transport);
       const claiming = claimOne(consumer);
       const [first, second, third] = [1, 2, 3].map((n) => new Date(inAnHour().getTime() + 60_000 * n));
@@ -387,22 +445,17 @@ export const transportConformance: readonly Case[] = [
           if (performance.now() > late) throw new Error('they are not scheduled');
       };
       await areScheduled(3);
-      const idIn = ({ message }: ScheduledMessage): unknown => message.ok && message.value.headers.id;
-      const next = await transport.scheduled('celery', 2);
-      assert.deepEqual(
-        next.map((each) => [idIn(each), each.due]),
-        [
-          ['a', first],
-          ['b', second],
-        ],
-      );
-      assert.deepEqual((await transport.scheduled('celery', 9)).map(idIn), ['a', 'b', 'c']);
-      // A large one is left out, and what comes after it is not.
-      const big = { eta: new Date(first.getTime() + 1), text: 'x'.repeat(1_200_000) };
-      await transport.publish([publication('big', big), publication('now')]);
+      assert.deepEqual(await look('next', 2), [
+        [0, first, 'a'],
+        [1, second, 'b'],
+      ]);
+      assert.deepEqual(await look('last', 2), [
+        [2, third, 'c'],
+        [1, second, 'b'],
+      ]);
+      assert.equal((await transport.size('celery')).scheduled, 3);
+      await transport.publish([publication('now')]);
       assert.equal(idOf(await claiming), 'now');
-      await areScheduled(4);
-      assert.deepEqual((await transport.scheduled('celery', 9)).map(idIn), ['a', 'b', 'c']);
     },
   ),
 

@@ -37,7 +37,7 @@ export class DeferredMessages {
   /** A message is deferred until its time. True: `task-received` was sent for it. */
   early(wire: WireMessage, queue: string): boolean {
     const { events, app, transport } = this.#parts;
-    const remembered = transport.scheduled === undefined && wire.body.length <= largestRemembered;
+    const remembered = transport.peek === undefined && wire.body.length <= largestRemembered;
     if (!events.on && !remembered) return false;
     const read = decodeTask(wire, decodeOptions(app.config));
     if (!read.ok || read.value.eta === null) return false;
@@ -50,13 +50,15 @@ export class DeferredMessages {
   /** The messages of these queues that are due next. @throws BrokerUnavailable */
   async next(queues: readonly string[]): Promise<readonly DeferredMessage[]> {
     const { transport } = this.#parts;
-    if (transport.scheduled === undefined) {
+    if (transport.peek === undefined) {
       this.#forgetDue();
       return this.#own.filter(({ queue }) => queues.includes(queue));
     }
     const found: DeferredMessage[] = [];
     for (const queue of queues) {
-      for (const { due, message } of await transport.scheduled(queue, maxShown)) {
+      const shown = await transport.peek(queue, { place: 'scheduled', first: 'next', limit: maxShown });
+      for (const { due, message } of shown) {
+        if (due === null || message === null) continue;
         const read = message.ok ? decodeTask(message.value, decodeOptions(this.#parts.app.config)) : message;
         if (read.ok) found.push({ queue, due, message: read.value });
       }

@@ -1,12 +1,12 @@
 // `umbel top`: what is counted, what is drawn, and the command.
 import { expect, test } from 'vitest';
-import { timeOfId, waitingSince } from '../../src/cli/monitor/oldest.ts';
+import { waitingSince } from '../../src/app/waiting-tasks.ts';
 import { Rates } from '../../src/cli/monitor/rates.ts';
 import type { Sample } from '../../src/cli/monitor/sample.ts';
 import { drawTop } from '../../src/cli/monitor/top-view.ts';
 import { shortCount, shortTime } from '../../src/cli/terminal/short.ts';
 import { plain, widthOf } from '../../src/cli/terminal/text.ts';
-import { uuid7 } from '../../src/lib/uuid.ts';
+import { timeOfId, uuid7 } from '../../src/lib/uuid.ts';
 import { needs } from '../needs.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 import { project, shop, umbel, workerOf } from './harness.ts';

@@ -8,7 +8,6 @@ import { enablingControl, endOfCommand, pause } from '../events/listen.ts';
 import { type Key, Screen } from '../terminal/screen.ts';
 import { type Line, paint } from '../terminal/text.ts';
 import { EventsTab } from './events-tab.ts';
-import { openOldestReader } from './oldest.ts';
 import { Rates } from './rates.ts';
 import { Sampler } from './sample.ts';
 import { drawTop } from './top-view.ts';
@@ -38,7 +37,6 @@ export async function runMonitor({ app, output }: Session, options: MonitorOptio
   let isDirty = true;
   await using enabling = await enablingControl(app, enable);
   using ending = endOfCommand();
-  await using peeper = await openOldestReader(app);
   await using _hearing = await captureEvents(
     app,
     (event) => {
@@ -49,7 +47,7 @@ export async function runMonitor({ app, output }: Session, options: MonitorOptio
     },
     routingKey === undefined ? {} : { routingKey },
   );
-  const sampler = new Sampler(app, state, rates, peeper);
+  const sampler = new Sampler(app, state, rates);
   const titleOf = (tab: 'events' | 'top'): string =>
     redacted(`umbel ${tab} ${version} · ${app.config.broker}`);
 

@@ -1,7 +1,7 @@
 // Collects the numbers of `umbel top` from the broker and from events.
 import type { App } from '../../app/app.ts';
+import { oldestSince } from '../../app/waiting-tasks.ts';
 import type { ClusterState } from '../../events/cluster-state.ts';
-import type { OldestReader } from './oldest.ts';
 import type { Rates, TaskRate } from './rates.ts';
 
 interface QueueFacts {
@@ -47,16 +47,14 @@ export class Sampler {
   readonly #app: App;
   readonly #state: ClusterState;
   readonly #rates: Rates;
-  readonly #peeper: OldestReader;
   readonly #before: Before = new Map();
   #queues: readonly QueueFacts[] = [];
   #dead: number | null = null;
 
-  constructor(app: App, state: ClusterState, rates: Rates, peeper: OldestReader) {
+  constructor(app: App, state: ClusterState, rates: Rates) {
     this.#app = app;
     this.#state = state;
     this.#rates = rates;
-    this.#peeper = peeper;
   }
 
   /** Takes a sample. While the broker is away, the last numbers of queues stay, and `problem` is set. */
@@ -84,7 +82,7 @@ export class Sampler {
   async #queue(name: string, now: number): Promise<QueueFacts> {
     const broker = await this.#app.broker();
     const { ready, scheduled, claimed } = await broker.size(name);
-    const since = ready === 0 ? null : await this.#peeper.waitsSince(name);
+    const since = ready === 0 ? null : await oldestSince(broker, name);
     const oldest = since === null ? null : Math.max(0, (now - since) / 1000);
     return { name, ready, scheduled, claimed, oldest };
   }

@@ -193,13 +193,21 @@ export class MemoryQueues {
     };
   }
 
-  /** The next messages that are not due yet. */
-  scheduled(queue: string, max: number): readonly { readonly due: number; readonly entry: QueuedMessage }[] {
+  /** The messages of one place, what comes next first; `due`: milliseconds since 1970. */
+  waiting(
+    queue: string,
+    place: 'ready' | 'scheduled',
+  ): readonly { readonly due: number | null; readonly entry: QueuedMessage }[] {
     this.#promote();
-    return [...this.#scheduled]
-      .filter(({ entry }) => entry.queue === queue)
-      .sort((a, b) => a.due - b.due)
-      .slice(0, max);
+    if (place === 'scheduled')
+      return [...this.#scheduled]
+        .filter(({ entry }) => entry.queue === queue)
+        .sort((a, b) => a.due - b.due || a.entry.seq - b.entry.seq);
+    return [this.#quarantined, this.#ready]
+      .flatMap((line) =>
+        [...(line.get(queue) ?? [])].sort((a, b) => a.priority - b.priority || a.seq - b.seq),
+      )
+      .map((entry) => ({ due: null, entry }));
   }
 
   queues(): string[] {

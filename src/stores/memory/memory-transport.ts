@@ -16,10 +16,11 @@ import {
   type Consumer,
   type DeadLetterStore,
   type Delivery,
-  maxScheduledBytes,
+  maxPeekedBytes,
+  type PeekedMessage,
+  type PeekOptions,
   type Publication,
   type QueueSize,
-  type ScheduledMessage,
   type Settlement,
   type StoredDeadLetter,
   type Transport,
@@ -120,16 +121,27 @@ class MemoryTransport implements Transport {
     return openMemoryLimits(this.store, options);
   }
 
-  async scheduled(queue: string, max: number): Promise<readonly ScheduledMessage[]> {
-    let left = maxScheduledBytes;
-    return this.#queues
-      .scheduled(queue, max)
-      .filter(({ entry: { raw } }) => {
+  async peek(
+    queue: string,
+    { place, heads = false, first, limit }: PeekOptions,
+  ): Promise<readonly PeekedMessage[]> {
+    const waiting = this.#queues.waiting(queue, place);
+    const numbered = waiting.map((each, position) => ({ ...each, position: heads ? null : position }));
+    const isHead = ({ entry }: (typeof waiting)[number], index: number): boolean =>
+      entry.priority !== waiting[index - 1]?.entry.priority;
+    const shown = heads ? numbered.filter(isHead) : numbered;
+    let left = maxPeekedBytes;
+    return (first === 'next' ? shown : shown.reverse())
+      .slice(0, limit)
+      .map(({ due, entry: { raw }, position }) => {
         const fits = raw.length <= left;
         if (fits) left -= raw.length;
-        return fits;
-      })
-      .map(({ due, entry }) => ({ due: new Date(due), message: decodeEnvelope(entry.raw) }));
+        return {
+          position,
+          due: due === null ? null : new Date(due),
+          message: fits ? decodeEnvelope(raw) : null,
+        };
+      });
   }
 
   async promote(queue: string, due: readonly number[]): Promise<number> {

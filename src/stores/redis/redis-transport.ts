@@ -10,11 +10,12 @@ import type { TransportOptions } from '../topology.ts';
 import {
   type ConsumeOptions,
   type Consumer,
-  maxScheduledBytes,
+  maxPeekedBytes,
+  type PeekedMessage,
+  type PeekOptions,
   type Publication,
   type PublishOptions,
   type QueueSize,
-  type ScheduledMessage,
   type Transport,
   type TransportFeatures,
   type TransportStatus,
@@ -190,15 +191,22 @@ export class RedisTransport implements Transport {
     return count;
   }
 
-  async scheduled(queue: string, max: number): Promise<readonly ScheduledMessage[]> {
-    const args = [queue, String(max), String(maxScheduledBytes)];
-    const reply = await this.#read(luaScript('scheduled'), args, { buffers: true });
-    const list: readonly unknown[] = Array.isArray(reply) ? reply : [];
-    const found: ScheduledMessage[] = [];
+  async peek(
+    queue: string,
+    { place, heads = false, first, limit }: PeekOptions,
+  ): Promise<readonly PeekedMessage[]> {
+    const what = place === 'ready' && heads ? 'heads' : place;
+    const args = [queue, what, first, String(limit), String(maxPeekedBytes), ...this.#steps.map(String)];
+    const reply = await this.#read(luaScript('peek'), args, { buffers: true });
+    const [total = 0, ...list]: readonly unknown[] = Array.isArray(reply) ? reply : [];
+    const found: PeekedMessage[] = [];
     for (let n = 0; n < list.length; n += 2) {
-      const [due, stored] = [Number(String(list[n])), list[n + 1]];
-      if (stored instanceof Buffer)
-        found.push({ due: new Date(due), message: decodeEnvelope(splitMetadata(stored).raw) });
+      const [due, stored] = [String(list[n]), list[n + 1]];
+      found.push({
+        position: heads ? null : first === 'next' ? found.length : Number(String(total)) - 1 - found.length,
+        due: due === '' ? null : new Date(Number(due)),
+        message: stored instanceof Buffer ? decodeEnvelope(splitMetadata(stored).raw) : null,
+      });
     }
     return found;
   }

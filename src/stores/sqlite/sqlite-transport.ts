@@ -10,10 +10,11 @@ import { StatusNotifier } from '../status.ts';
 import {
   type ConsumeOptions,
   type Consumer,
-  maxScheduledBytes,
+  maxPeekedBytes,
+  type PeekedMessage,
+  type PeekOptions,
   type Publication,
   type QueueSize,
-  type ScheduledMessage,
   type Transport,
   type TransportFeatures,
   type TransportStatus,
@@ -193,23 +194,30 @@ class SqliteTransport implements Transport {
     });
   }
 
-  async scheduled(queue: string, max: number): Promise<readonly ScheduledMessage[]> {
-    // Messages are read one after another, since all together may be a gigabyte.
+  async peek(
+    queue: string,
+    { place, heads = false, first, limit }: PeekOptions,
+  ): Promise<readonly PeekedMessage[]> {
+    // The size of a message is known when it is read: one after another, as all may be a gigabyte.
     return this.store.read((sql) => {
-      const rows = sql(
-        `SELECT due, seq FROM (SELECT due, seq FROM scheduled WHERE due > ? ORDER BY due, seq LIMIT ${maxLookedAt})
-         JOIN message USING (seq) WHERE queue = ? ORDER BY due, seq LIMIT ?`,
-      ).all(this.#clock.now(), queue, max);
-      const found: ScheduledMessage[] = [];
-      let left = maxScheduledBytes;
-      for (const { due = null, seq = null } of rows) {
+      const { rows, total } =
+        place === 'scheduled'
+          ? scheduledRows(sql, queue, limit)
+          : heads
+            ? headRows(sql, queue, limit)
+            : readyRows(sql, queue, limit);
+      let left = maxPeekedBytes;
+      return rows(first === 'last').map(({ seq = null, due = null }, index) => {
         const envelope = sql('SELECT envelope FROM message WHERE seq = ?').get(seq)?.envelope;
         const stored = envelope instanceof Uint8Array ? envelope : String(envelope);
-        if (stored.length > left) continue;
-        left -= stored.length;
-        found.push({ due: new Date(Number(due)), message: decodeEnvelope(stored) });
-      }
-      return found;
+        const fits = stored.length <= left;
+        if (fits) left -= stored.length;
+        return {
+          position: heads ? null : first === 'next' ? index : total() - 1 - index,
+          due: due === null ? null : new Date(Number(due)),
+          message: fits ? decodeEnvelope(stored) : null,
+        };
+      });
     });
   }
 
@@ -257,6 +265,69 @@ function placeOf({ seq, queue, priority, crashes }: Readonly<Record<string, unkn
   return { seq: Number(seq), queue: String(queue), priority: Number(priority), crashes: Number(crashes) };
 }
 
+/** Messages of one place: rows, the next first or the last first, and how many there are. */
+interface Waiting {
+  rows(backwards: boolean): Rows;
+  total(): number;
+}
+
+function readyRows(sql: Prepare, queue: string, limit: number): Waiting {
+  const places = ['quarantined', 'ready'] as const;
+  const count = (place: string): number =>
+    Number(sql(`SELECT count(*) AS n FROM ${place} WHERE queue = ?`).get(queue)?.n ?? 0);
+  return {
+    rows: (backwards) => {
+      const direction = backwards ? 'DESC' : 'ASC';
+      return (backwards ? places.toReversed() : places)
+        .flatMap((place) =>
+          sql(
+            `SELECT seq FROM ${place} WHERE queue = ? ORDER BY priority ${direction}, seq ${direction} LIMIT ?`,
+          ).all(queue, limit),
+        )
+        .slice(0, limit);
+    },
+    total: () => count('quarantined') + count('ready'),
+  };
+}
+
+/** The first of each priority: the key is (queue, priority, seq). */
+function headRows(sql: Prepare, queue: string, limit: number): Waiting {
+  const next =
+    'SELECT priority, seq FROM ready WHERE queue = ? AND priority > ? ORDER BY priority, seq LIMIT 1';
+  return {
+    rows: (backwards) => {
+      const rows: SqlRow[] = sql('SELECT seq FROM quarantined WHERE queue = ? ORDER BY seq LIMIT 1').all(
+        queue,
+      );
+      for (
+        let row = sql(next).get(queue, -2);
+        row !== undefined;
+        row = sql(next).get(queue, row.priority ?? null)
+      )
+        rows.push({ seq: row.seq ?? null });
+      return (backwards ? rows.reverse() : rows).slice(0, limit);
+    },
+    total: () => 0,
+  };
+}
+
+function scheduledRows(sql: Prepare, queue: string, limit: number): Waiting {
+  return {
+    rows: (backwards) => {
+      const direction = backwards ? 'DESC' : 'ASC';
+      return sql(
+        `SELECT due, seq FROM (SELECT due, seq FROM scheduled ORDER BY due ${direction}, seq ${direction} LIMIT ${maxLookedAt})
+         JOIN message USING (seq) WHERE queue = ? ORDER BY due ${direction}, seq ${direction} LIMIT ?`,
+      ).all(queue, limit);
+    },
+    total: () =>
+      Number(
+        sql('SELECT count(*) AS n FROM scheduled JOIN message USING (seq) WHERE queue = ?').get(queue)?.n ??
+          0,
+      ),
+  };
+}
+
 /** How many messages one transaction deletes. Deleting a million at once would block the event loop, and all other programs, for seconds. */
 const purgeBatch = 1000;
 
@@ -264,6 +335,7 @@ const purgeBatch = 1000;
 const maxLookedAt = 10_000;
 
 type Rows = readonly SqlRow[];
+type Prepare = Transaction['sql'];
 
 /** Deletes messages of one table and returns their rows. `after`: time and number of the scheduled message after which the search starts. */
 function deleteSome(

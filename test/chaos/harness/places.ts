@@ -184,7 +184,7 @@ async function scripts(): Promise<Record<string, string>> {
     'join',
     'leave',
     'size',
-    'scheduled',
+    'peek',
     'purge',
     'replay-dead-letter',
     'dead-letters',

@@ -43,7 +43,7 @@ needs(describe, noRedis)('what is lost between Redis and a worker', () => {
     const { deadLetters } = transport;
     const looks: [string, () => Promise<unknown>][] = [
       ['EVALSHA', () => transport.size('celery')],
-      ['EVALSHA', () => transport.scheduled('celery', 10)],
+      ['EVALSHA', () => transport.peek('celery', { place: 'ready', first: 'next', limit: 10 })],
       ['EVALSHA', () => deadLetters.list()],
       ['EVALSHA', () => deadLetters.get(1)],
       ['ZCARD', () => deadLetters.count()],

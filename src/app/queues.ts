@@ -1,0 +1,76 @@
+// The queues of an application's broker: how full they are, and what waits in them.
+
+import type { App } from './app.ts';
+import type { DeadCall } from './dead-letters.ts';
+
+export interface PeekQueueOptions {
+  /** `ready` (default): what could be taken now. `scheduled`: what waits for its time. */
+  readonly place?: 'ready' | 'scheduled';
+  /** `next` (default): what comes next is the first; `last`: what comes last. */
+  readonly first?: 'next' | 'last';
+  /** Default 25, at most 1,000. Messages beyond one megabyte together are named, without their contents. */
+  readonly limit?: number;
+}
+
+/** A message that waits in a queue. */
+export interface WaitingTask {
+  /** How many messages come before it, of those that are ready, or of those that are scheduled. */
+  readonly position: number;
+  /** When it is due; null: it is ready. */
+  readonly due: Date | null;
+  /** When it was sent, or when it was due if that was later; null: its id is not of Umbel, and does not tell. */
+  readonly waitsSince: Date | null;
+  /** Why there is no call; null: there is. */
+  readonly problem: string | null;
+  readonly call: (DeadCall & WaitingCall) | null;
+}
+
+interface WaitingCall {
+  readonly priority: number;
+  readonly parentId: string | null;
+  readonly rootId: string;
+}
+
+/** A queue at this moment. */
+export interface QueueState {
+  readonly name: string;
+  readonly ready: number;
+  /** RabbitMQ does not tell: 0. */
+  readonly scheduled: number;
+  /** Messages that workers hold; RabbitMQ tells only those of this process. */
+  readonly claimed: number;
+  /** Seconds for which the oldest ready message waits; null: none does, or it is not known. */
+  readonly oldest: number | null;
+  /** Tasks sent in a second; null: no recorder keeps the history, or senders do not tell (`taskSendSentEvent`). */
+  readonly inRate: number | null;
+  /** Tasks ended in a second; null: no recorder keeps the history. */
+  readonly outRate: number | null;
+  /** Seconds until nothing is ready, if the rates stay; null: it grows, or the rate of what ends is not known. Without `inRate` as if nothing were sent. */
+  readonly drainsIn: number | null;
+}
+
+/**
+ * The queues. Each method opens the broker if it is not open, and throws BrokerUnavailable when it cannot be reached.
+ * @example
+ * const [next] = await app.queues.peek('mail');
+ */
+export class BrokerQueues {
+  readonly #app: App;
+
+  constructor(app: App) {
+    this.#app = app;
+  }
+
+  /** The queues of the application's own settings, and those that hold messages (of RabbitMQ only those that the application knows), by name. */
+  async list(): Promise<readonly QueueState[]> {
+    return (await import('./queue-states.ts')).queueStates(this.#app);
+  }
+
+  /**
+   * Messages that wait, without taking them.
+   * @throws ConfigError, CannotPeekError on RabbitMQ, where looking at a message marks it as delivered before
+   */
+  async peek(queue: string, options: PeekQueueOptions = {}): Promise<readonly WaitingTask[]> {
+    return (await import('./waiting-tasks.ts')).waitingTasks(this.#app, queue, options);
+  }
+}
