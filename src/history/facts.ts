@@ -143,7 +143,10 @@ function mergeMarks(a: readonly Mark[], b: readonly Mark[]): readonly Mark[] {
   return kept(merged);
 }
 
-/** Drops marks by their rank in the merged list. A mark's rank in a part is never farther from the end, so every order of merging keeps the same. */
+/**
+ * Drops marks by their rank from both ends. In a part, a mark is never farther from an end than in the whole, so no part drops a mark that the
+ * whole keeps: every order of merging keeps the same marks.
+ */
 function kept(marks: readonly Mark[]): readonly Mark[] {
   if (marks.length <= progressKept) return marks;
   const progress = marks.filter(({ kind }) => kind === 'progress').slice(-progressKept);

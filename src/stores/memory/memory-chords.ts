@@ -14,7 +14,7 @@ interface KnownRecords {
   expiryOfOpen(): number;
 }
 
-interface Gathering {
+interface OpenChord {
   size: number | null;
   closer: string | null;
   expires: number;
@@ -26,7 +26,7 @@ interface Gathering {
 export class MemoryChords implements Chords {
   readonly #store: MemoryStore;
   readonly #records: KnownRecords;
-  readonly #open: Map<string, Gathering>;
+  readonly #open: Map<string, OpenChord>;
   /** Chords that are done, with the time until which that is remembered, milliseconds since 1970. */
   readonly #done: Map<string, number>;
 
@@ -94,7 +94,7 @@ export class MemoryChords implements Chords {
   }
 
   /** The chord, which is created if needed. Each use extends its expiry. */
-  #of(groupId: string): Gathering {
+  #of(groupId: string): OpenChord {
     const expires = this.#records.expiryOfOpen();
     const chord = this.#open.get(groupId) ?? {
       size: null,
