@@ -24,6 +24,7 @@ const ofProcess: readonly Foreign[] = [
     'start it with that program: /opt/node/bin/node node_modules/.bin/umbel …',
   ),
 ];
+const oauth = 'let users log in by --users FILE or --basic-auth, or put a proxy in front that logs them in';
 const kept = 'schedules are kept in the store (beatStore)';
 
 /** The options of each command. */
@@ -61,6 +62,30 @@ export const foreignOptions: Readonly<Record<string, readonly Foreign[]>> = {
     refused('-f, --logfile <file>', 'send its output there: umbel … events --dump > events.log'),
     refused('--pidfile <file>', 'start it by a service manager, or write $! there'),
     ...ofProcess,
+  ],
+  flower: [
+    idle('--persistent [boolean]', 'the history is always kept (--db FILE says where)'),
+    idle('--state-save-interval <ms>', 'the history is written all the time'),
+    idle('--broker-api <url>', 'what queues hold is asked of the broker itself'),
+    idle('--auto-refresh [boolean]', 'pages are told what changes'),
+    idle('--natural-time [boolean]', 'each page lets its reader choose'),
+    idle('--tasks-columns <names>', 'each page lets its reader choose'),
+    idle('--cookie-secret <text>', 'there are no cookies'),
+    idle('--xheaders [boolean]', 'nothing depends on the address of a client but the log'),
+    refused('--auth <emails>', oauth),
+    refused('--auth-provider <class>', oauth),
+    refused('--oauth2-key <key>', oauth),
+    refused('--oauth2-secret <secret>', oauth),
+    refused('--oauth2-redirect-uri <url>', oauth),
+    refused('--unix-socket <path>', 'let it listen on 127.0.0.1, and the proxy in front connect there'),
+    refused(
+      '--conf <file>',
+      'its options are FLOWER_… in the environment or .env, or flower: {} in umbel.config.ts',
+    ),
+    refused(
+      '--format-task <function>',
+      'what is written of a task is changed by umbel recorder --redact-hook',
+    ),
   ],
   result: [idle('-t, --task <name>', 'all tasks of an App have one result backend')],
   migrate: [

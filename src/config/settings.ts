@@ -287,7 +287,7 @@ export const settings = {
   /** URL of the store of schedules (`sqlite://`, `redis://`, `postgresql://`); `null`: the broker's, else the backend's. */
   beatStore: field(orNull(text), null),
   /** URL of the history of tasks that `umbel recorder` writes (`sqlite://`); `null`: a file beside the embedded store, else `.umbel/history.db`. */
-  historyStore: field(orNull(text), null),
+  historyStore: field(orNull(text), null, { variables: ['UMBEL_HISTORY_STORE'] }),
 };
 
 const rows = new Map<string, Field<unknown>>(Object.entries(settings));

@@ -1,5 +1,12 @@
 // A Node HTTP server around a fetch handler.
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  type IncomingMessage,
+  type Server,
+  type ServerOptions,
+  type ServerResponse,
+} from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import type { Socket } from 'node:net';
 import { getRequestListener, type Http2Bindings, type HttpBindings } from '@hono/node-server';
 import { ConfigError } from '../errors.ts';
@@ -14,6 +21,16 @@ interface HttpServerOptions {
   readonly port: number;
   /** Further connections get an answer that refuses them; far above that they are closed. */
   readonly maxConnections: number;
+  /** Serves HTTPS. */
+  readonly tls?: TlsFiles;
+}
+
+/** As PEM. */
+export interface TlsFiles {
+  readonly cert: Buffer;
+  readonly key: Buffer;
+  /** Clients must have a certificate that one of these has signed. */
+  readonly ca?: Buffer;
 }
 
 /** How many connections above the limit get an answer; more would be too many open files. */
@@ -46,7 +63,7 @@ export class HttpServer implements Service {
     const { host, port } = this.#options;
     const address = this.#server?.address();
     const actual = typeof address === 'object' && address !== null ? address.port : port;
-    return `http://${host.includes(':') ? `[${host}]` : host}:${actual}`;
+    return `${this.#options.tls === undefined ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${actual}`;
   }
 
   start(): Promise<void> {
@@ -66,14 +83,14 @@ export class HttpServer implements Service {
   }
 
   async #listen(): Promise<void> {
-    const { host, port, maxConnections } = this.#options;
+    const { host, port, maxConnections, tls } = this.#options;
     const fetch = (request: Request, { incoming }: HttpBindings | Http2Bindings): Promise<Response> => {
       rememberAddress(request, incoming.socket?.remoteAddress);
       return this.#fetch(request);
     };
     const listener = getRequestListener(fetch, { overrideGlobalObjects: false });
     const timeouts = { headersTimeout: 10_000, requestTimeout: 60_000, connectionsCheckingInterval };
-    const server = createServer(timeouts, (incoming, outgoing) => {
+    const handle = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
       const { socket } = incoming;
       this.#requests.set(socket, (this.#requests.get(socket) ?? 0) + 1);
       // A connection that is kept alive would keep a server that stops.
@@ -90,9 +107,10 @@ export class HttpServer implements Service {
         : wrongTarget(incoming);
       if (refusal === null) void listener(incoming, outgoing);
       else refuse(outgoing, incoming, refusal);
-    });
+    };
+    const server = tls === undefined ? createServer(timeouts, handle) : secured(tls, timeouts, handle);
     server.maxConnections = maxConnections + answeredAbove;
-    server.on('connection', (socket) => {
+    server.on(tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) => {
       if (this.#requests.size >= maxConnections) this.#surplus.add(socket);
       this.#requests.set(socket, 0);
       socket.once('close', () => this.#requests.delete(socket));
@@ -122,6 +140,21 @@ export class HttpServer implements Service {
 }
 
 const patienceMs = 5000;
+
+/** @throws ConfigError for a certificate or key that cannot be used */
+function secured(
+  { cert, key, ca }: TlsFiles,
+  timeouts: ServerOptions,
+  handle: (incoming: IncomingMessage, outgoing: ServerResponse) => void,
+): Server {
+  const clients = ca === undefined ? {} : { ca, requestCert: true, rejectUnauthorized: true };
+  try {
+    return createSecureServer({ ...timeouts, cert, key, ...clients, handshakeTimeout: 10_000 }, handle);
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new ConfigError(`the certificate or its key cannot be used: ${why}`, { cause });
+  }
+}
 
 /**
  * A request that names its host twice, in its target and in `Host`, must name the same host: we look at one of them only, and a proxy in

@@ -44,6 +44,7 @@ export const rooms: Readonly<Record<string, readonly string[]>> = {
     'worker',
     'beat',
     'schedules',
+    'dashboard',
     'gateway',
     'history',
     'recorder',

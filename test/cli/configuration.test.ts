@@ -220,7 +220,7 @@ needs(describe, noRedis)('secrets', () => {
       ['shell'],
       ['graph', 'bootsteps'],
       ['result', 'nothing'],
-      ['flower'],
+      ['flower', '--address', '0.0.0.0'],
     ];
     const few = [
       ['report', '--all'],

@@ -65,7 +65,8 @@ async function refusal(words: readonly string[]): Promise<CommanderError | null>
       writeOut: () => undefined,
       writeErr: () => undefined,
     });
-    if (command.commands.length === 0) command.action(() => undefined);
+    // The dashboard has a command of its own within it, and is one all the same.
+    if (command.commands.length === 0 || command.name() === 'flower') command.action(() => undefined);
   }
   try {
     await program.parseAsync(['node', 'umbel', ...words]);

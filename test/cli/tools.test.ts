@@ -1,4 +1,4 @@
-// logtool, graph, completion, flower, and amqp's commands.
+// logtool, graph, completion, and amqp's commands.
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -125,12 +125,6 @@ test('graph workers asks who is there; nobody: exit code 69', async () => {
   await expect
     .poll(async () => (await umbel(folder, ['-A', './app.js', 'graph', 'workers', '-t', '0.5'])).stdout)
     .toMatch(/"queue celery" -> "celery@/);
-});
-
-test('flower says what there is instead, and does not pretend', async () => {
-  const { code, stderr } = await umbel(project({}), ['flower', '--port=5555']);
-  expect(code).toBe(2);
-  expect(stderr).toContain('umbel top and umbel events');
 });
 
 needs(test, existsSync('/bin/bash') ? undefined : 'no /bin/bash')(

@@ -1,25 +1,110 @@
 import { Command } from 'commander';
-import { UsageError } from '../usage.ts';
+import { dashboardOptions } from '../../dashboard/server/options.ts';
+import { nodeName } from '../../worker/node-name.ts';
+import { onShutdownSignal } from '../../worker/shutdown.ts';
+import { type CommonOptions, optionsOf, requireSharedStore, withApp } from '../common.ts';
+import { optionsOfFlags, withFlags } from '../flags.ts';
+import { applyFlowerEnvironment, withUnderscores } from '../flower-options.ts';
+import { createLogger, type LoggingChoices, logFileOf, logFormat, withLoggingOptions } from '../logging.ts';
+import { endWithParent } from '../parent.ts';
+import { stoppingInOrder } from '../stop-signals.ts';
+import { exitCode, UsageError } from '../usage.ts';
+import { port } from '../values.ts';
+import { passwdCommand } from './flower-passwd.ts';
 
-/** `umbel flower`: names the alternatives to the dashboard. */
+interface FlowerCommandOptions extends CommonOptions, LoggingChoices {
+  readonly address?: string;
+  readonly port?: number;
+  readonly basicAuth?: readonly string[];
+  readonly allowedHost?: readonly string[];
+  readonly certfile?: string;
+  readonly keyfile?: string;
+  readonly caCerts?: string;
+  readonly db?: string;
+}
+
+/** `umbel flower`: the dashboard. */
 export function flowerCommand(): Command {
-  return new Command('flower')
-    .description('The dashboard in the browser does not exist yet; names the alternatives.')
-    .option('--port <number>', "Flower's.")
-    .option('--address <address>', "Flower's.")
-    .allowUnknownOption()
-    .allowExcessArguments()
+  const command = new Command('flower')
+    .alias('dashboard')
+    .description('Serve the dashboard, and keep the history of all tasks meanwhile.')
+    .option('--port <number>', 'Listen on this port; default 5555, 0: any free one.', port)
+    .option('--address <address>', 'Listen on this address; default 127.0.0.1. Any other needs a login.')
+    .option(
+      '--basic-auth <user:password>',
+      'Let this user log in, as an admin; may be repeated, or separated by commas.',
+      collect,
+    )
+    .option('--allowed-host <name>', 'A further host name of the dashboard; may be repeated.', collect)
+    .option('--certfile <file>', 'Serve HTTPS with this certificate (PEM).')
+    .option('--keyfile <file>', 'The key of the certificate (PEM).')
+    .option('--ca-certs <file>', 'Let only clients in that have a certificate signed by one of these (PEM).')
+    .option('--db <file>', 'Keep the history in this file, with the ending .history.db.');
+  withFlags(command, dashboardOptions);
+  withLoggingOptions(command);
+  withUnderscores(command);
+  return command
+    .addCommand(passwdCommand())
     .addHelpText(
       'after',
       `
+Each option is read from the environment, too, as Flower's: FLOWER_PORT, FLOWER_BASIC_AUTH.
+
 Examples:
-  umbel -A ./app.ts top
-  umbel -A ./app.ts events
-  celery -b redis://localhost/0 flower --port=5555`,
+  umbel -A ./app.ts flower
+  umbel -b redis://localhost/0 flower --basic-auth=admin:secret
+  umbel flower passwd users.txt alice --role viewer`,
     )
-    .action(() => {
+    .action((_: unknown, command: Command) => serve(command));
+}
+
+async function serve(command: Command): Promise<void> {
+  applyFlowerEnvironment(command);
+  const options = optionsOf<FlowerCommandOptions>(command);
+  endWithParent();
+  if (options.db !== undefined)
+    process.env.UMBEL_HISTORY_STORE = `sqlite://${options.db.replace(/(?:\.history)?(?:\.db)?$/, '.history.db')}`;
+  await withApp({ ...options, quiet: true }, async ({ app }) => {
+    requireSharedStore(app);
+    if (options.db !== undefined && app.config.historyStore !== process.env.UMBEL_HISTORY_STORE)
       throw new UsageError(
-        "there is no dashboard in the browser yet; umbel top and umbel events show the cluster in the terminal, and Python's Flower works with our workers: celery -b <broker> flower",
+        'the App names its own historyStore, so --db has no effect; leave one of them out',
       );
+    const { Dashboard } = await import('../../dashboard/server/dashboard.ts');
+    const logger = await createLogger({
+      ...options,
+      ...(await logFileOf(options, nodeName('flower@%h'))),
+      level: options.loglevel,
+      format: logFormat(options.logFormat, options.logfile),
     });
+    const { address, port, basicAuth, allowedHost, certfile, keyfile, caCerts } = options;
+    const dashboard = new Dashboard(app, {
+      ...optionsOfFlags(dashboardOptions, options),
+      ...(address !== undefined && address !== '' && { address }),
+      ...(port !== undefined && { port }),
+      ...(basicAuth !== undefined && { basicAuth }),
+      ...(allowedHost !== undefined && { allowedHosts: allowedHost }),
+      ...(certfile !== undefined && { certfile }),
+      ...(keyfile !== undefined && { keyfile }),
+      ...(caCerts !== undefined && { caCerts }),
+      logger,
+    });
+    await dashboard.start();
+    using _ordered = stoppingInOrder();
+    const stopped = untilSignal();
+    logger.info({ url: dashboard.url }, `dashboard of '${app.name}' listens on ${dashboard.url}`);
+    await stopped;
+    await dashboard.stop();
+  });
+}
+
+/** Resolves at SIGTERM or Ctrl-C; a second one ends the process at once. */
+function untilSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    onShutdownSignal((kind) => (kind === 'warm' ? resolve() : process.exit(exitCode.failed)));
+  });
+}
+
+function collect(text: string, previous: readonly string[] = []): readonly string[] {
+  return [...previous, ...text.split(',').map((each) => each.trim())];
 }

@@ -5,6 +5,7 @@ import type { TaskHistory } from '../../app/task-history.ts';
 import type { Control } from '../../control/control.ts';
 import type { ClusterState } from '../../events/cluster-state.ts';
 import type { WireEvent } from '../../protocol/event.ts';
+import type { AuditLog } from './audit.ts';
 import type { DashboardSettings } from './options.ts';
 import type { User } from './roles.ts';
 
@@ -16,6 +17,8 @@ export interface DashboardContext {
   /** The workers and tasks, as their events show them. */
   readonly cluster: ClusterState;
   readonly settings: DashboardSettings;
+  /** What was done by whom. */
+  readonly auditLog: AuditLog;
   /** Aborted when the dashboard closes: event streams and waiting requests end. */
   readonly closing: AbortSignal;
   /** Calls `listener` with each event of the cluster from now on, after `cluster` has it. The result ends that. */
@@ -30,7 +33,7 @@ export interface DashboardContext {
 
 /**
  * Keeps that the user is about to do something: before it is done, so that nothing is done in secret. `action`: `worker.shutdown`. `target`: the worker,
- * task or queue that it is done to. @throws what the log's store throws; then the action must not be done
+ * task or queue that it is done to. @throws Problem 503 when it cannot be kept; then the action must not be done
  */
 type Audit = (action: string, target: string, reason?: string) => Promise<void>;
 

@@ -1,11 +1,15 @@
 // The dashboard: what happens in a cluster, in a browser and as JSON, and acting on it.
+import { readFileSync } from 'node:fs';
 import type { App } from '../../app/app.ts';
 import { Control } from '../../control/control.ts';
-import { HttpServer } from '../../http/http-server.ts';
+import { ConfigError } from '../../errors.ts';
+import { HttpServer, type TlsFiles } from '../../http/http-server.ts';
 import type { Service } from '../../lib/service.ts';
+import { AuditLog } from './audit.ts';
 import { ClusterFeed } from './cluster-feed.ts';
 import type { DashboardContext } from './context.ts';
 import { createHandler } from './handler.ts';
+import { checkUsers, Login } from './login.ts';
 import { checkExposure, checkMounted, type DashboardOptions, resolveOptions } from './options.ts';
 
 export type { DashboardOptions };
@@ -38,13 +42,14 @@ export function createDashboard(app: App, options: DashboardOptions = {}): Dashb
     history: app.history,
     cluster: feed.cluster,
     settings,
+    auditLog: new AuditLog(async () => settings.auditLog ?? besideHistory(await app.history.status())),
     closing: closing.signal,
     onEvent: (listener) => feed.onEvent(listener),
     onClose: (work) => void closers.push(work),
     tried: feed.tried,
     flush: () => feed.flush(),
   };
-  const handler = createHandler(context);
+  const handler = createHandler(context, new Login(settings));
   void feed.start();
   let closed: Promise<void> | null = null;
   const close = (): Promise<void> => {
@@ -57,11 +62,22 @@ export function createDashboard(app: App, options: DashboardOptions = {}): Dashb
   return { fetch: handler, close, [Symbol.asyncDispose]: close };
 }
 
+/** `.umbel/history.db` -> `.umbel/audit.jsonl`, `.umbel/store.history.db` -> `.umbel/store.audit.jsonl`. */
+function besideHistory({ location }: { readonly location: string }): string {
+  const start = location.replace(/history\.db$|\.db$/, '');
+  return `${start}${/[./\\]$/.test(start) ? '' : '.'}audit.jsonl`;
+}
+
 export interface DashboardServerOptions extends DashboardOptions {
   /** Default 127.0.0.1: this machine only. */
   readonly address?: string;
   /** Default 5555, as Flower's; 0: any free port. */
   readonly port?: number;
+  /** Files of a certificate and its key, as PEM: it serves HTTPS. */
+  readonly certfile?: string;
+  readonly keyfile?: string;
+  /** Clients must have a certificate that one of this file has signed. */
+  readonly caCerts?: string;
 }
 
 /** Connections, of which each open page has a few. */
@@ -76,23 +92,34 @@ const maxConnections = 2_000;
 export class Dashboard implements Service {
   readonly #dashboard: DashboardHandler;
   readonly #server: HttpServer;
+  readonly #users: string | null;
+  readonly #prefix: string;
 
   /** @throws ConfigError for wrong options, and for an address that others can reach without a login */
   constructor(app: App, given: DashboardServerOptions = {}) {
-    const { address = '127.0.0.1', port = 5555, ...options } = given;
+    const { address = '127.0.0.1', port = 5555, certfile, keyfile, caCerts, ...options } = given;
+    const tls = tlsFiles({ certfile, keyfile, caCerts });
     checkExposure(address, options);
+    this.#users = options.users ?? null;
+    this.#prefix = resolveOptions(options).urlPrefix;
     this.#dashboard = createDashboard(app, { ...options, insecure: true }); // checked before
-    this.#server = new HttpServer(this.#dashboard.fetch, { host: address, port, maxConnections });
+    this.#server = new HttpServer(this.#dashboard.fetch, {
+      host: address,
+      port,
+      maxConnections,
+      ...(tls !== null && { tls }),
+    });
   }
 
-  /** Its address: `http://127.0.0.1:5555`. */
+  /** Where its pages are: `http://127.0.0.1:5555`, and the `urlPrefix`. */
   get url(): string {
-    return this.#server.url;
+    return this.#server.url + this.#prefix;
   }
 
-  /** @throws ConfigError when it cannot listen on the address */
+  /** @throws ConfigError when it cannot listen on the address, or read the file of users */
   async start(): Promise<void> {
     try {
+      if (this.#users !== null) await checkUsers(this.#users);
       await this.#server.start();
     } catch (error) {
       await this.#dashboard.close();
@@ -110,4 +137,25 @@ export class Dashboard implements Service {
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
   }
+}
+
+/** @throws ConfigError for a file that cannot be read, or a certificate without its key */
+function tlsFiles({
+  certfile,
+  keyfile,
+  caCerts,
+}: Readonly<Record<'certfile' | 'keyfile' | 'caCerts', string | undefined>>): TlsFiles | null {
+  if (certfile === undefined && keyfile === undefined && caCerts === undefined) return null;
+  if (certfile === undefined || keyfile === undefined)
+    throw new ConfigError('HTTPS needs a certificate and its key: --certfile and --keyfile');
+  const read = (file: string): Buffer => {
+    try {
+      return readFileSync(file);
+    } catch (cause) {
+      throw new ConfigError(`${file} cannot be read: ${cause instanceof Error ? cause.message : cause}`, {
+        cause,
+      });
+    }
+  };
+  return { cert: read(certfile), key: read(keyfile), ...(caCerts !== undefined && { ca: read(caCerts) }) };
 }

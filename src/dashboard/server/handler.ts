@@ -1,16 +1,22 @@
 // From a request to its answer.
 import { Hono } from 'hono';
 import { secureHeaders } from 'hono/secure-headers';
+import { addressOf } from '../../http/client-address.ts';
 import { checkHost, checkOrigin } from '../../http/origin.ts';
 import { Problem } from '../../http/problem.ts';
 import { answerError, identify, logRequests } from '../../http/requests.ts';
 import type { DashboardContext, DashboardEnv } from './context.ts';
 import { flowerRoutes } from './flower/flower.ts';
+import { healthcheck } from './healthcheck.ts';
+import type { Login } from './login.ts';
 import { pageRoutes } from './pages/routes.ts';
 import { serveAsset, servePage } from './web-files.ts';
 
 /** The fetch handler of a dashboard. */
-export function createHandler(context: DashboardContext): (request: Request) => Promise<Response> {
+export function createHandler(
+  context: DashboardContext,
+  login: Login,
+): (request: Request) => Promise<Response> {
   const { urlPrefix, allowedHosts, logger } = context.settings;
   const router = new Hono<DashboardEnv>({ strict: false }).basePath(urlPrefix);
 
@@ -22,11 +28,23 @@ export function createHandler(context: DashboardContext): (request: Request) => 
     checkOrigin(request.req.raw, []);
     await next();
   });
+  router.get('/healthcheck', (request) => healthcheck(request, context));
   router.use(async (request, next) => {
-    const user = { name: 'anybody', role: 'admin' } as const;
+    const user = await login.userOf(request.req.raw);
     request.set('user', user);
     request.set('audit', async (action, target, reason = '') => {
-      logger.info({ user: user.name, action, target, reason }, `${user.name}: ${action} ${target} ${reason}`);
+      const address = addressOf(request.req.raw) ?? '';
+      const entry = {
+        at: new Date().toISOString(),
+        user: user.name,
+        role: user.role,
+        action,
+        target,
+        reason,
+        address,
+      };
+      await context.auditLog.add(entry);
+      logger.info(entry, `${user.name}: ${action} ${target}${reason && ` (${reason})`}`);
     });
     await next();
   });

@@ -1,24 +1,87 @@
 // The options of a dashboard, one row each.
 import { ConfigError } from '../../errors.ts';
 import { isLoopbackName } from '../../http/loopback.ts';
-import { basePath, namesOfHosts } from '../../http/option-checks.ts';
-import { asGiven, count, flag, optional, seconds } from '../../lib/checks.ts';
+import { basePath, listOf, namesOfHosts } from '../../http/option-checks.ts';
+import { anyText, asGiven, check, count, flag, flagged, optional, seconds, text } from '../../lib/checks.ts';
+import type { Duration } from '../../lib/duration.ts';
 import { type Logger, silentLogger } from '../../lib/logger.ts';
-import { field, type Options, type Read, readOptions } from '../../lib/schema.ts';
+import { type Check, field, type Options, type Read, readOptions } from '../../lib/schema.ts';
 
-const dashboardOptions = {
+/** As `basePath`; Flower's lacks the first slash. */
+const urlPrefix = check<string>(basePath.expected, (value, what) => {
+  const given = anyText.accept(value, what);
+  return given === undefined ? undefined : basePath.accept(given.replace(/^(?=[^/])/, '/'), what);
+});
+
+const switched: Check<boolean> = {
+  ...flag,
+  text: {
+    expected: flag.expected,
+    read: (text) => (/^(?:true|false)$/i.test(text) ? text.toLowerCase() === 'true' : undefined),
+  },
+};
+
+const milliseconds: Check<Duration, number> = {
+  ...seconds({ above: 0 }),
+  text: {
+    expected: "milliseconds, as Flower's, or a duration like '2s'",
+    read: (text) => (/^\d+$/.test(text) ? Number(text) / 1000 : text),
+  },
+};
+
+export const dashboardOptions = {
+  /**
+   * `user:password`: who may log in, each as an admin. Default: none; with no `users` either, everybody who reaches the dashboard is an admin.
+   */
+  basicAuth: field(listOf('a list of user:password', checkLogin), []),
+  /** The file of users, which `umbel flower passwd` writes. It is read again when it changes. */
+  users: optional(
+    flagged(text, '--users <file>', 'Let these users log in, each in its role (umbel flower passwd).'),
+  ),
   /** The path under which it is mounted: `/flower`. Requests come with it. Default: none. */
-  urlPrefix: field(basePath, ''),
+  urlPrefix: field(flagged(urlPrefix, '--url-prefix <path>', 'Serve it under this path.'), ''),
   /** How long the answers of workers are gathered; default 1 s. */
-  inspectTimeout: field(seconds({ above: 0 }), 1),
+  inspectTimeout: field(
+    flagged(
+      milliseconds,
+      '--inspect-timeout <ms>',
+      'How long the answers of workers are gathered; default 1000.',
+    ),
+    1,
+  ),
   /** How many tasks are held in memory, and listed at once by `/api/tasks`; default 100,000. */
-  maxTasks: field(count, 100_000),
+  maxTasks: field(
+    flagged(
+      count,
+      '--max-tasks <number>',
+      'Tasks that are held in memory, and listed at once; default 100000.',
+    ),
+    100_000,
+  ),
   /** How many workers are held in memory; default 5,000. */
-  maxWorkers: field(count, 5_000),
+  maxWorkers: field(
+    flagged(count, '--max-workers <number>', 'Workers that are held in memory; default 5000.'),
+    5_000,
+  ),
   /** Ask workers, again and again, to tell of their tasks. Default true. */
-  enableEvents: field(flag, true),
+  enableEvents: field(
+    flagged(
+      switched,
+      '--enable-events [boolean]',
+      'Ask workers, again and again, to tell of their tasks; default true.',
+    ),
+    true,
+  ),
   /** Nobody may do anything; only look. Default false. */
-  readOnly: field(flag, false),
+  readOnly: field(flagged(switched, '--read-only [boolean]', 'Nobody may do anything, only look.'), false),
+  /** The file of the audit log. Default: beside the history, `….audit.jsonl`. */
+  auditLog: optional(
+    flagged(
+      text,
+      '--audit-log <file>',
+      'Keep what was done by whom in this file; default: beside the history.',
+    ),
+  ),
   /**
    * Names that a request's `Host` may have, besides those of this machine (localhost, 127.0.0.1, [::1]). Default: with a login any name, without one
    * no other: this refuses a web page that points its own name at 127.0.0.1 (DNS rebinding).
@@ -38,25 +101,36 @@ export type DashboardSettings = Omit<Read<typeof dashboardOptions>, 'insecure'>;
 /** @throws ConfigError, UnknownOptionError */
 export function resolveOptions(options: DashboardOptions): DashboardSettings {
   const { insecure: _, ...settings } = readOptions(dashboardOptions, options, 'the options of the dashboard');
-  return { ...settings, allowedHosts: settings.allowedHosts ?? [] };
+  return { ...settings, allowedHosts: settings.allowedHosts ?? (hasLogin(options) ? null : []) };
 }
 
 /**
  * A dashboard on an address that others can reach must not be open to everybody.
  * @throws ConfigError
  */
-export function checkExposure(host: string, { insecure = false }: DashboardOptions): void {
-  if (insecure || isLoopbackName(host)) return;
-  throw new ConfigError(`the dashboard would be open to everybody who reaches ${host}: listen on 127.0.0.1`);
+export function checkExposure(host: string, options: DashboardOptions): void {
+  if (hasLogin(options) || options.insecure === true || isLoopbackName(host)) return;
+  throw new ConfigError(
+    `the dashboard would be open to everybody who reaches ${host}; give it a login (--basic-auth user:password, or --users FILE), or listen on 127.0.0.1`,
+  );
 }
 
 /**
  * A dashboard that is mounted must be told who may use it: the names in `Host` stop browsers, not programs.
  * @throws ConfigError
  */
-export function checkMounted({ insecure = false }: DashboardOptions): void {
-  if (insecure) return;
+export function checkMounted(options: DashboardOptions): void {
+  if (hasLogin(options) || options.insecure === true) return;
   throw new ConfigError(
-    'the dashboard would be open to everybody who reaches the server in which it is mounted: set { insecure: true } if that server lets nobody else in (it listens on 127.0.0.1, or authenticates its clients)',
+    'the dashboard would be open to everybody who reaches the server in which it is mounted: give it basicAuth or users, or set { insecure: true } if that server lets nobody else in (it listens on 127.0.0.1, or authenticates its clients)',
   );
+}
+
+function hasLogin({ basicAuth = [], users }: DashboardOptions): boolean {
+  return basicAuth.length > 0 || users !== undefined;
+}
+
+function checkLogin(login: string): string {
+  if (/^[^:\p{Cc}]+:\P{Cc}+$/u.test(login)) return login;
+  throw new ConfigError('a login is user:password, neither of them empty');
 }

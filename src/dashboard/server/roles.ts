@@ -13,6 +13,12 @@ export interface User {
   readonly role: UserRole;
 }
 
+/** A user of the file. */
+export interface Account extends User {
+  /** Of the password. */
+  readonly hash: string;
+}
+
 /** For a route that does something. Else: 403. */
 export function needs(role: UserRole, { settings }: DashboardContext): MiddlewareHandler<DashboardEnv> {
   return async (request, next) => {

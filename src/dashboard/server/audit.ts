@@ -1,0 +1,109 @@
+// Who did what: one line of JSON for each action, in a file of its own beside the history. Not in the history: that deletes what is old, several programs
+// write it, and it may be away just when somebody acts. A line that is appended is whole or not there, also from several dashboards.
+import { open } from 'node:fs/promises';
+import { Problem } from '../../http/problem.ts';
+import { isRecord } from '../../lib/narrow.ts';
+
+interface AuditEntry {
+  /** ISO 8601, UTC. */
+  readonly at: string;
+  readonly user: string;
+  readonly role: string;
+  /** `worker.shutdown`. */
+  readonly action: string;
+  /** The worker, task or queue that it was done to. */
+  readonly target: string;
+  /** Empty: none was given. */
+  readonly reason: string;
+  /** The client's address; empty: unknown. */
+  readonly address: string;
+}
+
+/** Only the end of a long log is read, bytes. */
+const tailBytes = 1024 * 1024;
+const longestText = 1_000;
+
+export class AuditLog {
+  readonly #pathOf: () => Promise<string>;
+  #path: Promise<string> | null = null;
+
+  /** `pathOf` is asked once, when the log is first needed. */
+  constructor(pathOf: () => Promise<string>) {
+    this.#pathOf = pathOf;
+  }
+
+  /** Resolves when it is on disk. @throws Problem 503 when it cannot be written */
+  async add(entry: AuditEntry): Promise<void> {
+    const cut = Object.entries(entry).map(([name, value]) => [name, String(value).slice(0, longestText)]);
+    try {
+      const file = await open(await this.#where(), 'a', 0o600);
+      try {
+        await file.appendFile(`${JSON.stringify(Object.fromEntries(cut))}\n`);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+    } catch (cause) {
+      throw new Problem(503, 'the audit log cannot be written, so nothing was done; the log says why', {
+        cause,
+      });
+    }
+  }
+
+  /** The newest first. */
+  async list(limit: number): Promise<readonly AuditEntry[]> {
+    const entries: AuditEntry[] = [];
+    for (const line of (await this.#tail()).split('\n').reverse()) {
+      if (entries.length >= limit) break;
+      const entry = entryOf(line);
+      if (entry !== null) entries.push(entry);
+    }
+    return entries;
+  }
+
+  #where(): Promise<string> {
+    this.#path ??= this.#pathOf();
+    this.#path.catch(() => {
+      this.#path = null;
+    });
+    return this.#path;
+  }
+
+  async #tail(): Promise<string> {
+    let file: Awaited<ReturnType<typeof open>>;
+    try {
+      file = await open(await this.#where(), 'r');
+    } catch (error) {
+      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return '';
+      throw error;
+    }
+    try {
+      const { size } = await file.stat();
+      const bytes = Buffer.alloc(Math.min(size, tailBytes));
+      await file.read(bytes, 0, bytes.length, size - bytes.length);
+      return bytes.toString('utf8');
+    } finally {
+      await file.close();
+    }
+  }
+}
+
+/** Null: half a line, at the beginning of what was read or after a crash. */
+function entryOf(line: string): AuditEntry | null {
+  try {
+    const entry: unknown = JSON.parse(line);
+    if (!isRecord(entry)) return null;
+    const text = (name: string): string => String(entry[name] ?? '');
+    return {
+      at: text('at'),
+      user: text('user'),
+      role: text('role'),
+      action: text('action'),
+      target: text('target'),
+      reason: text('reason'),
+      address: text('address'),
+    };
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,177 @@
+// Who asks: HTTP Basic, against the users of `basicAuth` and of the file. There are no sessions, so nothing can be stolen of them; requests of other sites'
+// pages, to which a browser would add the password, are refused before (see http/origin.ts).
+import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { readFile, stat } from 'node:fs/promises';
+import { ConfigError } from '../../errors.ts';
+import { addressOf } from '../../http/client-address.ts';
+import { Problem } from '../../http/problem.ts';
+import type { Logger } from '../../lib/logger.ts';
+import { LoginThrottle } from './login-throttle.ts';
+import { isPassword, readAccounts } from './passwords.ts';
+import type { Account, User } from './roles.ts';
+
+interface LoginOptions {
+  /** `user:password`; each is an admin. */
+  readonly basicAuth: readonly string[];
+  /** The file of users; null: none. */
+  readonly users: string | null;
+  readonly logger: Logger;
+}
+
+/** Passwords that were right lately, so that scrypt is not asked for each request. */
+const mostRemembered = 1_000;
+const rememberMs = 5 * 60_000;
+/** Each takes a thread and 32 MiB. */
+const mostAtOnce = 2;
+/** Guesses that wait for their turn. */
+const mostWaiting = 50;
+
+/** Compared with the password of a user that is not there, which takes as long as one that is. */
+const nobody = 'scrypt$15$8$1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA';
+
+export class Login {
+  readonly #given: readonly { readonly name: string; readonly digest: Buffer }[];
+  readonly #file: string | null;
+  readonly #logger: Logger;
+  readonly #throttle = new LoginThrottle();
+  readonly #key = randomBytes(32);
+  readonly #remembered = new Map<string, { readonly user: User; readonly until: number }>();
+  #accounts: ReadonlyMap<string, Account> = new Map();
+  /** Of the file as it was read. */
+  #version = '';
+  #busy = 0;
+  readonly #waiting: (() => void)[] = [];
+
+  constructor({ basicAuth, users, logger }: LoginOptions) {
+    this.#given = basicAuth.map((each) => ({
+      name: each.slice(0, each.indexOf(':')),
+      digest: digest(each),
+    }));
+    this.#file = users;
+    this.#logger = logger;
+  }
+
+  /** False: everybody is let in, as an admin. */
+  get required(): boolean {
+    return this.#given.length > 0 || this.#file !== null;
+  }
+
+  /** @throws Problem 401, 429, 503 */
+  async userOf(request: Request): Promise<User> {
+    if (!this.required) return { name: 'anybody', role: 'admin' };
+    await this.#readFile();
+    const given = credentialsIn(request);
+    if (given === null) throw refused('a name and a password are needed');
+    const mark = createHmac('sha256', this.#key).update(`${given.name}:${given.password}`).digest('base64');
+    const known = this.#remembered.get(mark);
+    if (known !== undefined && known.until > performance.now()) return known.user;
+    const address = addressOf(request) ?? '';
+    // Not by address alone, which may be a proxy's and so many people's.
+    const who = `${address} ${given.name}`;
+    const pauseMs = this.#throttle.pauseOf(who, performance.now());
+    if (pauseMs > 0)
+      throw new Problem(429, 'too many wrong passwords; try again later', {
+        headers: { 'Retry-After': String(Math.ceil(pauseMs / 1000)) },
+      });
+    const user = await this.#check(given);
+    if (user === null) {
+      this.#throttle.failed(who, performance.now());
+      this.#logger.warn(
+        { user: given.name.slice(0, 100), address },
+        `a wrong password for '${given.name.slice(0, 100)}' from ${address || 'an unknown address'}`,
+      );
+      throw refused('the name or the password is wrong');
+    }
+    this.#throttle.succeeded(who);
+    this.#remember(mark, user);
+    return user;
+  }
+
+  async #check({ name, password }: Credentials): Promise<User | null> {
+    const given = digest(`${name}:${password}`);
+    let found: User | null = null;
+    // Always with all: to stop at the first would tell its place.
+    for (const each of this.#given)
+      if (timingSafeEqual(each.digest, given)) found = { name: each.name, role: 'admin' };
+    if (found !== null || this.#file === null) return found;
+    const account = this.#accounts.get(name);
+    const isRight = await this.#inTurn(() => isPassword(password, account?.hash ?? nobody));
+    return isRight && account !== undefined ? { name: account.name, role: account.role } : null;
+  }
+
+  #remember(mark: string, user: User): void {
+    this.#remembered.set(mark, { user, until: performance.now() + rememberMs });
+    const [first] = this.#remembered.keys();
+    if (this.#remembered.size > mostRemembered && first !== undefined) this.#remembered.delete(first);
+  }
+
+  /** Read anew when it has changed: who was taken out of it is out. @throws Problem 503 */
+  async #readFile(): Promise<void> {
+    if (this.#file === null) return;
+    try {
+      const { mtimeMs, size, ino } = await stat(this.#file);
+      const version = `${mtimeMs} ${size} ${ino}`;
+      if (version === this.#version) return;
+      this.#accounts = readAccounts(await readFile(this.#file, 'utf8'), this.#file);
+      this.#version = version;
+      this.#remembered.clear();
+    } catch (cause) {
+      this.#remembered.clear();
+      this.#version = '';
+      throw new Problem(503, 'the file of users cannot be read; the log says why', { cause });
+    }
+  }
+
+  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#busy >= mostAtOnce) {
+      if (this.#waiting.length >= mostWaiting)
+        throw new Problem(503, 'too many logins at once', { headers: { 'Retry-After': '5' } });
+      await new Promise<void>((turn) => this.#waiting.push(turn));
+    } else this.#busy++;
+    try {
+      return await work();
+    } finally {
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#busy--;
+      else next();
+    }
+  }
+}
+
+/** The users of a file, which must be readable and right before a dashboard starts. @throws ConfigError */
+export async function checkUsers(file: string): Promise<void> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (cause) {
+    throw new ConfigError(
+      `the file of users cannot be read: ${cause instanceof Error ? cause.message : cause}`,
+      { cause },
+    );
+  }
+  if (readAccounts(text, file).size === 0)
+    throw new ConfigError(`${file} has no users; umbel flower passwd ${file} NAME adds one`);
+}
+
+interface Credentials {
+  readonly name: string;
+  readonly password: string;
+}
+
+const longest = 1_024;
+
+function credentialsIn({ headers }: Request): Credentials | null {
+  const [, encoded] = /^Basic +([A-Za-z0-9+/=_-]+)$/i.exec(headers.get('authorization') ?? '') ?? [];
+  if (encoded === undefined || encoded.length > longest) return null;
+  const text = Buffer.from(encoded, 'base64').toString('utf8');
+  const colon = text.indexOf(':');
+  return colon < 1 ? null : { name: text.slice(0, colon), password: text.slice(colon + 1) };
+}
+
+function refused(why: string): Problem {
+  return new Problem(401, why, { headers: { 'WWW-Authenticate': 'Basic realm="umbel", charset="UTF-8"' } });
+}
+
+function digest(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
+}

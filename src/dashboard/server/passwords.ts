@@ -1,0 +1,82 @@
+// Passwords as they are kept: scrypt$<log2 of N>$<r>$<p>$<salt>$<hash>, both in base64url. One line of the file of users says who, may do what, by which
+// password: alice admin scrypt$15$8$1$…$…
+import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
+import { ConfigError } from '../../errors.ts';
+import { type Account, roles } from './roles.ts';
+
+/** 32 MiB and some tens of milliseconds for each guess. */
+const cost = { log2N: 15, r: 8, p: 1 };
+const hashLength = 32;
+/** Of all that may stand in the file: a greater one would take the memory of the server. */
+const mostMemory = 256 * 2 ** 20;
+
+/** The text that is kept of a password. */
+export async function hashedPassword(password: string): Promise<string> {
+  const salt = randomBytes(16);
+  const { log2N, r, p } = cost;
+  const hash = await derived(password, salt, log2N, r, p);
+  return ['scrypt', log2N, r, p, salt.toString('base64url'), hash.toString('base64url')].join('$');
+}
+
+/** @throws ConfigError for a text that `hashedPassword` has not made */
+export async function isPassword(password: string, hashed: string): Promise<boolean> {
+  const [, log2N = '', r = '', p = '', salt = '', hash = ''] = partsOf(hashed) ?? broken();
+  const expected = Buffer.from(hash, 'base64url');
+  const found = await derived(password, Buffer.from(salt, 'base64url'), Number(log2N), Number(r), Number(p));
+  return expected.length === found.length && timingSafeEqual(expected, found);
+}
+
+/** The users of a file, by name. @throws ConfigError naming the line */
+export function readAccounts(text: string, file: string): ReadonlyMap<string, Account> {
+  const accounts = new Map<string, Account>();
+  for (const [index, line] of text.split('\n').entries()) {
+    const words = line.trim().split(/\s+/);
+    const [name = '', roleName = '', hash = ''] = words;
+    if (name === '' || name.startsWith('#')) continue;
+    const wrong = (why: string): never => {
+      throw new ConfigError(`${file}, line ${index + 1}: ${why}; umbel flower passwd writes such lines`);
+    };
+    const role = roles.find((each) => each === roleName);
+    if (role === undefined) return wrong(`'${name}' must be followed by its role: ${roles.join(', ')}`);
+    if (partsOf(hash) === null || words.length > 3)
+      return wrong(`the password of '${name}' is not as it must be kept`);
+    if (accounts.has(name)) return wrong(`'${name}' is there twice`);
+    accounts.set(name, { name, role, hash });
+  }
+  return accounts;
+}
+
+/** The text of a file with this user's line in place of the one that it had. */
+export function withAccount(text: string, { name, role, hash }: Account): string {
+  const lines = text.split('\n').filter((line) => line.trim().split(/\s+/)[0] !== name);
+  while (lines.at(-1) === '') lines.pop();
+  return `${[...lines, `${name} ${role} ${hash}`].join('\n')}\n`;
+}
+
+function partsOf(hashed: string): RegExpExecArray | null {
+  const parts = /^scrypt\$(\d{1,2})\$(\d{1,2})\$(\d)\$([\w-]{16,})\$([\w-]{32,})$/.exec(hashed);
+  if (parts === null) return null;
+  const [, log2N, r, p] = parts.map(Number);
+  const isSane =
+    (log2N ?? 0) >= 1 && (r ?? 0) >= 1 && (p ?? 0) >= 1 && memoryOf(log2N ?? 99, r ?? 99) <= mostMemory;
+  return isSane ? parts : null;
+}
+
+function broken(): never {
+  throw new ConfigError(
+    'the password of a user is not as it must be kept; umbel flower passwd makes it anew',
+  );
+}
+
+function memoryOf(log2N: number, r: number): number {
+  return 128 * 2 ** log2N * r;
+}
+
+function derived(password: string, salt: Buffer, log2N: number, r: number, p: number): Promise<Buffer> {
+  const options = { N: 2 ** log2N, r, p, maxmem: 2 * memoryOf(log2N, r) };
+  return new Promise((resolve, reject) => {
+    scrypt(password.normalize('NFC'), salt, hashLength, options, (error, hash) =>
+      error === null ? resolve(hash) : reject(error),
+    );
+  });
+}

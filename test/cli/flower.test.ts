@@ -1,0 +1,66 @@
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { command, project, shop, start, umbel, workerOf } from './harness.ts';
+
+const basic = { authorization: `Basic ${Buffer.from('ann:secret').toString('base64')}` };
+
+test('flower serves the API to who logs in, with the options as Flower has them, until SIGTERM', async () => {
+  const folder = project({ 'app.js': shop });
+  const added = spawnSync(
+    process.execPath,
+    [command, 'flower', 'passwd', 'users.txt', 'ann', '--role', 'operator'],
+    {
+      cwd: folder,
+      input: 'secret\n',
+      encoding: 'utf8',
+    },
+  );
+  expect(added).toMatchObject({ status: 0, stdout: 'ann may log in as operator\n' });
+  expect(readFileSync(join(folder, 'users.txt'), 'utf8')).toMatch(/^ann operator scrypt\$/);
+  const dashboard = start(
+    folder,
+    [
+      '-A',
+      './app.js',
+      'flower',
+      '--port=0',
+      '--url_prefix=flower',
+      '--persistent=True',
+      '--log-format',
+      'json',
+    ],
+    { env: { FLOWER_USERS: 'users.txt', FLOWER_INSPECT_TIMEOUT: '5000', FLOWER_DB: 'kept' } },
+  );
+  await dashboard.said(/recorder ready: .*kept\.history\.db/);
+  await dashboard.said(/"url":"[^"]+"/);
+  const url = /"url":"([^"]+)"/.exec(dashboard.stderr)?.[1] ?? '';
+  expect(dashboard.stderr).toContain('--persistent has no effect');
+  expect(url).toMatch(/\/flower$/);
+  expect((await fetch(`${url}/api/workers`)).status).toBe(401);
+  await workerOf(folder);
+  const body = '{"args": [2, 3]}';
+  const sent = await fetch(`${url}/api/task/apply/shop.add`, { method: 'POST', headers: basic, body });
+  expect(await sent.json()).toMatchObject({ result: 5, state: 'SUCCESS' });
+  dashboard.kill('SIGTERM');
+  expect((await dashboard.ended).code).toBe(0);
+});
+
+test.each<[words: string[], env: Record<string, string>, said: RegExp]>([
+  [['--address=0.0.0.0'], { FLOWER_PORT: '0' }, /open to everybody who reaches 0\.0\.0\.0; give it a login/],
+  [['--basic_auth=ann'], {}, /a login is user:password/],
+  [['--url-prefx=/a'], {}, /unknown option '--url-prefx=\/a'/],
+  [['--read_only=maybe'], {}, /It must be true or false/],
+  [[], { FLOWER_PORT: 'abc' }, /FLOWER_PORT: It must be a port/],
+  [[], { FLOWER_OAUTH2_KEY: 'key' }, /no login by OAuth here; use --users/],
+  [['--auth=.*@example.com'], {}, /there is no --auth here; let users log in/],
+  [['--users', 'none.txt'], {}, /the file of users cannot be read/],
+  [['passwd', 'users.txt', 'a:b'], {}, /cannot be the name of a user/],
+])('flower %j with %j is refused, with the way out', async (words, env, said) => {
+  const { code, stderr } = await umbel(project({ 'app.js': shop }), ['flower', ...words], {
+    env,
+  });
+  expect(stderr).toMatch(said);
+  expect([1, 2]).toContain(code);
+});

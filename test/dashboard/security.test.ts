@@ -1,0 +1,270 @@
+import { appendFile, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import type { App } from '../../src/app/app.ts';
+import { Dashboard, type DashboardOptions } from '../../src/dashboard/server/dashboard.ts';
+import { LoginThrottle } from '../../src/dashboard/server/login-throttle.ts';
+import {
+  hashedPassword,
+  isPassword,
+  readAccounts,
+  withAccount,
+} from '../../src/dashboard/server/passwords.ts';
+import { newApp, newFolder } from '../worker/bench.ts';
+import { type Answered, type Ask, form, newDashboard } from './bench.ts';
+
+const basic = (name: string, password: string): Record<string, string> => ({
+  authorization: `Basic ${Buffer.from(`${name}:${password}`).toString('base64')}`,
+});
+
+/** What can be done over the API, and who may. */
+const actions = [
+  ['operator', 'task/send-task/py.add'],
+  ['operator', 'task/async-apply/py.add'],
+  ['operator', 'task/apply/py.add'],
+  ['operator', 'task/revoke/some-id'],
+  ['operator', 'task/abort/some-id'],
+  ['admin', 'task/rate-limit/py.add'],
+  ['admin', 'task/timeout/py.add'],
+  ['admin', 'worker/shutdown/w1'],
+  ['admin', 'worker/pool/restart/w1'],
+  ['admin', 'worker/pool/grow/w1'],
+  ['admin', 'worker/pool/shrink/w1'],
+  ['admin', 'worker/pool/autoscale/w1'],
+  ['admin', 'worker/queue/add-consumer/w1'],
+  ['admin', 'worker/queue/cancel-consumer/w1'],
+] as const;
+
+async function untouched(app: App): Promise<void> {
+  const broker = await app.broker();
+  expect((await broker.size('celery')).ready).toBe(0);
+  expect(await broker.revocations.read()).toEqual([]);
+}
+
+async function usersFile(): Promise<string> {
+  const file = join(await newFolder(), 'users.txt');
+  let text = '# who may log in\n';
+  for (const role of ['viewer', 'operator'] as const)
+    text = withAccount(text, { name: role, role, hash: await hashedPassword('right') });
+  await writeFile(file, text);
+  return file;
+}
+
+async function guarded(options: DashboardOptions = {}): Promise<{ app: App; ask: Ask; users: string }> {
+  const app = await newApp('sqlite');
+  const users = await usersFile();
+  return {
+    app,
+    users,
+    ask: newDashboard(app, { insecure: false, basicAuth: ['root:pass:word'], users, ...options }),
+  };
+}
+
+const post = (path: string, headers: Record<string, string>): [string, RequestInit] => [
+  `/api/${path}`,
+  { ...form('{}'), headers: { ...headers, 'content-type': 'application/json' } },
+];
+
+describe('a dashboard with a login', () => {
+  it('shows nothing to who is nobody, or has a wrong password', async () => {
+    const { app, ask } = await guarded();
+    const foreign: Record<string, string>[] = [
+      {},
+      basic('root', 'wrong'),
+      basic('nobody', 'right'),
+      basic('viewer', 'pass:word'),
+      { authorization: 'Basic' },
+      { authorization: 'Basic !!!!' },
+      { authorization: `Basic ${Buffer.from('root').toString('base64')}` },
+      { authorization: `Basic ${'A'.repeat(5_000)}` },
+      { authorization: 'Bearer root' },
+    ];
+    for (const headers of foreign) {
+      const path = '/api/v1/me';
+      const answer = await ask(path, { headers });
+      expect([headers, answer.status]).toEqual([headers, 401]);
+      expect(answer.headers.get('www-authenticate')).toMatch(/^Basic realm="umbel"/);
+    }
+    for (const path of [
+      '/',
+      '/tasks',
+      '/assets/main.js',
+      '/api/workers',
+      '/api/tasks',
+      '/workers?json=1',
+      '/metrics',
+    ])
+      expect([path, (await ask(path)).status]).toEqual([path, 401]);
+    for (const [, path] of actions) expect((await ask(...post(path, {}))).status).toBe(401);
+    expect((await ask('/healthcheck')).text).toBe('OK');
+    await untouched(app);
+  });
+
+  it('lets each user do what the role allows, and nothing more', async () => {
+    const { app, ask } = await guarded();
+    const me = async (name: string, password: string): Promise<unknown> =>
+      (await ask('/api/v1/me', { headers: basic(name, password) })).body;
+    expect(await me('root', 'pass:word')).toMatchObject({ user: 'root', role: 'admin' });
+    expect(await me('viewer', 'right')).toMatchObject({ user: 'viewer', role: 'viewer' });
+    for (const [role, path] of actions) {
+      const answer = await ask(...post(path, basic('viewer', 'right')));
+      expect([path, answer.status, answer.text]).toEqual([
+        path,
+        403,
+        expect.stringContaining(`the role ${role}`),
+      ]);
+      if (role === 'admin') expect((await ask(...post(path, basic('operator', 'right')))).status).toBe(403);
+    }
+    await untouched(app);
+    expect((await ask(...post('task/send-task/py.add', basic('operator', 'right')))).status).toBe(200);
+    expect((await ask('/api/tasks', { headers: basic('viewer', 'right') })).status).toBe(200);
+  });
+
+  it('slows down who guesses, and not who is somebody else', async () => {
+    const { ask } = await guarded();
+    const guess = (): Promise<Answered> => ask('/api/v1/me', { headers: basic('viewer', 'guess') });
+    for (let guesses = 0; guesses < 5; guesses++) expect((await guess()).status).toBe(401);
+    const slowed = await guess();
+    expect(slowed.status).toBe(429);
+    expect(Number(slowed.headers.get('retry-after'))).toBeGreaterThan(0);
+    // Whether it would have been right is not told either.
+    expect((await ask('/api/v1/me', { headers: basic('viewer', 'right') })).status).toBe(429);
+    expect((await ask('/api/v1/me', { headers: basic('operator', 'right') })).status).toBe(200);
+  });
+
+  it('knows who was taken out of the file, or got another role', async () => {
+    const { ask, users } = await guarded();
+    const role = async (): Promise<unknown> =>
+      (await ask('/api/v1/me', { headers: basic('viewer', 'right') })).body;
+    expect(await role()).toMatchObject({ role: 'viewer' });
+    const text = await readFile(users, 'utf8');
+    await writeFile(users, text.replace('viewer viewer', 'viewer   admin'));
+    expect(await role()).toMatchObject({ role: 'admin' });
+    await writeFile(users, text.replace(/^viewer .*\n/m, ''));
+    expect((await ask('/api/v1/me', { headers: basic('viewer', 'right') })).status).toBe(401);
+    await appendFile(users, 'somebody king\n');
+    expect((await ask('/api/v1/me', { headers: basic('operator', 'right') })).status).toBe(503);
+  });
+
+  it('keeps who did what and why, before it is done', async () => {
+    const app = await newApp('sqlite');
+    const folder = await newFolder();
+    const auditLog = join(folder, 'audit.jsonl');
+    const ask = newDashboard(app, { insecure: false, basicAuth: ['root:secret'], auditLog });
+    const headers = basic('root', 'secret');
+    await ask('/api/task/revoke/some-id?reason=too%20slow', { method: 'POST', headers });
+    const lines = (await readFile(auditLog, 'utf8')).trim().split('\n');
+    expect(lines.map((line) => JSON.parse(line))).toEqual([
+      {
+        at: expect.stringMatching(/^\d{4}-.*Z$/),
+        user: 'root',
+        role: 'admin',
+        action: 'task.revoke',
+        target: 'some-id',
+        reason: 'too slow',
+        address: '',
+      },
+    ]);
+  });
+
+  it('does nothing that it cannot keep', async () => {
+    const app = await newApp('sqlite');
+    const folder = join(await newFolder(), 'gone');
+    const ask = newDashboard(app, { auditLog: join(folder, 'audit.jsonl') });
+    const answer = await ask(...post('task/revoke/some-id', {}));
+    expect([answer.status, answer.text]).toEqual([503, expect.stringContaining('audit log')]);
+    await untouched(app);
+    await mkdir(folder);
+    expect((await ask(...post('task/revoke/some-id', {}))).status).toBe(200);
+  });
+});
+
+describe('a dashboard without a login', () => {
+  it('does nothing for pages of other sites, nor under a name that is not its own', async () => {
+    const app = await newApp('sqlite');
+    const ask = newDashboard(app);
+    for (const headers of [
+      { origin: 'https://evil.test' },
+      { origin: 'null' },
+      { 'sec-fetch-site': 'cross-site' },
+      { 'sec-fetch-site': 'same-site', origin: 'http://other.localhost' },
+      { host: 'evil.test' },
+      { host: 'localhost.evil.test' },
+    ] as Record<string, string>[]) {
+      for (const [, path] of actions)
+        expect([headers, path, (await ask(...post(path, headers))).status]).toEqual([headers, path, 403]);
+    }
+    expect((await ask('/api/tasks', { headers: { host: 'evil.test' } })).status).toBe(403);
+    const read = await ask('/api/tasks', { headers: { origin: 'https://evil.test' } });
+    expect(read.headers.get('access-control-allow-origin')).toBeNull();
+    await untouched(app);
+  });
+
+  it('only shows, if it is read-only', async () => {
+    const app = await newApp('sqlite');
+    const ask = newDashboard(app, { readOnly: true });
+    for (const [, path] of actions) {
+      const answer = await ask(...post(path, {}));
+      expect([path, answer.status, answer.text]).toEqual([path, 403, expect.stringContaining('read-only')]);
+    }
+    expect((await ask('/api/v1/me')).body).toMatchObject({ readOnly: true });
+    expect((await ask('/api/tasks')).status).toBe(200);
+    await untouched(app);
+  });
+
+  it('listens only where nobody else comes', async () => {
+    const app = await newApp('sqlite');
+    expect(() => new Dashboard(app, { address: '0.0.0.0' })).toThrow('--basic-auth');
+    expect(() => new Dashboard(app, { address: '::' })).toThrow('open to everybody');
+    const listening = new Dashboard(app, { address: '0.0.0.0', port: 0, basicAuth: ['a:b'] });
+    onTestFinished(() => listening.stop());
+    expect(() => new Dashboard(app, { certfile: 'cert.pem' })).toThrow('--keyfile');
+    expect(() => new Dashboard(app, { basicAuth: ['root'] })).toThrow('user:password');
+    const users = new Dashboard(app, { port: 0, users: join(await newFolder(), 'none') });
+    await expect(users.start()).rejects.toThrow('cannot be read');
+  });
+});
+
+describe('a password', () => {
+  it('is right or wrong, and cannot be read in what is kept', async () => {
+    const kept = await hashedPassword('grüße');
+    expect(kept).toMatch(/^scrypt\$15\$8\$1\$[\w-]{22}\$[\w-]{43}$/);
+    expect(await isPassword('grüße', kept)).toBe(true);
+    expect(await isPassword('gruesse', kept)).toBe(false);
+    expect(await hashedPassword('grüße')).not.toBe(kept);
+  });
+
+  it('is kept in a line that is refused when it is not one', () => {
+    const good = `scrypt$15$8$1$${'a'.repeat(22)}$${'b'.repeat(43)}`;
+    expect([...readAccounts(`\n# all\nann  viewer ${good}\n`, 'users.txt').values()]).toEqual([
+      { name: 'ann', role: 'viewer', hash: good },
+    ]);
+    for (const [line, why] of [
+      ['ann', /line 1: 'ann' must be followed by its role: viewer, operator, admin/],
+      [`ann king ${good}`, /its role/],
+      ['ann viewer secret', /the password of 'ann'/],
+      [`ann viewer ${good.replace('$15', '$31')}`, /the password of 'ann'/],
+      [`ann viewer ${good} more`, /the password of 'ann'/],
+      [`ann viewer ${good}\nann admin ${good}`, /line 2: 'ann' is there twice/],
+    ] as const)
+      expect(() => readAccounts(line, 'users.txt')).toThrow(why);
+  });
+});
+
+it('guesses cost ever longer pauses, which end', () => {
+  const throttle = new LoginThrottle();
+  for (let guesses = 0; guesses < 5; guesses++) {
+    expect(throttle.pauseOf('ann', 0)).toBe(0);
+    throttle.failed('ann', 0);
+  }
+  expect(throttle.pauseOf('ann', 0)).toBe(5_000);
+  expect(throttle.pauseOf('ben', 0)).toBe(0);
+  expect(throttle.pauseOf('ann', 5_000)).toBe(0);
+  throttle.failed('ann', 5_000);
+  expect(throttle.pauseOf('ann', 5_000)).toBe(10_000);
+  for (let guesses = 0; guesses < 50; guesses++) throttle.failed('ann', 6_000);
+  expect(throttle.pauseOf('ann', 6_000)).toBe(60_000);
+  throttle.succeeded('ann');
+  expect(throttle.pauseOf('ann', 6_000)).toBe(0);
+  for (let who = 0; who < 20_000; who++) throttle.failed(`${who}`, 7_000);
+});
