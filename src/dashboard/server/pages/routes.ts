@@ -45,6 +45,8 @@ const revocation = z.object({
     .default('SIGTERM'),
 });
 const order = z.object({ workers: z.array(workerName).min(1).max(1_000).nullable(), order: workerOrder });
+/** Why somebody does what he does, for the audit log. */
+const why = z.object({ reason: z.string().max(500).optional() });
 const letterIds = z.object({ ids: z.array(z.number().int().min(1)).min(1).max(1_000) });
 
 /** Mounted at `<prefix>/api/v1`, behind the login. */
@@ -57,6 +59,7 @@ export function pageRoutes(context: DashboardContext) {
   context.onClose(context.onEvent((event) => feed.hear(event)));
   context.onClose(() => schedules.close());
   const [operator, admin] = [needs('operator', context), needs('admin', context)];
+  const reason = checked('query', why);
   const routes = new Hono<DashboardEnv>();
   // Known errors of an operator's question or cluster are told to him.
   routes.onError((error) => {
@@ -79,9 +82,13 @@ export function pageRoutes(context: DashboardContext) {
       const names = await app.history.countsBy('name', '', 200);
       return c.json({ names: names.flatMap(([name]) => name ?? []) });
     })
-    .post('/tasks/revoke', operator, checked('json', revocation), async (c) => {
+    .post('/tasks/revoke', operator, reason, checked('json', revocation), async (c) => {
       const { ids, terminate, signal } = c.req.valid('json');
-      await c.var.audit(terminate ? 'task.terminate' : 'task.revoke', ids.join(' '));
+      await c.var.audit(
+        terminate ? 'task.terminate' : 'task.revoke',
+        ids.join(' '),
+        c.req.valid('query').reason,
+      );
       return c.json(await revokeTasks(control, ids, { terminate, signalName: signal }));
     })
     .get('/tasks/:id', async (c) => {
@@ -98,31 +105,35 @@ export function pageRoutes(context: DashboardContext) {
       const detail = await showWorker(name, { cluster, control, fleet });
       return c.json(found(detail, `no worker ${name} is known, and none of this name answers`));
     })
-    .post('/control', operator, checked('json', order), async (c) => {
+    .post('/control', operator, reason, checked('json', order), async (c) => {
       const { workers, order: told } = c.req.valid('json');
       if (roleFor(told) === 'admin') await admin(c, async () => undefined);
-      await c.var.audit(`worker.${told.action}`, workers?.join(' ') ?? 'all workers');
+      await c.var.audit(
+        `worker.${told.action}`,
+        workers?.join(' ') ?? 'all workers',
+        c.req.valid('query').reason,
+      );
       const outcome = await orderWorkers(control, workers, told);
       fleet.forget();
       return c.json(outcome);
     })
     .get('/queues', async (c) => c.json(await queues.list()))
-    .post('/queues/:name/purge', admin, async (c) => {
+    .post('/queues/:name/purge', admin, reason, async (c) => {
       const name = c.req.param('name');
-      await c.var.audit('queue.purge', name);
+      await c.var.audit('queue.purge', name, c.req.valid('query').reason);
       return c.json(await emptyQueue(app, name));
     })
     .get('/schedules', async (c) => c.json(await schedules.list()))
     .get('/schedules/:name/runs', async (c) => c.json({ runs: await schedules.runs(c.req.param('name')) }))
-    .post('/schedules/:name/run', operator, async (c) => {
+    .post('/schedules/:name/run', operator, reason, async (c) => {
       const name = c.req.param('name');
-      await c.var.audit('schedule.run', name);
+      await c.var.audit('schedule.run', name, c.req.valid('query').reason);
       return c.json(await schedules.run(name));
     })
-    .post('/schedules/:name/:verb{pause|resume}', operator, async (c) => {
+    .post('/schedules/:name/:verb{pause|resume}', operator, reason, async (c) => {
       const { name } = c.req.param();
       const verb = c.req.param('verb') === 'pause' ? 'pause' : 'resume';
-      await c.var.audit(`schedule.${verb}`, name);
+      await c.var.audit(`schedule.${verb}`, name, c.req.valid('query').reason);
       await schedules.change(name, verb);
       return c.json({ done: true });
     })
@@ -134,14 +145,14 @@ export function pageRoutes(context: DashboardContext) {
       const id = c.req.param('id');
       return c.json(found(await showDeadLetter(app, Number(id)), `there is no dead letter ${id}`));
     })
-    .post('/dead/replay', operator, checked('json', letterIds), async (c) => {
+    .post('/dead/replay', operator, reason, checked('json', letterIds), async (c) => {
       const { ids } = c.req.valid('json');
-      await c.var.audit('dead-letter.replay', ids.join(' '));
+      await c.var.audit('dead-letter.replay', ids.join(' '), c.req.valid('query').reason);
       return c.json(await changeDeadLetters(app, 'replay', ids, c.req.raw.signal));
     })
-    .post('/dead/discard', admin, checked('json', letterIds), async (c) => {
+    .post('/dead/discard', admin, reason, checked('json', letterIds), async (c) => {
       const { ids } = c.req.valid('json');
-      await c.var.audit('dead-letter.discard', ids.join(' '));
+      await c.var.audit('dead-letter.discard', ids.join(' '), c.req.valid('query').reason);
       return c.json(await changeDeadLetters(app, 'discard', ids, c.req.raw.signal));
     });
 }

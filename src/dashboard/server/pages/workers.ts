@@ -199,9 +199,9 @@ export const workerOrder = z.discriminatedUnion('action', [
 
 export type WorkerOrder = z.infer<typeof workerOrder>;
 
-/** Ending workers, or stopping what they do, is for admins. */
+/** Changing workers is for admins; hearing what they do is not. */
 export function roleFor({ action }: WorkerOrder): 'operator' | 'admin' {
-  return action === 'shutdown' || action === 'pool_restart' ? 'admin' : 'operator';
+  return action === 'enable_events' || action === 'disable_events' ? 'operator' : 'admin';
 }
 
 /** What workers said to an order. */

@@ -258,8 +258,8 @@ function askToReplay(ids: readonly number[], done: () => Promise<void>): void {
         should be mended before.
       </p>
     ),
-    act: async () => {
-      const changed = await answer(api.dead.replay.$post({ json: { ids: [...ids] } }));
+    act: async (why) => {
+      const changed = await answer(api.dead.replay.$post({ query: why, json: { ids: [...ids] } }));
       await done();
       return `${plural(changed.done, 'message')} back in the queue${changed.missing > 0 ? `, ${changed.missing} gone before` : ''}.`;
     },
@@ -277,8 +277,8 @@ function askToDiscard(ids: readonly number[], done: () => Promise<void>): void {
         replayed any more.
       </p>
     ),
-    act: async () => {
-      const changed = await answer(api.dead.discard.$post({ json: { ids: [...ids] } }));
+    act: async (why) => {
+      const changed = await answer(api.dead.discard.$post({ query: why, json: { ids: [...ids] } }));
       await done();
       return `${plural(changed.done, 'message')} deleted${changed.missing > 0 ? `, ${changed.missing} gone before` : ''}.`;
     },

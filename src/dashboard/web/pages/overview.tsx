@@ -403,6 +403,6 @@ function Warnings({ board }: { board: Overview }): JSX.Element {
 
 async function switchEventsOn(): Promise<void> {
   await run('Events', () =>
-    answer(api.control.$post({ json: { workers: null, order: { action: 'enable_events' } } })),
+    answer(api.control.$post({ query: {}, json: { workers: null, order: { action: 'enable_events' } } })),
   );
 }

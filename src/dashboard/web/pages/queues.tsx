@@ -125,8 +125,10 @@ function QueueRow({ queue, reload }: { queue: QueueLine; reload: () => Promise<v
                     {held > 0 && <p>{plural(held, 'message')} that workers hold stay.</p>}
                   </>
                 ),
-                act: async () => {
-                  const { purged } = await answer(api.queues[':name'].purge.$post({ param: { name } }));
+                act: async (why) => {
+                  const { purged } = await answer(
+                    api.queues[':name'].purge.$post({ query: why, param: { name } }),
+                  );
                   await reload();
                   return `${plural(purged, 'message')} deleted.`;
                 },

@@ -97,7 +97,7 @@ function ScheduleRow(props: {
   const { name, task, state, sent, lastAt, lastTaskId, nextAt, day } = schedule;
   const change = (verb: 'pause' | 'resume'): Promise<void> =>
     run(`${verb === 'pause' ? 'Pause' : 'Resume'} ${name}`, async () => {
-      await answer(api.schedules[':name'][':verb{pause|resume}'].$post({ param: { name, verb } }));
+      await answer(api.schedules[':name'][':verb{pause|resume}'].$post({ query: {}, param: { name, verb } }));
       await reload();
       return verb === 'pause' ? 'Nothing is sent until it is resumed.' : 'It is sent again from now on.';
     });
@@ -159,8 +159,10 @@ function ScheduleRow(props: {
                         Sends <b>{task}</b> once, now, beside its schedule.
                       </p>
                     ),
-                    act: async () => {
-                      const { id } = await answer(api.schedules[':name'].run.$post({ param: { name } }));
+                    act: async (why) => {
+                      const { id } = await answer(
+                        api.schedules[':name'].run.$post({ query: why, param: { name } }),
+                      );
                       await reload();
                       return `Sent as ${id}.`;
                     },

@@ -110,6 +110,11 @@ export function TaskPage({ id }: { id: string }): JSX.Element {
               <Value what="the progress" value={task.progress.at(-1)?.value ?? null} />
             </Panel>
           )}
+          {task.log.length > 0 && (
+            <Panel title="Log" flush>
+              <Log lines={task.log} />
+            </Panel>
+          )}
           {task.attempts.length > 0 && (
             <Panel
               title={task.attempts.length === 1 ? 'One try' : plural(task.attempts.length, 'try', 'tries')}
@@ -217,7 +222,8 @@ function askToRevoke({ id, name, state, worker }: TaskRecord, terminate: boolean
       ) : (
         <p>It waits. The worker that takes it ends it as REVOKED and does not run it.</p>
       ),
-    act: () => answer(api.tasks.revoke.$post({ json: { ids: [id], terminate, signal: 'SIGTERM' } })),
+    act: (why) =>
+      answer(api.tasks.revoke.$post({ query: why, json: { ids: [id], terminate, signal: 'SIGTERM' } })),
   });
 }
 
@@ -319,6 +325,22 @@ function stepsOf(task: TaskRecord): readonly Step[] {
     steps.push({ word: 'Due', tone: 'indigo', at: eta, note: null });
   if (steps.length === 0) steps.push({ word: 'First heard of', tone: 'slate', at: task.seenAt, note: null });
   return steps;
+}
+
+/** The last lines that its code has logged. */
+function Log({ lines }: { lines: TaskRecord['log'] }): JSX.Element {
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
+    <div class="log" tabIndex={0}>
+      {lines.map(({ at, level, message }, index) => (
+        <div key={`${at} ${index}`} class={`log-line log-${level ?? 'info'}`}>
+          <Time at={at} />
+          <span class="log-level">{level ?? ''}</span>
+          <span class="log-text">{message}</span>
+        </div>
+      ))}
+    </div>
+  );
 }
 
 function Attempts({ task }: { task: TaskRecord }): JSX.Element {

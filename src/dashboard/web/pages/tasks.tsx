@@ -241,10 +241,10 @@ function askToRevoke(tasks: readonly TaskLine[], done: () => void): void {
         )}
       </>
     ),
-    act: async () => {
+    act: async (why) => {
       const ids = tasks.map(({ id }) => id);
       const outcome = await answer(
-        api.tasks.revoke.$post({ json: { ids, terminate: false, signal: 'SIGTERM' } }),
+        api.tasks.revoke.$post({ query: why, json: { ids, terminate: false, signal: 'SIGTERM' } }),
       );
       done();
       return outcome;

@@ -8,7 +8,7 @@ import { count, duration, plural } from '../format.ts';
 import { useRefresh } from '../live.ts';
 import { link, navigate, search, setSearch, taskLink } from '../router.ts';
 import { Act } from '../ui/act.tsx';
-import { confirm, run } from '../ui/dialog.tsx';
+import { confirm, run, type Why } from '../ui/dialog.tsx';
 import { Empty, FaultNote, Loading, Warning } from '../ui/notice.tsx';
 import { Facts, PageHead, Panel } from '../ui/page-head.tsx';
 import { Tabs } from '../ui/tabs.tsx';
@@ -114,8 +114,8 @@ export function WorkerPage({ name }: { name: string }): JSX.Element {
 
 type Tell = (title: string, order: WorkerOrder) => Promise<void>;
 
-function send(worker: string, order: WorkerOrder) {
-  return answer(api.control.$post({ json: { workers: [worker], order } }));
+function send(worker: string, order: WorkerOrder, why: Why = {}) {
+  return answer(api.control.$post({ query: why, json: { workers: [worker], order } }));
 }
 
 function Tab({ tab, detail, tell }: { tab: TabName; detail: WorkerDetail; tell: Tell }): JSX.Element {
@@ -234,7 +234,7 @@ function PoolTab({ detail, tell }: { detail: WorkerDetail; tell: Tell }): JSX.El
           />
         )}
       </Known>
-      <Act>
+      <Act needs="admin">
         <Panel title="Size">
           <div class="form-row">
             <label class="field field-short">
@@ -298,7 +298,7 @@ function PoolTab({ detail, tell }: { detail: WorkerDetail; tell: Tell }): JSX.El
               ? 'Autoscaling is off: the worker was started without --autoscale, and will say so.'
               : 'The worker chooses its size within these bounds; growing and shrinking by hand is refused.'}
           </p>
-          <Act needs="admin">
+          <div class="form-row">
             <button
               type="button"
               class="button"
@@ -314,13 +314,13 @@ function PoolTab({ detail, tell }: { detail: WorkerDetail; tell: Tell }): JSX.El
                       Python’s workers allow it with <code>worker_pool_restarts</code>.
                     </p>
                   ),
-                  act: () => send(detail.summary.name, { action: 'pool_restart' }),
+                  act: (why) => send(detail.summary.name, { action: 'pool_restart' }, why),
                 })
               }
             >
               Restart the pool…
             </button>
-          </Act>
+          </div>
         </Panel>
       </Act>
     </div>
@@ -370,7 +370,7 @@ function QueuesTab({ detail, tell }: { detail: WorkerDetail; tell: Tell }): JSX.
                     <td class="hide-m">{yesNo(told.exclusive)}</td>
                     <td class="hide-m">{yesNo(told.auto_delete)}</td>
                     <td class="right">
-                      <Act>
+                      <Act needs="admin">
                         <button
                           type="button"
                           class="button button-small"
@@ -384,7 +384,7 @@ function QueuesTab({ detail, tell }: { detail: WorkerDetail; tell: Tell }): JSX.
                                   <b>{name}</b> takes no more from <b>{own}</b>. What it holds, it finishes.
                                 </p>
                               ),
-                              act: () => send(name, { action: 'cancel_consumer', queue: own }),
+                              act: (why) => send(name, { action: 'cancel_consumer', queue: own }, why),
                             })
                           }
                         >
@@ -399,7 +399,7 @@ function QueuesTab({ detail, tell }: { detail: WorkerDetail; tell: Tell }): JSX.
           </table>
         )}
       </Known>
-      <Act>
+      <Act needs="admin">
         <form
           class="form-row form-foot"
           onSubmit={(event) => {
@@ -534,9 +534,10 @@ function HeldTasks(props: {
                                     : 'It has not begun. It ends as REVOKED and is not run.'}
                                 </p>
                               ),
-                              act: () =>
+                              act: (why) =>
                                 answer(
                                   api.tasks.revoke.$post({
+                                    query: why,
                                     json: { ids: [task.id], terminate: terminable, signal: 'SIGTERM' },
                                   }),
                                 ),
@@ -620,7 +621,7 @@ function LimitRow({ task, tell }: { task: RegisteredTask; tell: Tell }): JSX.Ele
             value={rate}
             onInput={(event) => setRate(event.currentTarget.value)}
           />
-          <Act>
+          <Act needs="admin">
             <button type="submit" class="button button-small">
               Set
             </button>
@@ -661,7 +662,7 @@ function LimitRow({ task, tell }: { task: RegisteredTask; tell: Tell }): JSX.Ele
             value={hard}
             onInput={(event) => setHard(event.currentTarget.value)}
           />
-          <Act>
+          <Act needs="admin">
             <button type="submit" class="button button-small">
               Set
             </button>
@@ -690,8 +691,8 @@ function askToShutDown({ summary, active }: WorkerDetail): void {
         {queues !== null && queues.length > 0 && <p>It serves {queues.join(', ')}.</p>}
       </>
     ),
-    act: async () => {
-      await send(name, { action: 'shutdown' });
+    act: async (why) => {
+      await send(name, { action: 'shutdown' }, why);
       navigate(link('/workers'));
       return 'Told to stop. No worker replies to this: watch it go offline.';
     },

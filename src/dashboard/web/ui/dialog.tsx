@@ -43,7 +43,12 @@ interface Question {
   readonly danger?: boolean;
   /** Has to be typed before it can be done. */
   readonly type?: string;
-  readonly act: () => Promise<string | ControlOutcome>;
+  readonly act: (why: Why) => Promise<string | ControlOutcome>;
+}
+
+/** For the audit log, as the routes take it. */
+export interface Why {
+  readonly reason?: string;
 }
 
 const question = signal<Question | null>(null);
@@ -56,17 +61,20 @@ export function confirm(asked: Question): void {
 export function ConfirmDialog(): JSX.Element | null {
   const asked = question.value;
   const [typed, setTyped] = useState('');
+  const [reason, setReason] = useState('');
   const [busy, setBusy] = useState(false);
   if (asked === null) return null;
   const close = (): void => {
     question.value = null;
     setTyped('');
+    setReason('');
     setBusy(false);
   };
   const submit = async (event: Event): Promise<void> => {
     event.preventDefault();
     setBusy(true);
-    await run(asked.title, asked.act);
+    const given = reason.trim();
+    await run(asked.title, () => asked.act(given === '' ? {} : { reason: given }));
     close();
   };
   return (
@@ -87,6 +95,10 @@ export function ConfirmDialog(): JSX.Element | null {
               />
             </label>
           )}
+          <label class="field">
+            <span class="dim">Reason, for the audit log (may be left out)</span>
+            <input value={reason} maxLength={500} onInput={(event) => setReason(event.currentTarget.value)} />
+          </label>
         </div>
         <footer class="dialog-foot">
           <button type="button" class="button" onClick={close}>
