@@ -10,7 +10,7 @@ import { groupsOf } from '../../src/dashboard/server/pages/failures.ts';
 import { type LiveDelta, LiveFeed } from '../../src/dashboard/server/pages/live-feed.ts';
 import type { Overview } from '../../src/dashboard/server/pages/overview.ts';
 import type { TaskPage, WorkflowPage } from '../../src/dashboard/server/pages/tasks.ts';
-import type { ControlOutcome, WorkerDetail } from '../../src/dashboard/server/pages/workers.ts';
+import { type ControlOutcome, roleFor, type WorkerDetail } from '../../src/dashboard/server/pages/workers.ts';
 import { layoutOf } from '../../src/dashboard/web/pages/workflow-layout.ts';
 import { readPython } from '../../src/dashboard/web/ui/python-literal.ts';
 import { ClusterState } from '../../src/events/cluster-state.ts';
@@ -170,6 +170,7 @@ describe('what the pages ask for', () => {
     expect(await status('/control', { order: { action: 'shutdown' } })).toBe(422);
     expect(await status('/control', { workers: [], order: { action: 'shutdown' } })).toBe(422);
     expect(await status('/tasks/revoke', { ids: [] })).toBe(422);
+    expect(await status(`/tasks/revoke?reason=${'x'.repeat(501)}`, { ids: ['x'] })).toBe(422);
     expect(await status('/tasks/revoke', { ids: ['x'], terminate: true, signal: 'rm -rf' })).toBe(422);
   });
 
@@ -323,6 +324,11 @@ describe('the live feed', () => {
     const counted = feed.activity.minutes(now).reduce((sum, { succeeded }) => sum + succeeded, 0);
     expect(counted).toBe(1);
   });
+});
+
+it('who may tell a worker what', () => {
+  expect(roleFor({ action: 'enable_events' })).toBe('operator');
+  expect(roleFor({ action: 'pool_grow', n: 1 })).toBe('admin');
 });
 
 it('rates: by the minute, of the last hour, with percentiles of each task', () => {

@@ -40,6 +40,11 @@ export function TaskPage({ id }: { id: string }): JSX.Element {
     return fault.status === 404 ? <Unknown id={id} /> : <FaultNote isPage fault={fault} retry={reload} />;
   if (value === null || task === undefined) return <Loading rows={10} />;
   const { parent, root, children, moreChildren } = value;
+  const attempts = task.attempts.length > 0 && (
+    <Panel title={task.attempts.length === 1 ? 'One try' : plural(task.attempts.length, 'try', 'tries')}>
+      <Attempts task={task} />
+    </Panel>
+  );
   const inWorkflow = parentId !== null || children.length > 0 || (task.rootId ?? id) !== id;
   return (
     <>
@@ -84,6 +89,7 @@ export function TaskPage({ id }: { id: string }): JSX.Element {
           <Panel title="Timeline">
             <Timeline task={task} />
           </Panel>
+          {task.state === 'FAILURE' && attempts}
           <div class={hasKeywords(task) ? 'columns' : 'stack'}>
             <Panel title="Arguments">
               <Value
@@ -115,13 +121,7 @@ export function TaskPage({ id }: { id: string }): JSX.Element {
               <Log lines={task.log} />
             </Panel>
           )}
-          {task.attempts.length > 0 && (
-            <Panel
-              title={task.attempts.length === 1 ? 'One try' : plural(task.attempts.length, 'try', 'tries')}
-            >
-              <Attempts task={task} />
-            </Panel>
-          )}
+          {task.state !== 'FAILURE' && attempts}
         </div>
         <div class="stack">
           <Panel title="About">
