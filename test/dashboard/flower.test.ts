@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { App } from '../../src/app/app.ts';
 import { Control } from '../../src/control/control.ts';
+import { FlowerMetrics } from '../../src/dashboard/server/flower/metrics.ts';
 import { searchQuery } from '../../src/dashboard/server/flower/search.ts';
+import { ClusterState } from '../../src/events/cluster-state.ts';
 import { parseQuery } from '../../src/history/parse-query.ts';
 import { patience, until } from '../until.ts';
 import { newApp, startWorker } from '../worker/bench.ts';
@@ -242,6 +244,60 @@ describe('workers', () => {
       ]);
     }
     expect(await (await app.broker()).revocations.read()).toEqual([]);
+  });
+});
+
+describe('metrics', () => {
+  it('are Flower’s, by name and labels', async () => {
+    const { ask } = await openShop();
+    await ask('/api/task/apply/shop.add', form('{"args": [2, 3]}'));
+    await ask('/api/task/apply/shop.fail', form('{"args": ["no good"]}'));
+    const of = `worker="${worker}",task="shop.add"`;
+    await expect
+      .poll(async () => (await ask('/metrics')).text)
+      .toContain(`flower_events_total{worker="${worker}",task="shop.fail",type="task-failed"} 1`);
+    const { text, headers } = await ask('/metrics');
+    expect(headers.get('content-type')).toMatch(/^text\/plain; version=0\.0\.4/);
+    const lines = text.split('\n');
+    for (const line of [
+      '# TYPE flower_events_total counter',
+      `flower_events_total{${of},type="task-received"} 1`,
+      `flower_events_total{${of},type="task-succeeded"} 1`,
+      '# TYPE flower_task_runtime_seconds histogram',
+      `flower_task_runtime_seconds_bucket{${of},le="+Inf"} 1`,
+      `flower_task_runtime_seconds_count{${of}} 1`,
+      '# TYPE flower_task_prefetch_time_seconds gauge',
+      `flower_task_prefetch_time_seconds{${of}} 0`,
+      '# TYPE flower_worker_prefetched_tasks gauge',
+      `flower_worker_prefetched_tasks{${of}} 0`,
+      '# TYPE flower_worker_online gauge',
+      `flower_worker_online{worker="${worker}"} 1`,
+      '# TYPE flower_worker_number_of_currently_executing_tasks gauge',
+    ])
+      expect(lines).toContain(line);
+    expect(text.match(/_bucket\{/g)).toHaveLength(15);
+    for (const line of lines)
+      expect(line).toMatch(/^(?:|# (?:HELP|TYPE) \w+ .+|\w+\{(?:\w+="(?:[^"\\\n]|\\.)*",?)*\} [\d.e+-]+)$/);
+    const table = (await ask('/workers?json=1')).body as { readonly data: readonly object[] };
+    expect(table.data).toMatchObject([{ hostname: worker, status: true, 'task-succeeded': 1 }]);
+  });
+
+  it('tell of workers that died, and forget those that are long gone', () => {
+    const cluster = new ClusterState();
+    const counted = new FlowerMetrics(cluster, { buckets: [1], forgetAfter: 3_600 });
+    const tell = (type: string, fields: object, ageMs: number): void => {
+      const at = { timestamp: 1, utcoffset: 0, pid: 1, clock: 1 };
+      const event = { type, hostname: 'w"1', ...at, ...fields };
+      cluster.add(event, Date.now() - ageMs);
+      counted.add(event);
+    };
+    tell('worker-heartbeat', { freq: 2 }, 60_000);
+    tell('task-received', { uuid: 'a', name: 'x' }, 60_000);
+    tell('task-revoked', { uuid: 'a' }, 60_000);
+    expect(counted.text()).toContain('flower_worker_online{worker="w\\"1"} 0');
+    expect(counted.text()).toContain('flower_worker_prefetched_tasks{worker="w\\"1",task="x"} 0');
+    tell('worker-heartbeat', { freq: 2 }, 7_200_000);
+    expect(counted.text()).not.toContain('w\\"1');
   });
 });
 

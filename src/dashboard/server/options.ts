@@ -29,6 +29,19 @@ const milliseconds: Check<Duration, number> = {
   },
 };
 
+const bounds: Check<readonly number[]> = {
+  ...check('a list of ascending numbers above 0', (value) =>
+    Array.isArray(value) &&
+    value.length > 0 &&
+    value.every(
+      (each, at): each is number => Number.isFinite(each) && each > 0 && (at === 0 || each > value[at - 1]),
+    )
+      ? [...value]
+      : undefined,
+  ),
+  text: { expected: 'ascending numbers above 0, like 1,2,5', read: (text) => text.split(',').map(Number) },
+};
+
 export const dashboardOptions = {
   /**
    * `user:password`: who may log in, each as an admin. Default: none; with no `users` either, everybody who reaches the dashboard is an admin.
@@ -71,6 +84,23 @@ export const dashboardOptions = {
       'Ask workers, again and again, to tell of their tasks; default true.',
     ),
     true,
+  ),
+  /** Upper bounds of the histogram of run times in `/metrics`, seconds; default those of Flower, 0.005 to 10. */
+  taskRuntimeMetricBuckets: field(
+    flagged(
+      bounds,
+      '--task-runtime-metric-buckets <seconds>',
+      'Upper bounds of the histogram of run times in /metrics: 1,2,5.',
+    ),
+    [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10],
+  ),
+  /** Workers that were silent for so long are left out of `/metrics` and of the API. Default: none are. */
+  purgeOfflineWorkers: optional(
+    flagged(
+      seconds({ from: 0 }),
+      '--purge-offline-workers <seconds>',
+      'Leave out workers that were silent for so long; default: none.',
+    ),
   ),
   /** Nobody may do anything; only look. Default false. */
   readOnly: field(flagged(switched, '--read-only [boolean]', 'Nobody may do anything, only look.'), false),

@@ -1,9 +1,11 @@
 // Flower's API, under its own paths and in its own shapes, so that scripts move over by a change of the port.
 import { type Context, Hono } from 'hono';
+import type { WorkerState } from '../../../events/cluster-state.ts';
 import { Problem } from '../../../http/problem.ts';
 import { answerError, loggedProblem } from '../../../http/requests.ts';
 import type { DashboardContext, DashboardEnv } from '../context.ts';
 import { needs } from '../roles.ts';
+import { FlowerMetrics } from './metrics.ts';
 import { queueLengths } from './queues.ts';
 import type { FlowerRoute, FlowerState } from './route.ts';
 import { sendRoutes } from './send.ts';
@@ -21,7 +23,13 @@ const routes: readonly FlowerRoute[] = [
 ];
 
 export function flowerRoutes(context: DashboardContext): Hono<DashboardEnv> {
-  const flower: FlowerState = { context, workers: new WorkerRecords(context) };
+  const { cluster, settings } = context;
+  const metrics = new FlowerMetrics(cluster, {
+    buckets: settings.taskRuntimeMetricBuckets,
+    forgetAfter: settings.purgeOfflineWorkers,
+  });
+  context.onEvent((event) => metrics.add(event));
+  const flower: FlowerState = { context, metrics, workers: new WorkerRecords(context, metrics) };
   const router = new Hono<DashboardEnv>();
   for (const { method, path, role, handle } of routes) {
     if (role !== undefined) router.use(path, needs(role, context));
@@ -35,8 +43,40 @@ export function flowerRoutes(context: DashboardContext): Hono<DashboardEnv> {
       });
     });
   }
+  router.get('/metrics', (request) =>
+    request.body(metrics.text(), 200, {
+      'Content-Type': 'text/plain; version=0.0.4; charset=utf-8',
+      'Cache-Control': 'no-store',
+    }),
+  );
+  // The page of this path is for people.
+  router.get('/workers', async (request, next) => {
+    if (request.req.query('json') === undefined) return next();
+    return request.json({ data: metrics.workers.map((worker) => workerRow(worker, context, metrics)) });
+  });
   router.onError((error, request) => failed(request, error, context));
   return router;
+}
+
+/** A line of Flower's table of workers. */
+function workerRow(worker: WorkerState, { cluster }: DashboardContext, metrics: FlowerMetrics): object {
+  const { hostname, pid, freq, clock, active, processed, loadavg, timestamp, software } = worker;
+  const [ident = '', version = '', system = ''] = software.split(' ');
+  return {
+    ...metrics.countsOf(hostname),
+    hostname,
+    pid,
+    freq,
+    heartbeats: [timestamp],
+    clock,
+    active,
+    processed,
+    loadavg,
+    sw_ident: ident,
+    sw_ver: version,
+    sw_sys: system,
+    status: cluster.isAlive(worker),
+  };
 }
 
 /** As Flower: a line of text; who asks for JSON gets a problem document. */

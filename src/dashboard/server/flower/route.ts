@@ -2,12 +2,14 @@
 import { toPlainJson } from '../../../http/plain-json.ts';
 import { Problem } from '../../../http/problem.ts';
 import type { DashboardContext, DashboardRequest } from '../context.ts';
+import type { FlowerMetrics } from './metrics.ts';
 import { checkedName } from './parameters.ts';
 import type { WorkerRecords } from './worker-records.ts';
 
 export interface FlowerState {
   readonly context: DashboardContext;
   readonly workers: WorkerRecords;
+  readonly metrics: FlowerMetrics;
 }
 
 export interface FlowerRoute {

@@ -2,6 +2,7 @@
 import { isRecord } from '../../../lib/narrow.ts';
 import type { Json } from '../../../protocol/message.ts';
 import type { DashboardContext } from '../context.ts';
+import type { FlowerMetrics } from './metrics.ts';
 
 /** The key in a record, the command, and its arguments. */
 const questions: readonly (readonly [key: string, method: string, args: Json])[] = [
@@ -23,11 +24,13 @@ const freshMs = 5_000;
 
 export class WorkerRecords {
   readonly #context: DashboardContext;
+  readonly #metrics: FlowerMetrics;
   readonly #records = new Map<string, WorkerRecord>();
   #asking: Promise<void> | null = null;
 
-  constructor(context: DashboardContext) {
+  constructor(context: DashboardContext, metrics: FlowerMetrics) {
     this.#context = context;
+    this.#metrics = metrics;
   }
 
   /** Of all workers that are known or, the first time and with `refresh`, that answer. @throws BrokerUnavailable */
@@ -71,7 +74,7 @@ export class WorkerRecords {
     const { cluster } = this.#context;
     const all = new Map<string, boolean>();
     for (const name of this.#records.keys()) all.set(name, this.#mayAnswer(name));
-    for (const worker of cluster.workers) all.set(worker.hostname, cluster.isAlive(worker));
+    for (const worker of this.#metrics.workers) all.set(worker.hostname, cluster.isAlive(worker));
     return new Map([...all].sort(([a], [b]) => (a < b ? -1 : 1)));
   }
 
