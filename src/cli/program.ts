@@ -29,6 +29,7 @@ import { statusCommand } from './commands/status.ts';
 import { tasksCommand } from './commands/tasks.ts';
 import { topCommand } from './commands/top.ts';
 import { upgradeCommand } from './commands/upgrade.ts';
+import { whyCommand } from './commands/why.ts';
 import { workerCommand } from './commands/worker.ts';
 import { withCommonOptions } from './common.ts';
 import { configure } from './configuration/load.ts';
@@ -77,6 +78,7 @@ or the embedded store of this folder, .umbel/store.db.`,
     recorderCommand(),
     tasksCommand(),
     queuesCommand(),
+    whyCommand(),
     listCommand(),
     reportCommand(),
     graphCommand(),

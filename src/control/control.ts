@@ -6,10 +6,11 @@ import type { Json } from '../protocol/message.ts';
 import { checkRevocations, stampRevocation, taskRevocation, workflowRevocation } from '../stores/fanout.ts';
 import { Inspect, type TaskInfo, type Typed } from './inspect.ts';
 import { type Answers, Mailbox, type Recipients } from './mailbox.ts';
+import type { Why } from './why.ts';
 
 const againMs = 250;
 
-export type { Answers, Recipients, TaskInfo, Typed };
+export type { Answers, Recipients, TaskInfo, Typed, Why };
 export { Inspect };
 
 export interface ControlOptions extends Recipients {
@@ -65,6 +66,18 @@ export class Control implements AsyncDisposable {
   /** Sends a command of any name, and does not wait for replies. @throws BrokerUnavailable */
   tell(method: string, args: Json = {}, recipients: Recipients = {}): Promise<void> {
     return this.#mailbox.tell(method, args, recipients);
+  }
+
+  /**
+   * Why a task does not run, or where it is: asks stores, history and workers, walks its way and names the first obstacle. Of each queue the first
+   * 1,000 messages are looked at (on RabbitMQ none).
+   * @throws BrokerUnavailable
+   * @example (await control.why(id)).text // "no worker serves its queue 'slow' …"
+   */
+  async why(id: string, options: Pick<ControlOptions, 'timeout' | 'signal'> = {}): Promise<Why> {
+    const { gatherFacts } = await import('./why-facts.ts');
+    const { explain } = await import('./why.ts');
+    return explain(await gatherFacts(this.#app, this.inspect(options), id));
   }
 
   ping(options: ControlOptions = {}): Promise<Answers> {

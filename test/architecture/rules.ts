@@ -16,7 +16,7 @@ export const rooms: Readonly<Record<string, readonly string[]>> = {
   app: ['workflow', 'sending', 'config', 'results', 'schedules', 'history', 'stores', 'protocol', 'lib'],
   beat: ['app', 'workflow', 'config', 'schedules', 'stores', 'protocol', 'lib'],
   events: ['app', 'stores', 'protocol', 'lib'],
-  control: ['app', 'events', 'stores', 'protocol', 'lib'],
+  control: ['app', 'events', 'history', 'stores', 'protocol', 'lib'],
   recorder: ['app', 'control', 'events', 'history', 'stores', 'protocol', 'lib'],
   worker: ['app', 'workflow', 'sending', 'config', 'events', 'results', 'stores', 'protocol', 'lib'],
   otel: ['app', 'sending', 'lib'],

@@ -56,3 +56,26 @@ test('what a recorder has written stays when it is killed, and the next one goes
     await app.close();
   }
 });
+
+test('why names the first obstacle on the way of a task', async () => {
+  const folder = project({ 'app.js': shop });
+  const app = new App('shop', { broker: `sqlite://${join(folder, '.umbel', 'store.db')}` });
+  try {
+    const sent = await app.send('shop.add', [1, 2]);
+    const alone = await umbel(folder, ['-A', './app.js', 'why', sent.id, '-t', '0.2']);
+    expect(alone).toMatchObject({ code: 0 });
+    expect(alone.stdout).toBe(
+      "no-worker: no worker serves its queue 'celery' (routed there by taskDefaultQueue); no worker answers: umbel worker -Q celery\n",
+    );
+    const worker = start(folder, ['-A', './app.js', 'worker', '--log-format', 'json', '-l', 'info']);
+    expect(await sent.get(patience)).toBe(3);
+    const ended = await umbel(folder, ['-A', './app.js', 'why', sent.id, '-t', '0.2', '--json']);
+    expect(JSON.parse(ended.stdout)).toMatchObject({ id: sent.id, kind: 'ended', state: 'SUCCESS' });
+    worker.child.kill('SIGTERM');
+    expect(await worker.ended).toMatchObject({ code: 0 });
+    const queues = await umbel(folder, ['-A', './app.js', 'queues', '--json']);
+    expect(JSON.parse(queues.stdout)).toMatchObject([{ name: 'celery', ready: 0, drainsIn: 0 }]);
+  } finally {
+    await app.close();
+  }
+});
