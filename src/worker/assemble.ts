@@ -16,6 +16,7 @@ import { decoder } from './decode.ts';
 import { EventLoopMonitor } from './event-loop-monitor.ts';
 import { Executor } from './executor.ts';
 import { taskHooks } from './hooks.ts';
+import type { WorkerMetrics } from './metrics.ts';
 import { Operations } from './operations.ts';
 import { makePool } from './pools/make.ts';
 import type { Pool } from './pools/pool.ts';
@@ -38,6 +39,8 @@ import { WorkflowSettler } from './workflow-settler.ts';
 interface WorkerHandle {
   /** Aborted when the worker is told to stop. */
   readonly leaving: AbortSignal;
+  /** Null: nobody asks for them. */
+  readonly metrics: WorkerMetrics | null;
   resize(concurrency: number): void;
   /** The store is gone for good. */
   onLost(error: StoreLostError): void;
@@ -163,7 +166,7 @@ function wire(
   });
   const workflows = new WorkflowSettler({ app, settler, backend, clock, logger });
   const decider = new Decider({ app, settler, workflows, records, logger });
-  const reporter = new Reporter({ app, activity, events, clock, logger });
+  const reporter = new Reporter({ app, activity, events, metrics: handle.metrics, clock, logger });
   const processor = new Processor({
     decode: decoder(config, activity),
     admission,

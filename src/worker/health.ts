@@ -5,10 +5,12 @@ import type { AddressInfo } from 'node:net';
 import { ConfigError } from '../errors.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
+import { metricsType } from '../lib/prometheus.ts';
 import type { Service } from '../lib/service.ts';
+import type { WorkerMetrics } from './metrics.ts';
 
 export interface HealthOptions {
-  /** Serves `GET /livez` and `GET /readyz` there; 0: any free port. */
+  /** Serves `GET /livez`, `GET /readyz` and `GET /metrics` (Prometheus) there; 0: any free port. */
   readonly port?: number;
   /** Default `127.0.0.1`; in a container `0.0.0.0`. */
   readonly host?: string;
@@ -21,6 +23,7 @@ interface HealthParts extends HealthOptions {
   readonly logger: Logger;
   /** Why it takes no tasks now; null: it takes tasks. */
   readonly unready: () => string | null;
+  readonly metrics: WorkerMetrics | null;
 }
 
 const everyMs = 10_000;
@@ -50,13 +53,16 @@ export class Health implements Service {
       });
       this.#beating = this.#beat(file);
     }
-    if (port !== undefined) this.#server = await this.#listen(port, host);
+    if (port === undefined) return;
+    this.#server = await this.#listen(port, host);
+    this.#parts.metrics?.start();
   }
 
   async stop(): Promise<void> {
     this.#stopping.abort();
     const server = this.#server;
     this.#server = null;
+    this.#parts.metrics?.stop();
     if (server !== null) {
       server.closeAllConnections();
       await new Promise<void>((resolve) => server.close(() => resolve()));
@@ -71,6 +77,7 @@ export class Health implements Service {
   }
 
   #listen(port: number, host: string): Promise<Server> {
+    const { metrics } = this.#parts;
     const server = createServer((request, response) => {
       const path = request.url?.split('?', 1)[0];
       if (path === '/livez') answer(response, 200, 'alive\n');
@@ -78,7 +85,8 @@ export class Health implements Service {
         const reason = this.#parts.unready();
         if (reason === null) answer(response, 200, 'ready\n');
         else answer(response, 503, `not ready: ${reason}\n`);
-      } else answer(response, 404, 'GET /livez or /readyz\n');
+      } else if (path === '/metrics' && metrics !== null) answer(response, 200, metrics.text(), metricsType);
+      else answer(response, 404, 'GET /livez, /readyz or /metrics\n');
     });
     return new Promise((resolve, reject) => {
       server.once('error', (cause) => {
@@ -111,7 +119,9 @@ export class Health implements Service {
   }
 }
 
-function answer(response: ServerResponse, status: number, text: string): void {
-  response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' });
+function answer(response: ServerResponse, status: number, text: string, type = plainText): void {
+  response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store' });
   response.end(text);
 }
+
+const plainText = 'text/plain; charset=utf-8';

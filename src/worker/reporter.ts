@@ -7,6 +7,7 @@ import type { Delivery } from '../stores/transport.ts';
 import type { Activity } from './activity.ts';
 import type { Rejection } from './admission/admission.ts';
 import { readableId } from './decider.ts';
+import type { WorkerMetrics } from './metrics.ts';
 import type { ExecutionOutcome } from './outcome.ts';
 import type { Run } from './run.ts';
 import type { SettleResult } from './settler.ts';
@@ -17,6 +18,8 @@ interface ReporterParts {
   readonly app: App;
   readonly activity: Activity;
   readonly events: Pick<TaskEvents, 'on' | 'received' | 'started' | 'ended' | 'notRun'>;
+  /** Null: nobody asks for them. */
+  readonly metrics: WorkerMetrics | null;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -31,10 +34,12 @@ export class Reporter {
   }
 
   /** A message has come, and its task begins. Null: there is no receiver to wait for. */
-  received({ message, request, delivery }: Run): Promise<void> | null {
-    const { app, activity, events, logger } = this.#parts;
+  received(run: Run): Promise<void> | null {
+    const { message, request, delivery } = run;
+    const { app, activity, events, metrics, clock, logger } = this.#parts;
     this.#log.received(message);
     activity.count(message.task);
+    metrics?.received(run, clock.now());
     if (events.on) {
       if (delivery.isAnnounced !== true) events.received(message, delivery);
       events.started(message);
@@ -44,20 +49,24 @@ export class Reporter {
   }
 
   /** A run has ended, and is settled. */
-  ended({ message, early, runtimeMs }: Run, outcome: ExecutionOutcome): void {
-    const { clock, events } = this.#parts;
+  ended(run: Run, outcome: ExecutionOutcome): void {
+    const { message, early, runtimeMs } = run;
+    const { clock, events, metrics } = this.#parts;
     this.#log.ended(message, outcome, runtimeMs, clock.now(), early);
+    metrics?.ended(run, outcome);
     if (events.on) events.ended(message, outcome, runtimeMs);
   }
 
   /** A run, or a rejection, that could not be settled. */
   unsettled(message: TaskMessage, how: Exclude<SettleResult, 'settled'>): void {
+    this.#parts.metrics?.unsettled(message.task, how);
     this.#log.unsettled(message, how);
   }
 
   /** A message was not run, and that is settled. */
   async notRun(delivery: Delivery, rejection: Rejection): Promise<void> {
-    const { app, events, clock, logger } = this.#parts;
+    const { app, events, metrics, clock, logger } = this.#parts;
+    metrics?.notRun(delivery.queue, rejection);
     this.#log.notRun(delivery, rejection, clock.now());
     if (events.on) events.notRun(rejection, delivery);
     const { taskRejected, taskRevoked, taskUnknown } = app.signals;

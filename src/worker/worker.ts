@@ -6,6 +6,7 @@ import { type Deferred, deferred } from '../lib/deferred.ts';
 import type { Service } from '../lib/service.ts';
 import { assemble, type Parts } from './assemble.ts';
 import { Health } from './health.ts';
+import { type MeasuredWorker, WorkerMetrics } from './metrics.ts';
 import type { WorkerOptions } from './options.ts';
 import { type ResolvedWorkerOptions, resolveWorkerOptions } from './resolve-options.ts';
 import { describeStage, onShutdownSignal, type ShutdownKind, shutDown } from './shutdown.ts';
@@ -31,6 +32,8 @@ export class Worker implements Service {
   readonly app: App;
   readonly #options: ResolvedWorkerOptions;
   readonly #health: Health;
+  /** Null: it has no port on which to show them. */
+  readonly #metrics: WorkerMetrics | null;
   readonly #stopRequest: StopRequest;
   #starting: Promise<Parts | null> | null = null;
   #stopping: Promise<void> | null = null;
@@ -48,7 +51,9 @@ export class Worker implements Service {
     this.#options = resolveWorkerOptions(app, options);
     const { health, clock, logger, softShutdownTimeoutMs: softMs } = this.#options;
     this.#stopRequest = new StopRequest({ softMs, clock, logger });
-    this.#health = new Health({ ...health, clock, logger, unready: () => this.#unready() });
+    this.#metrics = health.port === undefined ? null : new WorkerMetrics(() => this.#state());
+    const unready = (): string | null => this.#unready();
+    this.#health = new Health({ ...health, clock, logger, unready, metrics: this.#metrics });
   }
 
   /** Its name among all workers: `celery@host`. */
@@ -142,7 +147,7 @@ export class Worker implements Service {
       this.#failure = error;
       void this.stop({ cold: true });
     };
-    const parts = await assemble(app, this.#options, { leaving, resize, onLost });
+    const parts = await assemble(app, this.#options, { leaving, metrics: this.#metrics, resize, onLost });
     if (parts === null) return null;
     await parts.operations.prepare();
     await parts.stallDetector.start();
@@ -200,6 +205,16 @@ export class Worker implements Service {
   /** The parts while it takes messages. */
   get #running(): Parts | null {
     return this.#isRunning ? this.#parts : null;
+  }
+
+  #state(): MeasuredWorker {
+    const parts = this.#parts;
+    return {
+      slots: this.concurrency,
+      running: parts?.active.running.size ?? 0,
+      held: parts?.active.inHand.size ?? 0,
+      isConnected: parts?.transport.status.state === 'connected',
+    };
   }
 
   /** Why it takes no tasks now; null: it takes tasks. */

@@ -7,7 +7,7 @@ import { ConfigError } from '../../src/errors.ts';
 import { Worker } from '../../src/worker/worker.ts';
 import { needs } from '../needs.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
-import { until } from '../until.ts';
+import { patience, until } from '../until.ts';
 import { FakeClock } from './fake-clock.ts';
 
 async function probe(port: number | null, path: string): Promise<[number, string]> {
@@ -24,6 +24,49 @@ it('answers probes while it runs, and closes its port when it stops', async () =
   expect((await probe(port, '/'))[0]).toBe(404);
   await worker.stop();
   await expect(fetch(`http://127.0.0.1:${port}/livez`)).rejects.toThrow();
+});
+
+it('shows metrics of what it ran and did not run', async () => {
+  await using app = new App('measured', { broker: 'memory://', backend: 'memory://' });
+  const add = app.task('add', (x: number, y: number) => x + y);
+  const fail = app.task('fail', { queue: 'other' }, () => {
+    throw new Error('no');
+  });
+  await using worker = new Worker(app, {
+    health: { port: 0 },
+    queues: ['celery', 'other'],
+    concurrency: 3,
+    name: 'measured@here',
+  });
+  await worker.start();
+  await (await add.delay(1, 2)).get(patience);
+  await (await fail.delay()).get(patience).catch(() => undefined);
+  await (await add.applyAsync([1, 2], { expires: new Date(0) })).get(patience).catch(() => undefined);
+  const metrics = async (): Promise<string[]> => {
+    const [status, text] = await probe(worker.healthPort, '/metrics');
+    expect(status).toBe(200);
+    return text.split('\n');
+  };
+  // A run is counted when it is settled, which is after its result is there.
+  await expect
+    .poll(metrics)
+    .toContain('umbel_worker_messages_not_run_total{queue="celery",reason="expired"} 1');
+  const lines = await metrics();
+  expect(lines).toEqual(
+    expect.arrayContaining([
+      'umbel_worker_tasks_received_total{task="add",queue="celery"} 1',
+      'umbel_worker_tasks_ended_total{task="add",queue="celery",outcome="success"} 1',
+      'umbel_worker_tasks_ended_total{task="fail",queue="other",outcome="failure"} 1',
+      'umbel_worker_task_runtime_seconds_count{task="add",queue="celery"} 1',
+      'umbel_worker_task_wait_seconds_count{task="add",queue="celery"} 1',
+      'umbel_worker_slots 3',
+      'umbel_worker_tasks_running 0',
+      'umbel_worker_broker_connected 1',
+    ]),
+  );
+  // Each line is a comment or a sample, as Prometheus's parser has it.
+  const form = /^(?:# (?:HELP|TYPE) \w+ .+|\w+(?:\{(?:\w+="(?:[^"\\]|\\.)*",?)*\})? [-+.\deINFfan]+|)$/;
+  expect(lines.filter((line) => !form.test(line))).toEqual([]);
 });
 
 needs(it, noRedis)('lives, and is not ready, while its broker is away', async () => {

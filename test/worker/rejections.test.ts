@@ -28,7 +28,7 @@ function bench() {
   const decider = new Decider({ app, settler, workflows, records, logger });
   const nothing = (): void => undefined;
   const events = { on: false, received: nothing, started: nothing, ended: nothing, notRun: nothing };
-  const reporter = new Reporter({ app, activity: new Activity(0), events, clock, logger });
+  const reporter = new Reporter({ app, activity: new Activity(0), events, metrics: null, clock, logger });
   const rejections = new Rejections({ settler, workflows, decider, reporter, logger });
   return { store, retrier, logger, rejections };
 }

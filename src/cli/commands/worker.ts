@@ -58,7 +58,7 @@ export function workerCommand(): Command {
   command
     .addOption(new Option('--events').implies({ taskEvents: true }).hideHelp())
     .option('-B, --beat', 'Also run a beat, in a separate process. Several workers may do so.')
-    .option('--health-port <port>', 'Answer GET /livez and /readyz on this port.', port)
+    .option('--health-port <port>', 'Answer GET /livez, /readyz and /metrics on this port.', port)
     .option('--health-host <address>', 'Answer on this address; default 127.0.0.1.')
     .option('--heartbeat-file <file>', 'Write this file every 10 s while the worker lives.')
     .option('--purge', 'First delete all waiting messages of its queues.')
