@@ -6,11 +6,11 @@ import type { Json } from '../protocol/message.ts';
 import { checkRevocations, stampRevocation, taskRevocation, workflowRevocation } from '../stores/fanout.ts';
 import { Inspect, type TaskInfo, type Typed } from './inspect.ts';
 import { type Answers, Mailbox, type Recipients } from './mailbox.ts';
-import type { Why } from './why.ts';
+import type { WhyAnswer } from './why.ts';
 
 const againMs = 250;
 
-export type { Answers, Recipients, TaskInfo, Typed, Why };
+export type { Answers, Recipients, TaskInfo, Typed, WhyAnswer };
 export { Inspect };
 
 export interface ControlOptions extends Recipients {
@@ -74,7 +74,7 @@ export class Control implements AsyncDisposable {
    * @throws BrokerUnavailable
    * @example (await control.why(id)).text // "no worker serves its queue 'slow' …"
    */
-  async why(id: string, options: Pick<ControlOptions, 'timeout' | 'signal'> = {}): Promise<Why> {
+  async why(id: string, options: Pick<ControlOptions, 'timeout' | 'signal'> = {}): Promise<WhyAnswer> {
     const { gatherFacts } = await import('./why-facts.ts');
     const { explain } = await import('./why.ts');
     return explain(await gatherFacts(this.#app, this.inspect(options), id));

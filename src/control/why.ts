@@ -3,7 +3,7 @@ import type { RecordedState } from '../history/record.ts';
 import { isReady, type ResultRecord } from '../protocol/result-meta.ts';
 
 /** The first obstacle on a task's way, or where it is. */
-export type Why = { readonly id: string; readonly text: string } & Obstacle;
+export type WhyAnswer = { readonly id: string; readonly text: string } & Obstacle;
 
 type Obstacle =
   | {
@@ -107,7 +107,7 @@ export interface WhyFacts {
 }
 
 /** Walks the task's way and stops at the first obstacle. Pure. */
-export function explain(facts: WhyFacts): Why {
+export function explain(facts: WhyFacts): WhyAnswer {
   const { id } = facts;
   const obstacle =
     whileHeld(facts) ??

@@ -1,6 +1,6 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { Control } from '../../src/control/control.ts';
-import { explain, type Why, type WhyFacts } from '../../src/control/why.ts';
+import { explain, type WhyAnswer, type WhyFacts } from '../../src/control/why.ts';
 import { patience, until } from '../until.ts';
 import { newApp, startWorker } from '../worker/bench.ts';
 
@@ -190,8 +190,8 @@ describe('why, with workers', () => {
     const control = new Control(app);
     onTestFinished(() => control[Symbol.asyncDispose]());
     /** A worker that is slow to answer does so the next time. */
-    const answer = async (id: string, kind: Why['kind']): Promise<Why> => {
-      let last: Why | null = null;
+    const answer = async (id: string, kind: WhyAnswer['kind']): Promise<WhyAnswer> => {
+      let last: WhyAnswer | null = null;
       await until(async () => {
         last = await control.why(id, { timeout: 0.3 });
         return last.kind === kind;
