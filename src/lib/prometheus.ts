@@ -11,14 +11,20 @@ interface Metric {
   lines(): Iterable<string>;
 }
 
-/** Of a metric, combinations of labels beyond these share the value `other`: a server must not grow with what others name. */
-const maxSeries = 1_000;
-
 export class MetricRegistry {
   readonly #metrics: Metric[] = [];
+  readonly #maxSeries: number;
+
+  /**
+   * @param maxSeries combinations of labels that a metric may have. Beyond these, all share the value `other`: a server must not grow with
+   * what others name.
+   */
+  constructor(maxSeries: number = 1_000) {
+    this.#maxSeries = maxSeries;
+  }
 
   counter(name: string, help: string, labels: Labels = []): Counter {
-    return this.#add(new Counter(name, help, labels));
+    return this.#add(new Counter(name, help, labels, this.#maxSeries));
   }
 
   /** @param read called at each scrape: the value, or the values with their labels */
@@ -42,7 +48,7 @@ export class MetricRegistry {
 
   /** @param buckets upper bounds, rising */
   histogram(name: string, help: string, labels: Labels, buckets: readonly number[]): Histogram {
-    return this.#add(new Histogram(name, help, labels, buckets));
+    return this.#add(new Histogram(name, help, labels, buckets, this.#maxSeries));
   }
 
   /** All metrics as text. */
@@ -68,8 +74,10 @@ export const metricsType = 'text/plain; version=0.0.4; charset=utf-8';
 class Series<Value> {
   readonly #byLabels = new Map<string, { readonly labels: Labels; readonly value: Value }>();
   readonly #make: () => Value;
+  readonly #max: number;
 
-  constructor(make: () => Value) {
+  constructor(max: number, make: () => Value) {
+    this.#max = max;
     this.#make = make;
   }
 
@@ -77,7 +85,7 @@ class Series<Value> {
     const key = labels.join('\0');
     const found = this.#byLabels.get(key);
     if (found !== undefined) return found.value;
-    if (this.#byLabels.size >= maxSeries && labels.some((label) => label !== other))
+    if (this.#byLabels.size >= this.#max && labels.some((label) => label !== other))
       return this.at(labels.map(() => other));
     const value = this.#make();
     this.#byLabels.set(key, { labels, value });
@@ -86,6 +94,10 @@ class Series<Value> {
 
   values(): Iterable<{ readonly labels: Labels; readonly value: Value }> {
     return this.#byLabels.values();
+  }
+
+  forget(isGone: (labels: Labels) => boolean): void {
+    for (const [key, { labels }] of this.#byLabels) if (isGone(labels)) this.#byLabels.delete(key);
   }
 }
 
@@ -96,16 +108,22 @@ class Counter implements Metric {
   readonly name: string;
   readonly help: string;
   readonly #labels: Labels;
-  readonly #series = new Series(() => ({ count: 0 }));
+  readonly #series: Series<{ count: number }>;
 
-  constructor(name: string, help: string, labels: Labels) {
+  constructor(name: string, help: string, labels: Labels, maxSeries: number) {
     this.name = name;
     this.help = help;
     this.#labels = labels;
+    this.#series = new Series(maxSeries, () => ({ count: 0 }));
   }
 
   add(...labels: Labels): void {
     this.#series.at(labels).count++;
+  }
+
+  /** Deletes the counts with labels that will not come again. */
+  forget(isGone: (labels: Labels) => boolean): void {
+    this.#series.forget(isGone);
   }
 
   *lines(): Iterable<string> {
@@ -122,12 +140,12 @@ class Histogram implements Metric {
   readonly #buckets: readonly number[];
   readonly #series: Series<{ readonly counts: number[]; sum: number; count: number }>;
 
-  constructor(name: string, help: string, labels: Labels, buckets: readonly number[]) {
+  constructor(name: string, help: string, labels: Labels, buckets: readonly number[], maxSeries: number) {
     this.name = name;
     this.help = help;
     this.#labels = labels;
     this.#buckets = buckets;
-    this.#series = new Series(() => ({ counts: buckets.map(() => 0), sum: 0, count: 0 }));
+    this.#series = new Series(maxSeries, () => ({ counts: buckets.map(() => 0), sum: 0, count: 0 }));
   }
 
   observe(observed: number, ...labels: Labels): void {
@@ -138,13 +156,18 @@ class Histogram implements Metric {
     if (at >= 0) value.counts[at] = (value.counts[at] ?? 0) + 1;
   }
 
+  /** Deletes what was observed with labels that will not come again. */
+  forget(isGone: (labels: Labels) => boolean): void {
+    this.#series.forget(isGone);
+  }
+
   *lines(): Iterable<string> {
     const names = [...this.#labels, 'le'];
     for (const { labels, value } of this.#series.values()) {
       let below = 0;
       for (const [at, bound] of this.#buckets.entries()) {
         below += value.counts[at] ?? 0;
-        yield line(`${this.name}_bucket`, names, [...labels, String(bound)], below);
+        yield line(`${this.name}_bucket`, names, [...labels, boundOf(bound)], below);
       }
       yield line(`${this.name}_bucket`, names, [...labels, '+Inf'], value.count);
       yield line(`${this.name}_sum`, this.#labels, labels, value.sum);
@@ -156,6 +179,11 @@ class Histogram implements Metric {
 function line(name: string, names: Labels, values: Labels, value: number): string {
   const labels = names.map((label, at) => `${label}="${escaped(values[at] ?? '').replaceAll('"', '\\"')}"`);
   return `${name}${labels.length === 0 ? '' : `{${labels.join(',')}}`} ${shown(value)}`;
+}
+
+/** As Python's library writes it, `1.0`: series of both are the same. */
+function boundOf(bound: number): string {
+  return Number.isInteger(bound) ? bound.toFixed(1) : String(bound);
 }
 
 function escaped(text: string): string {

@@ -28,7 +28,7 @@ test('counters, gauges and histograms are shown as Prometheus reads them', () =>
       '# HELP seconds Seconds.',
       '# TYPE seconds histogram',
       'seconds_bucket{task="add",le="0.1"} 1',
-      'seconds_bucket{task="add",le="1"} 2',
+      'seconds_bucket{task="add",le="1.0"} 2',
       'seconds_bucket{task="add",le="+Inf"} 3',
       'seconds_sum{task="add"} 7.6',
       'seconds_count{task="add"} 3',

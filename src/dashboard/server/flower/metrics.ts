@@ -1,5 +1,6 @@
 // Flower's metrics in the text format of Prometheus: the same names and labels, so that its boards and alerts go on.
 import type { ClusterState, WorkerState } from '../../../events/cluster-state.ts';
+import { MetricRegistry } from '../../../lib/prometheus.ts';
 import type { WireEvent } from '../../../protocol/event.ts';
 
 interface MetricsOptions {
@@ -9,37 +10,31 @@ interface MetricsOptions {
   readonly forgetAfter: number | null;
 }
 
-/** Different sets of labels of one metric: what comes above that is not counted. */
-const mostSeries = 20_000;
+/** Combinations of labels of one metric. */
+const maxSeries = 20_000;
 /** Tasks that were received and did not begin. */
 const mostWaiting = 100_000;
-
-interface Histogram {
-  readonly counts: number[];
-  sum: number;
-  count: number;
-}
 
 interface Labels {
   readonly worker: string;
   readonly task: string;
-  readonly type?: string;
 }
 
-interface Series<Value> {
-  readonly labels: Labels;
-  value: Value;
-}
-
-type Family<Value> = Map<string, Series<Value>>;
+/** A gauge of tasks by worker. */
+type Gauge = Map<string, { readonly labels: Labels; value: number }>;
 
 export class FlowerMetrics {
   readonly #cluster: ClusterState;
   readonly #options: MetricsOptions;
-  readonly #events: Family<number> = new Map();
-  readonly #runtimes: Family<Histogram> = new Map();
-  readonly #prefetchTimes: Family<number> = new Map();
-  readonly #prefetched: Family<number> = new Map();
+  readonly #registry = new MetricRegistry(maxSeries);
+  readonly #events = this.#registry.counter('flower_events_total', 'Number of events', [
+    'worker',
+    'task',
+    'type',
+  ]);
+  readonly #runtimes: ReturnType<MetricRegistry['histogram']>;
+  readonly #prefetchTimes: Gauge = new Map();
+  readonly #prefetched: Gauge = new Map();
   /** By the id of the task. */
   readonly #waiting = new Map<string, { readonly labels: Labels; readonly at: number }>();
   /** Of all types, by worker. */
@@ -48,6 +43,35 @@ export class FlowerMetrics {
   constructor(cluster: ClusterState, options: MetricsOptions) {
     this.#cluster = cluster;
     this.#options = options;
+    const registry = this.#registry;
+    const ofTask = ['worker', 'task'];
+    this.#runtimes = registry.histogram(
+      'flower_task_runtime_seconds',
+      'Task runtime',
+      ofTask,
+      options.buckets,
+    );
+    registry.gauge(
+      'flower_task_prefetch_time_seconds',
+      'The time the task spent waiting at the celery worker to be executed.',
+      ofTask,
+      () => valuesOf(this.#prefetchTimes),
+    );
+    registry.gauge(
+      'flower_worker_prefetched_tasks',
+      'Number of tasks of given type prefetched at a worker',
+      ofTask,
+      () => valuesOf(this.#prefetched),
+    );
+    registry.gauge('flower_worker_online', 'Worker online status', ['worker'], () =>
+      this.workers.map((worker) => [cluster.isAlive(worker) ? 1 : 0, [worker.hostname]]),
+    );
+    registry.gauge(
+      'flower_worker_number_of_currently_executing_tasks',
+      'Number of tasks currently executing at a worker',
+      ['worker'],
+      () => this.workers.map(({ hostname, active }) => [active, [hostname]]),
+    );
   }
 
   /** To be called when `cluster` has the event. */
@@ -58,9 +82,9 @@ export class FlowerMetrics {
     const task = this.#cluster.task(uuid);
     // A process that sends has a name of its own, with its number, which would make a series for each.
     const labels = { worker: hostname.replace(/^gen\d+@/, 'gen@'), task: task?.name ?? '' };
-    const events = seriesOf(this.#events, { ...labels, type }, () => 0);
-    if (events !== null) events.value++;
-    if (typeof runtime === 'number' && runtime > 0) this.#observe(labels, runtime);
+    this.#events.add(labels.worker, labels.task, type);
+    if (typeof runtime === 'number' && runtime > 0)
+      this.#runtimes.observe(runtime, labels.worker, labels.task);
     if (type === 'task-received' && (task?.eta ?? null) === null) this.#received(uuid, labels, timestamp);
     else if (type !== 'task-received' && type !== 'task-sent') this.#begun(uuid, labels, event);
   }
@@ -81,74 +105,16 @@ export class FlowerMetrics {
 
   /** What `GET /metrics` answers. */
   text(): string {
-    const { workers } = this;
-    this.#forget(workers);
-    const lines: string[] = [];
-    const family = (name: string, type: string, help: string): void => {
-      lines.push(`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`);
-    };
-    const gauges = (name: string, help: string, of: Family<number>): void => {
-      family(name, 'gauge', help);
-      for (const { labels, value } of of.values()) lines.push(`${name}${written(labels)} ${value}`);
-    };
-    family('flower_events_total', 'counter', 'Number of events');
-    for (const { labels, value } of this.#events.values())
-      lines.push(`flower_events_total${written(labels)} ${value}`);
-    family('flower_task_runtime_seconds', 'histogram', 'Task runtime');
-    for (const { labels, value } of this.#runtimes.values()) {
-      const bounds = [...this.#options.buckets.map(bound), '+Inf'];
-      let below = 0;
-      for (const [index, le] of bounds.entries()) {
-        below += value.counts[index] ?? 0;
-        lines.push(`flower_task_runtime_seconds_bucket${written({ ...labels, le })} ${below}`);
-      }
-      lines.push(`flower_task_runtime_seconds_count${written(labels)} ${value.count}`);
-      lines.push(`flower_task_runtime_seconds_sum${written(labels)} ${value.sum}`);
-    }
-    gauges(
-      'flower_task_prefetch_time_seconds',
-      'The time the task spent waiting at the celery worker to be executed.',
-      this.#prefetchTimes,
-    );
-    gauges(
-      'flower_worker_prefetched_tasks',
-      'Number of tasks of given type prefetched at a worker',
-      this.#prefetched,
-    );
-    family('flower_worker_online', 'gauge', 'Worker online status');
-    for (const worker of workers)
-      lines.push(
-        `flower_worker_online${written({ worker: worker.hostname })} ${this.#cluster.isAlive(worker) ? 1 : 0}`,
-      );
-    const executing = 'flower_worker_number_of_currently_executing_tasks';
-    family(executing, 'gauge', 'Number of tasks currently executing at a worker');
-    for (const { hostname, active } of workers)
-      lines.push(`${executing}${written({ worker: hostname })} ${active}`);
-    return `${lines.join('\n')}\n`;
+    this.#forget();
+    return this.#registry.text();
   }
 
   #count(worker: string, type: string): void {
     const known = this.#counts.get(worker);
-    if (known === undefined && this.#counts.size >= mostSeries) return;
+    if (known === undefined && this.#counts.size >= maxSeries) return;
     const counts = known ?? new Map<string, number>();
     this.#counts.set(worker, counts);
     if (counts.has(type) || counts.size < 100) counts.set(type, (counts.get(type) ?? 0) + 1);
-  }
-
-  #observe(labels: Labels, seconds: number): void {
-    const { buckets } = this.#options;
-    const series = seriesOf(this.#runtimes, labels, () => ({
-      counts: new Array<number>(buckets.length + 1).fill(0),
-      sum: 0,
-      count: 0,
-    }));
-    if (series === null) return;
-    const at = buckets.findIndex((most) => seconds <= most);
-    const { value } = series;
-    const index = at < 0 ? buckets.length : at;
-    value.counts[index] = (value.counts[index] ?? 0) + 1;
-    value.sum += seconds;
-    value.count++;
   }
 
   #received(uuid: string, labels: Labels, at: number): void {
@@ -169,7 +135,7 @@ export class FlowerMetrics {
       this.#add(waited.labels, -1);
     }
     if (type === 'task-started' && waited !== undefined) {
-      const time = seriesOf(this.#prefetchTimes, labels, () => 0);
+      const time = seriesOf(this.#prefetchTimes, labels);
       if (time !== null) time.value = Math.max(0, timestamp - waited.at);
     } else if (type === 'task-succeeded' || type === 'task-failed') {
       const time = this.#prefetchTimes.get(keyOf(labels));
@@ -178,46 +144,38 @@ export class FlowerMetrics {
   }
 
   #add(labels: Labels, n: 1 | -1): void {
-    const series = seriesOf(this.#prefetched, labels, () => 0);
+    const series = seriesOf(this.#prefetched, labels);
     if (series !== null) series.value += n;
   }
 
   /** Series of workers that are gone; those of senders stay. */
-  #forget(workers: readonly WorkerState[]): void {
+  #forget(): void {
     if (this.#options.forgetAfter === null) return;
-    const kept = new Set(workers.map(({ hostname }) => hostname));
-    const isGone = (worker: string): boolean =>
-      this.#cluster.worker(worker) !== undefined && !kept.has(worker);
-    for (const family of [this.#events, this.#runtimes, this.#prefetchTimes, this.#prefetched])
-      for (const [key, { labels }] of family) if (isGone(labels.worker)) family.delete(key);
+    const kept = new Set(this.workers.map(({ hostname }) => hostname));
+    const isGone = (worker = ''): boolean => this.#cluster.worker(worker) !== undefined && !kept.has(worker);
+    this.#events.forget(([worker]) => isGone(worker));
+    this.#runtimes.forget(([worker]) => isGone(worker));
+    for (const gauge of [this.#prefetchTimes, this.#prefetched])
+      for (const [key, { labels }] of gauge) if (isGone(labels.worker)) gauge.delete(key);
     for (const worker of this.#counts.keys()) if (isGone(worker)) this.#counts.delete(worker);
   }
 }
 
 /** Null: there are too many. */
-function seriesOf<Value>(family: Family<Value>, labels: Labels, first: () => Value): Series<Value> | null {
+function seriesOf(gauge: Gauge, labels: Labels): { value: number } | null {
   const key = keyOf(labels);
-  const known = family.get(key);
+  const known = gauge.get(key);
   if (known !== undefined) return known;
-  if (family.size >= mostSeries) return null;
-  const series = { labels, value: first() };
-  family.set(key, series);
+  if (gauge.size >= maxSeries) return null;
+  const series = { labels, value: 0 };
+  gauge.set(key, series);
   return series;
 }
 
-function keyOf({ worker, task, type = '' }: Labels): string {
-  return `${worker}\0${task}\0${type}`;
+function keyOf({ worker, task }: Labels): string {
+  return `${worker}\0${task}`;
 }
 
-function written(labels: object): string {
-  const parts = Object.entries(labels).map(
-    ([name, value]) =>
-      `${name}="${String(value).replace(/["\\\n]/g, (sign) => (sign === '\n' ? '\\n' : `\\${sign}`))}"`,
-  );
-  return `{${parts.join(',')}}`;
-}
-
-/** As Python writes a number: `1.0`. */
-function bound(value: number): string {
-  return Number.isInteger(value) ? value.toFixed(1) : String(value);
+function valuesOf(gauge: Gauge): (readonly [number, readonly string[]])[] {
+  return [...gauge.values()].map(({ labels: { worker, task }, value }) => [value, [worker, task]] as const);
 }
