@@ -177,6 +177,16 @@ export class StoreError extends UmbelError {
   }
 }
 
+/** A task of the history cannot be run again. Nothing was sent. */
+export class TaskNotRetriableError extends UmbelError {
+  readonly taskId: string;
+
+  constructor(taskId: string, reason: string) {
+    super('UMBEL_NOT_RETRIABLE', `${taskId} cannot be run again: ${reason}`);
+    this.taskId = taskId;
+  }
+}
+
 /** The messages of this broker cannot be looked at without harm to them. */
 export class CannotPeekError extends StoreError {
   override readonly code: string = 'UMBEL_CANNOT_PEEK';

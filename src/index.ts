@@ -32,7 +32,7 @@ export type { Signal, SignalName, SignalPayloads, Signals } from './app/signals.
 export type { AnySignature, Errback, Frozen, Group, Signature } from './app/signature.ts';
 export type { StreamedChord, StreamedGroup } from './app/streamed-group.ts';
 export type { AnyTask, BoundTask, ErrorClass, KeywordTask, Task, TaskOptions } from './app/task.ts';
-export type { HistoryListOptions, HistoryStatus, TaskHistory } from './app/task-history.ts';
+export type { HistoryListOptions, HistoryStatus, RetryTaskChanges, TaskHistory } from './app/task-history.ts';
 export type { ResolvedTaskOptions } from './app/task-options.ts';
 export type {
   BeatSchedule,
@@ -81,6 +81,7 @@ export {
   StoreVersionError,
   SyncSubtaskError,
   TaskFailedError,
+  TaskNotRetriableError,
   TaskRevokedError,
   TimeLimitExceeded,
   TimeoutError,

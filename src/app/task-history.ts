@@ -1,6 +1,8 @@
 // The history of an application's tasks, as `umbel recorder` writes it.
+import type { SendOptions } from '../config/call-options.ts';
 import type { FacetField } from '../history/fields.ts';
 import type { RecordedState, TaskRecord } from '../history/record.ts';
+import type { AsyncResult } from '../results/async-result.ts';
 import type { HistoryFilter, HistoryPage, HistorySize, HistoryStore } from '../stores/history-store.ts';
 import type { App } from './app.ts';
 
@@ -11,6 +13,12 @@ export interface HistoryListOptions {
   readonly limit?: number;
   /** The `next` of the previous page, which had the same query and sort. */
   readonly after?: string;
+}
+
+/** What is different when a task runs again. */
+export interface RetryTaskChanges
+  extends Pick<SendOptions, 'queue' | 'priority' | 'eta' | 'countdown' | 'kwargs'> {
+  readonly args?: readonly unknown[];
 }
 
 /** The size of the history, and the times that it covers. */
@@ -53,6 +61,18 @@ export class TaskHistory {
   /** The record of a task; undefined: the history has no event of it. */
   async get(id: string): Promise<TaskRecord | undefined> {
     return (await (await this.#store()).get(id)) ?? undefined;
+  }
+
+  /**
+   * Runs an ended task again, in its queue and with its priority and arguments unless `changes` has others: a new task with an id of its own. The
+   * records of the two name each other (`retryOf`, `retriedAs`). The retry is a single task: callbacks, chains and chords of the old one do not follow it.
+   * @throws TaskNotRetriableError if it has not ended, or its arguments are not known whole (too long, with a secret, of a Python program);
+   * ConfigError, and what `app.send` throws
+   * @example const again = await app.history.retry(id, { queue: 'slow' });
+   */
+  async retry(id: string, changes: RetryTaskChanges = {}): Promise<AsyncResult<unknown>> {
+    const { retryTask } = await import('./retry-task.ts');
+    return retryTask(this.#app, await this.#store(), id, changes);
   }
 
   /** The number of tasks in each state; states without a task are left out. */

@@ -20,6 +20,10 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
     'umbel tasks list --sort=-runtime --limit 10 --json',
   ],
   'tasks show': ['umbel tasks show 01a1fdea-afea-704d-89bb-a6a44598e872'],
+  'tasks retry': [
+    'umbel -A ./app.ts tasks retry 01a1fdea-afea-704d-89bb-a6a44598e872',
+    "umbel tasks retry 01a1fdea-afea-704d-89bb-a6a44598e872 -a '[5]' -Q slow",
+  ],
   'tasks counts': ['umbel tasks counts', "umbel tasks counts 'ended:<1h' --by name"],
   'queues list': ['umbel queues', 'umbel -A ./app.ts queues list --json'],
   'queues peek': ['umbel queues peek mail --limit 5', 'umbel queues peek mail --scheduled --json'],

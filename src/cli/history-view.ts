@@ -54,6 +54,8 @@ export function asText(task: TaskRecord, output: Output): string {
     ['root', task.rootId],
     ['group', task.groupId],
     ['chord', task.chordId],
+    ['retry of', task.retryOf],
+    ['retried as', task.retriedAs.join(', ') || null],
     ['stamps', json(task.stamps)],
     ['progress', json(task.progress.at(-1)?.value ?? null)],
     ['result', task.result],

@@ -28,6 +28,10 @@ export interface Mark {
   /** Python's repr. */
   readonly exception?: string;
   readonly traceback?: string;
+  /** The id of the task that it repeats. */
+  readonly retryOf?: string;
+  /** The id of the task that repeats it. */
+  readonly retriedAs?: string;
   /** The progress that the task reported, as JSON text. */
   readonly progress?: string;
   /** Level of a log line: `info`, `warn` … */
@@ -48,6 +52,7 @@ const markKinds = [
   'revoked',
   'failed',
   'succeeded',
+  'resent',
 ] as const;
 
 export type MarkKind = (typeof markKinds)[number];

@@ -65,6 +65,10 @@ export interface TaskRecord
   /** Python's repr. */
   readonly result: string | null;
   readonly progress: readonly { readonly at: number; readonly value: unknown }[];
+  /** The id of the task that it repeats (`app.history.retry`). */
+  readonly retryOf: string | null;
+  /** The ids of the tasks that repeat it. */
+  readonly retriedAs: readonly string[];
   /** The last lines that the task's code has logged. */
   readonly log: readonly {
     readonly at: number;
@@ -134,6 +138,8 @@ export function recordOf(facts: TaskFacts): TaskRecord {
     progress: marks
       .filter(({ progress }) => progress !== undefined)
       .map(({ at, progress = 'null' }) => ({ at, value: parsed<unknown>(progress) })),
+    retryOf: lastSaid(marks, 'retryOf'),
+    retriedAs: marks.flatMap(({ retriedAs }) => retriedAs ?? []),
     log: marks
       .filter(({ kind }) => kind === 'log')
       .map(({ at, level = null, message = '', node }) => ({ at, level, message, worker: node || null })),
@@ -161,11 +167,14 @@ function stateOf(marks: readonly Mark[]): RecordedState {
 
 type Draft = { -readonly [Key in keyof TaskAttempt]: TaskAttempt[Key] };
 
+/** Marks of no attempt. */
+const besideAttempts: ReadonlySet<MarkKind> = new Set(['sent', 'progress', 'log', 'resent']);
+
 /** Each mark belongs to its worker's last attempt that it can continue; else it begins an attempt whose other marks are unknown. */
 function attemptsOf(marks: readonly Mark[]): readonly TaskAttempt[] {
   const attempts: Draft[] = [];
   for (const mark of marks) {
-    if (mark.kind === 'sent' || mark.kind === 'progress' || mark.kind === 'log') continue;
+    if (besideAttempts.has(mark.kind)) continue;
     const attempt = attempts.findLast((each) => each.worker === (mark.node || null) && goesOn(each, mark));
     if (attempt === undefined) attempts.push(withMark(empty(), mark));
     else withMark(attempt, mark);

@@ -49,6 +49,11 @@ export function redactedJson(json: string, names: ReadonlySet<string> = noNames)
   return mayHold ? JSON.stringify(redactedValue(JSON.parse(json), names)) : json;
 }
 
+/** Whether a secret was taken out of this JSON, or it looks like that. */
+export function mayBeRedacted(json: string): boolean {
+  return json.includes(hidden) || /:\*\*@|=\*\*/.test(json);
+}
+
 const nameInRepr = /'([^']*)':\s*/g;
 const secretInRepr = /pass(?:w(?:or)?d|phrase)|secret|token|api_?key|private_?key|authorization|credential/i;
 

@@ -7,6 +7,9 @@ import type { Json, TaskMessage } from './message.ts';
 /** Longest JSON of the positional arguments, and of the keyword arguments, in characters. Longer JSON is left out, since half of it would not be JSON. */
 export const longestArguments = 4_096;
 
+/** The header of a task that repeats another one: the id of that one. */
+export const retryOfHeader = 'umbel-retry-of';
+
 /**
  * The details as JSON in ASCII. Empty fields are left out. Arguments are left out, too, if they contain values that not all readers of JSON read
  * alike (NaN, integers beyond 2^53). Secrets in arguments are hidden.
@@ -19,6 +22,8 @@ export function eventDetails(message: TaskMessage, queue: string, attempt: numbe
   json += member('args', shortJson(args)) + member('kwargs', shortJson(kwargs));
   if (group !== null) json += member('group_id', JSON.stringify(group));
   if (groupIndex !== null) json += member('group_index', String(groupIndex));
+  const retryOf = message.headers[retryOfHeader];
+  if (typeof retryOf === 'string') json += member('retry_of', JSON.stringify(retryOf));
   const chordId = embed.chord?.options.task_id;
   if (typeof chordId === 'string') json += member('chord_id', JSON.stringify(chordId));
   if (stampedHeaders !== null && stampedHeaders.length > 0) json += member('stamps', shortJson(stamps));

@@ -151,6 +151,7 @@ const letters: Readonly<Record<MarkKind, string>> = {
   revoked: 'v',
   failed: 'f',
   succeeded: 'o',
+  resent: 'z',
 };
 
 const kindOf = new Map(Object.entries(letters).map(([kind, letter]) => [letter, kind as MarkKind]));
@@ -171,6 +172,8 @@ const moreLetters: Readonly<Record<More, string>> = {
   exception: 'w',
   traceback: 'b',
   progress: 'g',
+  retryOf: 'y',
+  retriedAs: 'z',
   level: 'l',
   message: 'm',
 };

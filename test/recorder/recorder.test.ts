@@ -137,6 +137,60 @@ describe('the recorder', () => {
     });
   });
 
+  it('runs an ended task again: with what it had or other arguments, and the two name each other', async () => {
+    const app = await newApp('sqlite', { workerSendTaskEvents: true, taskSendSentEvent: true });
+    const recorder = await recording(app);
+    const seen: unknown[] = [];
+    const work = app.task('work', (at: Date | number, more: Readonly<Record<string, unknown>>) => {
+      seen.push([at, more]);
+    });
+    await startWorker(app);
+    const ended = (id: string): Promise<void> =>
+      until(async () => {
+        await recorder.flush();
+        return typeof (await app.history.get(id))?.endedAt === 'number';
+      }, `the end of ${id}`);
+    const at = new Date('2026-11-22T03:12:00Z');
+    const first = await work.applyAsync([at, { a: 1 }], { priority: 3 });
+    await ended(first.id);
+    const again = await app.history.retry(first.id);
+    await ended(again.id);
+    expect(seen).toEqual([
+      [at, { a: 1 }],
+      [at, { a: 1 }],
+    ]);
+    expect(await app.history.get(again.id)).toMatchObject({
+      retryOf: first.id,
+      priority: 3,
+      queue: 'celery',
+    });
+    const other = await app.history.retry(first.id, { args: [0, { a: 2 }] });
+    await ended(other.id);
+    expect(seen.at(-1)).toEqual([0, { a: 2 }]);
+    const record = await app.history.get(first.id);
+    expect(record).toMatchObject({ state: 'SUCCESS', attempts: [{ state: 'SUCCESS' }] });
+    expect(record?.retriedAs).toEqual([again.id, other.id]);
+    const refusal = async (...args: Parameters<typeof work.delay>): Promise<string> => {
+      const sent = await work.delay(...args);
+      await ended(sent.id);
+      return app.history.retry(sent.id).then(
+        () => expect.fail('it was sent'),
+        (error: unknown) => String(error),
+      );
+    };
+    expect(await refusal(1, { password: 'p4ss' })).toContain('its args held a secret');
+    expect(await refusal(1, { url: 'redis://:p4ss@there/0' })).toContain('held a secret');
+    expect(await refusal(1, { url: 'https://there/?token=p4ss' })).toContain('held a secret');
+    expect(await refusal(1, { long: 'x'.repeat(5_000) })).toContain('its args are not known whole');
+    await expect(app.history.retry('nobody')).rejects.toMatchObject({ code: 'UMBEL_NOT_RETRIABLE' });
+    const future = await work.applyAsync([1, {}], { countdown: 3600 });
+    await until(async () => {
+      await recorder.flush();
+      return (await app.history.get(future.id)) !== undefined;
+    });
+    await expect(app.history.retry(future.id)).rejects.toThrow('it has not ended');
+  });
+
   it('writes no secret, and nothing that its hook leaves out', async () => {
     const app = await newApp('sqlite', { workerSendTaskEvents: true });
     const log = new MemoryLog();

@@ -1,15 +1,26 @@
 import { Command, Option } from 'commander';
+import { travellingOptions } from '../../config/call-options.ts';
 import { type FacetField, facets } from '../../history/fields.ts';
 import { type CommonOptions, optionsOf, type Session, withApp } from '../common.ts';
+import { optionsOfFlags, withFlags } from '../flags.ts';
 import { asRow, asText, rowHead } from '../history-view.ts';
 import { exitCode } from '../usage.ts';
-import { positiveInteger } from '../values.ts';
+import { jsonArray, jsonObject, positiveInteger } from '../values.ts';
 
 interface ListOptions extends CommonOptions {
   readonly sort: string;
   readonly limit: number;
   readonly after?: string;
 }
+
+interface RetryOptions extends CommonOptions {
+  readonly args?: readonly unknown[];
+  readonly kwargs?: Readonly<Record<string, unknown>>;
+}
+
+/** What may be different when a task runs again. */
+const { queue, priority, eta, countdown } = travellingOptions;
+const changeable = { queue, priority, eta, countdown };
 
 interface CountsOptions extends CommonOptions {
   readonly by: FacetField;
@@ -54,6 +65,16 @@ export function tasksCommand(): Command {
           counts(query.join(' '), optionsOf<CountsOptions>(command)),
         ),
     )
+    .addCommand(
+      withFlags(
+        new Command('retry')
+          .description('Run an ended task again: a new task with its arguments, queue and priority.')
+          .argument('<id>', 'Its id.')
+          .option('-a, --args <json>', `Other positional arguments: '[1, "two"]'.`, jsonArray)
+          .option('-k, --kwargs <json>', `Other keyword arguments: '{"name": "value"}'.`, jsonObject),
+        changeable,
+      ).action((id: string, _: unknown, command: Command) => retry(id, optionsOf<RetryOptions>(command))),
+    )
     .addHelpText(
       'after',
       `
@@ -95,6 +116,19 @@ async function show(id: string, options: CommonOptions): Promise<void> {
     }
     output.data(task);
     output.say(asText(task, output));
+  });
+}
+
+async function retry(id: string, options: RetryOptions): Promise<void> {
+  await withApp(options, async ({ app, output }) => {
+    const { args, kwargs } = options;
+    const result = await app.history.retry(id, {
+      ...(args && { args }),
+      ...(kwargs && { kwargs }),
+      ...optionsOfFlags(changeable, options),
+    });
+    output.data({ id: result.id, retryOf: id });
+    output.say(result.id);
   });
 }
 
