@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { App } from '../../src/app/app.ts';
+import { createDashboard } from '../../src/dashboard/server/dashboard.ts';
 import { Recorder } from '../../src/recorder/recorder.ts';
 import { command, start, umbel } from '../cli/harness.ts';
 import { askedUntil } from '../control/asking.ts';
@@ -58,6 +59,60 @@ export function watchingCases(between: () => Between, there: string, queue: stri
       startedAt: expect.any(Number),
       runtimeMs: expect.any(Number),
     });
+  });
+
+  test("our dashboard shows and steers Python's workers and ours", async () => {
+    const { node, urls } = between();
+    const historyStore = `sqlite://${join(await newFolder(), 'history.db')}`;
+    // As `umbel -b URL flower`: it has no task of its own.
+    await using bare = new App('umbel', { broker: urls.broker, backend: urls.backend, historyStore });
+    await using dashboard = createDashboard(bare, { insecure: true, inspectTimeout: '10s' });
+    const ask = async (path: string, body?: string): Promise<{ status: number; said: unknown }> => {
+      const init = body === undefined ? {} : { method: 'POST', body };
+      const answer = await dashboard.fetch(new Request(`http://localhost/api/${path}`, init));
+      const text = await answer.text();
+      return { status: answer.status, said: text.startsWith('{') ? JSON.parse(text) : text };
+    };
+    for (const worker of [there, node]) {
+      const { said } = await ask(`workers?workername=${worker}`);
+      expect(said).toMatchObject({
+        [worker]: { stats: { pool: {} }, active_queues: [{ name: expect.any(String) }], conf: {} },
+      });
+    }
+    for (const [task, at, by] of [
+      ['py.add', queue, there],
+      ['ts.add', 'ts', node],
+    ] as const) {
+      const call = JSON.stringify({ args: [40, 2], queue: at });
+      expect((await ask(`task/apply/${task}`, call)).said).toMatchObject({ result: 42, state: 'SUCCESS' });
+      // Until it does as it is asked, its tasks are told of by nobody.
+      const told = async (): Promise<unknown> => {
+        const { said } = await ask(`task/async-apply/${task}`, call);
+        const { 'task-id': id } = said as { 'task-id': string };
+        await ask(`task/result/${id}?timeout=60`);
+        return (await ask(`task/info/${id}`)).said;
+      };
+      await expect
+        .poll(told, { interval: 500 })
+        .toMatchObject({ name: task, state: 'SUCCESS', worker: by, result: '42', args: '(40, 2)' });
+      const limited = `task/rate-limit/${task}?workername=${by}&ratelimit=`;
+      expect((await ask(`${limited}1000/s`, '')).said).toEqual({
+        message: 'new rate limit set successfully',
+      });
+      expect((await ask(`${limited}0`, '')).status).toBe(200);
+      // It would end a worker of Python's.
+      expect((await ask(`worker/queue/add-consumer/${by}`, '')).status).toBe(422);
+      expect((await ask(`worker/queue/add-consumer/${by}?queue=more`, '')).status).toBe(200);
+      expect((await ask(`worker/queue/cancel-consumer/${by}?queue=more`, '')).said).toEqual({
+        message: 'no longer consuming from more',
+      });
+    }
+    expect((await ask('workers?status=1')).said).toMatchObject({ [there]: true, [node]: true });
+    expect((await ask('queues/length')).said).toMatchObject({
+      active_queues: expect.arrayContaining([expect.objectContaining({ name: queue, messages: 0 })]),
+    });
+    const metrics = await (await dashboard.fetch(new Request('http://localhost/metrics'))).text();
+    expect(metrics).toContain(`task="py.add",type="task-succeeded"}`);
   });
 
   test("our events and top show Python's worker and its tasks", async () => {
