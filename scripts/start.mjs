@@ -15,7 +15,9 @@ const post = { method: 'POST', headers: { 'content-type': 'application/json' } }
 requireNode();
 process.chdir(root);
 const port = await freePort(process.env.PORT);
+const dashboardPort = await nextFreePort(5555);
 const url = `http://127.0.0.1:${port}`;
+const dashboard = `http://127.0.0.1:${dashboardPort}`;
 await setUp();
 
 const programs = new Set();
@@ -23,11 +25,12 @@ let stopping = false;
 let stoppedAt = Number.NEGATIVE_INFINITY;
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, stop);
 
-console.log(`Starting two programs on the embedded store .umbel/store.db:
-  umbel -A ${app} worker -l info
+console.log(`Starting three programs on the embedded store .umbel/store.db:
+  umbel -A ${app} worker -E -l info
   umbel -A ${app} gateway --port ${port}
+  umbel -A ${app} flower --port ${dashboardPort}
 `);
-start('worker', ['worker', '-q', '-l', 'info', '--log-format', 'pretty']);
+start('worker', ['worker', '-q', '-E', '-l', 'info', '--log-format', 'pretty']);
 start('gateway', [
   'gateway',
   '--host',
@@ -39,9 +42,11 @@ start('gateway', [
   '--log-format',
   'pretty',
 ]);
+start('flower', ['flower', '--port', String(dashboardPort), '-l', 'warning', '--log-format', 'pretty']);
 
 try {
-  await ready();
+  await ready(`${url}/health`);
+  await ready(`${dashboard}/healthcheck`);
   await firstJob();
   invite();
 } catch (error) {
@@ -84,11 +89,11 @@ function stop() {
   for (const child of programs) child.kill('SIGTERM');
 }
 
-/** Waits until the gateway answers. The worker may still be starting: what is sent meanwhile waits for it. */
-async function ready() {
+/** Waits until the server answers there. The worker may still be starting: what is sent meanwhile waits for it. */
+async function ready(address) {
   for (;;) {
     if (stopping) throw new Error('stopped');
-    const answer = await fetch(`${url}/health`).catch(() => undefined);
+    const answer = await fetch(address).catch(() => undefined);
     if (answer?.ok) return;
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
@@ -113,6 +118,7 @@ function invite() {
 Ready. Try it:
   curl -X POST ${url}/tasks/${job.task} -H 'content-type: application/json' -d '${JSON.stringify(job.input)}'
 
+  Dashboard ${dashboard}
   Gateway   ${url}
   API docs  ${url}/docs
   Health    ${url}/health
@@ -142,12 +148,30 @@ async function freePort(asked) {
   if (!Number.isInteger(wanted) || wanted < 0 || wanted > 65_535) {
     fail(`PORT=${asked} is no port; give a number from 1 to 65535: PORT=8001 npm start`);
   }
+  try {
+    return await opened(wanted);
+  } catch (error) {
+    const why = error.code === 'EADDRINUSE' ? 'is in use' : `cannot be opened (${error.code})`;
+    return fail(`Port ${wanted} ${why}. Choose another one: PORT=${wanted + 1} npm start`);
+  }
+}
+
+/** This port, or the first free one of the hundred after it; else any. */
+async function nextFreePort(first) {
+  for (let wanted = first; wanted <= first + 100; wanted++) {
+    if (wanted === port) continue;
+    try {
+      return await opened(wanted);
+    } catch {} // somebody has it
+  }
+  return opened(0);
+}
+
+/** Opens the port and closes it again. */
+function opened(wanted) {
   const probe = createServer();
-  return new Promise((resolve) => {
-    probe.once('error', (error) => {
-      const why = error.code === 'EADDRINUSE' ? 'is in use' : `cannot be opened (${error.code})`;
-      fail(`Port ${wanted} ${why}. Choose another one: PORT=${wanted + 1} npm start`);
-    });
+  return new Promise((resolve, reject) => {
+    probe.once('error', reject);
     probe.listen(wanted, '127.0.0.1', () => {
       const { port: found } = probe.address();
       probe.close(() => resolve(found));
