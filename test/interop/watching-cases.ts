@@ -52,7 +52,7 @@ export function watchingCases(between: () => Between, there: string, queue: stri
       worker: there,
       argsRepr: '(40, 2)',
       result: '42',
-      args: null,
+      args: [40, 2], // as our sender tells
       queue,
       retries: 0,
       receivedAt: expect.any(Number),
@@ -79,9 +79,9 @@ export function watchingCases(between: () => Between, there: string, queue: stri
         [worker]: { stats: { pool: {} }, active_queues: [{ name: expect.any(String) }], conf: {} },
       });
     }
-    for (const [task, at, by] of [
-      ['py.add', queue, there],
-      ['ts.add', 'ts', node],
+    for (const [task, at, by, other] of [
+      ['py.add', queue, there, 'py.describe'],
+      ['ts.add', 'ts', node, 'ts.add'],
     ] as const) {
       const call = JSON.stringify({ args: [40, 2], queue: at });
       expect((await ask(`task/apply/${task}`, call)).said).toMatchObject({ result: 42, state: 'SUCCESS' });
@@ -95,7 +95,7 @@ export function watchingCases(between: () => Between, there: string, queue: stri
       await expect
         .poll(told, { interval: 500 })
         .toMatchObject({ name: task, state: 'SUCCESS', worker: by, result: '42', args: '(40, 2)' });
-      const limited = `task/rate-limit/${task}?workername=${by}&ratelimit=`;
+      const limited = `task/rate-limit/${other}?workername=${by}&ratelimit=`;
       expect((await ask(`${limited}1000/s`, '')).said).toEqual({
         message: 'new rate limit set successfully',
       });
