@@ -2,6 +2,7 @@ import { appendFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { App } from '../../src/app/app.ts';
+import { AuditLog } from '../../src/dashboard/server/audit.ts';
 import { Dashboard, type DashboardOptions } from '../../src/dashboard/server/dashboard.ts';
 import { LoginThrottle } from '../../src/dashboard/server/login-throttle.ts';
 import {
@@ -165,6 +166,28 @@ describe('a dashboard with a login', () => {
         address: '',
       },
     ]);
+  });
+
+  it('keeps all ids of what was done to a thousand tasks, and each line after one that a crash cut off', async () => {
+    const file = join(await newFolder(), 'audit.jsonl');
+    const log = new AuditLog(() => Promise.resolve(file));
+    const target = Array.from({ length: 1_000 }, () => crypto.randomUUID()).join(' ');
+    const entry = {
+      at: '',
+      user: 'ann',
+      role: 'admin',
+      action: 'task.revoke',
+      target,
+      reason: '',
+      address: '',
+    };
+    await log.add(entry);
+    await appendFile(file, '{"at":"2026-');
+    await log.add({ ...entry, target: 'last' });
+    await log.add({ ...entry, target: 'very last' });
+    const kept = await log.list(10);
+    expect(kept.map((each) => each.target)).toEqual(['very last', 'last', target]);
+    expect(await log.list(1)).toMatchObject([{ target: 'very last' }]);
   });
 
   it('does nothing that it cannot keep', async () => {

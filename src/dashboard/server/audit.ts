@@ -1,6 +1,6 @@
 // Who did what: one line of JSON for each action, in a file of its own beside the history. Not in the history: that deletes what is old, several programs
 // write it, and it may be away just when somebody acts. A line that is appended is whole or not there, also from several dashboards.
-import { open } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import { Problem } from '../../http/problem.ts';
 import { isRecord } from '../../lib/narrow.ts';
 
@@ -21,7 +21,8 @@ interface AuditEntry {
 
 /** Only the end of a long log is read, bytes. */
 const tailBytes = 1024 * 1024;
-const longestText = 1_000;
+/** Of one value: the ids of a thousand tasks have room. */
+const longestText = 65_536;
 
 export class AuditLog {
   readonly #pathOf: () => Promise<string>;
@@ -36,9 +37,10 @@ export class AuditLog {
   async add(entry: AuditEntry): Promise<void> {
     const cut = Object.entries(entry).map(([name, value]) => [name, String(value).slice(0, longestText)]);
     try {
-      const file = await open(await this.#where(), 'a', 0o600);
+      const file = await open(await this.#where(), 'a+', 0o600);
       try {
-        await file.appendFile(`${JSON.stringify(Object.fromEntries(cut))}\n`);
+        const line = `${JSON.stringify(Object.fromEntries(cut))}\n`;
+        await file.appendFile((await endsWithinLine(file)) ? `\n${line}` : line);
         await file.sync();
       } finally {
         await file.close();
@@ -70,7 +72,7 @@ export class AuditLog {
   }
 
   async #tail(): Promise<string> {
-    let file: Awaited<ReturnType<typeof open>>;
+    let file: FileHandle;
     try {
       file = await open(await this.#where(), 'r');
     } catch (error) {
@@ -86,6 +88,14 @@ export class AuditLog {
       await file.close();
     }
   }
+}
+
+/** A dashboard died while it wrote: what is appended would belong to its half of a line. */
+async function endsWithinLine(file: FileHandle): Promise<boolean> {
+  const { size } = await file.stat();
+  if (size === 0) return false;
+  const { buffer } = await file.read(Buffer.alloc(1), 0, 1, size - 1);
+  return buffer.toString() !== '\n';
 }
 
 /** Null: half a line, at the beginning of what was read or after a crash. */
