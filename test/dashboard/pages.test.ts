@@ -187,7 +187,9 @@ describe('what the pages ask for', () => {
     expect(list.queues).toContainEqual(
       expect.objectContaining({ name: 'slow', ready: 1, scheduled: 1, workers: [] }),
     );
-    expect(await post('/queues/slow/purge')).toEqual({ purged: 2 });
+    const waiting = await app.send('shop.later', [3], { queue: 'slow' });
+    expect(await get(`/tasks/${waiting.id}/why`)).toMatchObject({ kind: 'no-worker', queue: 'slow' });
+    expect(await post('/queues/slow/purge')).toEqual({ purged: 3 });
 
     const ran = await post<{ id: string }>('/schedules/pulse/run');
     await post('/schedules/pulse/pause');

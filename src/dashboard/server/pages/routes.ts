@@ -96,6 +96,7 @@ export function pageRoutes(context: DashboardContext) {
       const id = c.req.param('id');
       return c.json(found(await showTask(app, id), `the history has no task ${id}`));
     })
+    .get('/tasks/:id/why', async (c) => c.json(await soon(control.why(c.req.param('id')))))
     .get('/workflows/:id', async (c) => c.json(await showWorkflow(app, c.req.param('id'))))
     .get('/failures', checked('query', failureWindow), async (c) =>
       c.json(await groupFailures(app, Number(c.req.valid('query').hours))),
