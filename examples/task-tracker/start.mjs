@@ -25,7 +25,8 @@ void start('worker', [...umbel, 'worker', '-q', '-l', 'info', '--log-format', 'p
 void start('beat', [...umbel, 'beat', '-q', '-l', 'warning', '--log-format', 'pretty']);
 const url = `http://${env.HOST ?? '127.0.0.1'}:${port}`;
 console.log(`
-  API       ${url}/docs    sign in as ada@example.com, password: analytical engine
+  Pages     ${url}    sign in as ada@example.com, password: analytical engine
+  API       ${url}/docs
   Health    ${url}/health
   Mails     ${env.MAIL_PAGE ?? env.SMTP_URL}
 

@@ -1,4 +1,4 @@
-// The tests of examples/task-tracker itself on SQLite and the embedded store: its API, its outbox under `kill -9`.
+// The tests of examples/task-tracker itself on SQLite and the embedded store: its API, its pages, its outbox under `kill -9`.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';

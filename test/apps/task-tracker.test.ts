@@ -1,12 +1,15 @@
 // examples/task-tracker as its README says: `npm start`, once, and what a person does first. All else: `npm run test:long -- apps`.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { launchChromium, noChromium } from '../chromium.ts';
 import { root } from '../e2e/harness/built.ts';
-import { until } from '../until.ts';
+import { needs } from '../needs.ts';
+import { patienceMs, until } from '../until.ts';
 
 let folder: string;
 let npmStart: ChildProcess;
@@ -71,4 +74,50 @@ test('a task with a deadline is reminded of by mail, and exported to a file', as
   );
   const file = await ask<{ title: string }[]>('GET', `/tasks/export-download/${task_id}`);
   expect(file.map(({ title }) => title)).toContain('Feed the cat');
+});
+
+needs(test, noChromium)('its pages are used by keyboard, tell of changes, and fit on a phone', async () => {
+  const browser = await launchChromium(folder);
+  onTestFinished(() => browser.close());
+  const page = await browser.newPage();
+  page.setDefaultTimeout(patienceMs);
+  const wrongs: string[] = [];
+  page.on('pageerror', (error) => wrongs.push(error.message));
+  page.on('console', (message) => {
+    if (message.type() === 'error') wrongs.push(message.text());
+  });
+  await page.goto(url);
+  await page.getByLabel('E-mail').fill('ada@example.com');
+  await page.getByLabel('Password').fill('analytical engine');
+  await page.keyboard.press('Enter');
+  await page.locator('.rows > li').first().waitFor();
+
+  await page.keyboard.press('n');
+  await page.getByRole('textbox', { name: 'Title' }).fill('Water the plants');
+  await page.getByRole('textbox', { name: 'Deadline' }).fill('2001-02-03T04:05'); // the first of all
+  await page.keyboard.press('Enter');
+  await page.getByRole('button', { name: /^Water the plants/ }).waitFor();
+  await page.keyboard.press('2');
+  await page.getByRole('group', { name: 'Water the plants, To do' }).focus();
+  await page.keyboard.press('Shift+ArrowRight');
+  await page.getByRole('group', { name: 'Water the plants, Doing' }).waitFor();
+  await page.keyboard.press('4');
+  await page.getByRole('button', { name: 'Export as CSV' }).click();
+  await page.getByRole('link', { name: 'Download' }).first().waitFor();
+
+  const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+  await page.setViewportSize({ width: 360, height: 720 });
+  for (const [name, part] of Object.entries({
+    list: '.rows > li',
+    board: '.card',
+    statistics: 'svg[role=img]',
+  })) {
+    await page.goto(`${url}/#/${name}`);
+    await page.locator(part).first().waitFor();
+    expect(await page.evaluate('document.documentElement.scrollWidth'), name).toBe(360);
+    expect(
+      await page.evaluate(`${axe}; axe.run().then((found) => found.violations.map(({ id }) => id))`),
+    ).toEqual([]);
+  }
+  expect(wrongs).toEqual([]);
 });

@@ -49,7 +49,7 @@ needs(describe, noChromium)('the dashboard in a browser without network', () => 
     app.schedule('pulse', every('1h'), add.s(1, 2));
     dashboard = new Dashboard(app, { port: 0, urlPrefix: '/flower' });
     await dashboard.start();
-    base = dashboard.url; // with the prefix
+    base = `${dashboard.url}/flower`;
     control = new Control(app);
     worker = new Worker(app, { name: 'w1@here', concurrency: 2, taskEvents: true });
     await worker.start();

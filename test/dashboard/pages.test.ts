@@ -187,9 +187,7 @@ describe('what the pages ask for', () => {
     expect(list.queues).toContainEqual(
       expect.objectContaining({ name: 'slow', ready: 1, scheduled: 1, workers: [] }),
     );
-    const waiting = await app.send('shop.later', [3], { queue: 'slow' });
-    expect(await get(`/tasks/${waiting.id}/why`)).toMatchObject({ kind: 'no-worker', queue: 'slow' });
-    expect(await post('/queues/slow/purge')).toEqual({ purged: 3 });
+    expect(await post('/queues/slow/purge')).toEqual({ purged: 2 });
 
     const ran = await post<{ id: string }>('/schedules/pulse/run');
     await post('/schedules/pulse/pause');
@@ -278,8 +276,7 @@ describe('the live feed', () => {
 
   it('gathers what happens, and a reader that is slow is told that it missed something', async () => {
     const cluster = new ClusterState();
-    let problem: string | null = null;
-    const feed = new LiveFeed(cluster, () => problem);
+    const feed = new LiveFeed(cluster);
     const leaving = new AbortController();
     const reading = feed.read(leaving.signal);
     const next = async (): Promise<LiveDelta> => {
@@ -304,10 +301,6 @@ describe('the live feed', () => {
       partial: false,
       tasks: [{ id: 'id1' }, { id: 'id2' }],
     });
-    problem = 'connect ECONNREFUSED';
-    expect(await next()).toMatchObject({ tasks: [], brokerProblem: problem });
-    problem = null;
-    expect(await next()).toMatchObject({ brokerProblem: null });
     leaving.abort();
     expect((await reading.next()).done).toBe(true);
     expect(feed.readers).toBe(0);

@@ -221,14 +221,15 @@ export function createApi({ app, database, cache, relay, live }: Parts) {
 
   api.get('/events', (context) =>
     streamSSE(context, async (stream) => {
-      const signal = aborted(stream);
+      const left = new Promise<void>((resolve) => stream.onAbort(resolve));
       const stop = live.listen(context.var.user, (revision) => {
         void stream.writeSSE({ event: 'change', data: String(revision) });
       });
-      while (!signal.aborted) {
-        await stream.write(':\n\n'); // so that nothing in between takes the connection for idle
-        await stream.sleep(15_000);
-      }
+      const beat = () => void stream.write(':\n\n'); // so that nothing in between takes the connection for idle
+      beat();
+      const timer = setInterval(beat, 15_000);
+      await left;
+      clearInterval(timer);
       stop();
     }),
   );

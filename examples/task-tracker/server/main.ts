@@ -19,7 +19,9 @@ const relay = new Relay(database, app);
 const live = new Live(database);
 relay.nudge(); // what the one before us has left
 
-const web = new Hono().route('/', createPages()).route('/', createApi({ app, database, cache, relay, live }));
+const web = new Hono()
+  .route('/', await createPages())
+  .route('/', createApi({ app, database, cache, relay, live }));
 const server = serve({ fetch: web.fetch, port: settings.port, hostname: settings.host }, ({ port }) => {
   console.log(`http://${settings.host}:${port}`);
   process.send?.({ port });

@@ -119,6 +119,7 @@ export const Health = z
     cache: CacheStatus,
   })
   .openapi('Health');
+export type User = z.output<typeof User>;
 export type Task = z.output<typeof Task>;
 export type NewTask = z.output<typeof NewTask>;
 export type TaskChanges = z.output<typeof TaskChanges>;

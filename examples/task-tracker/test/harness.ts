@@ -118,6 +118,10 @@ export class Client {
     this.#token = body.token;
   }
 
+  async login(account: { readonly email: string; readonly password: string }): Promise<void> {
+    this.#token = (await this.ask('POST', '/auth/login', account)).body.token;
+  }
+
   // biome-ignore lint/suspicious/noExplicitAny: a test looks at what came
   async ask(method: string, path: string, body?: unknown): Promise<{ status: number; body: any }> {
     const response = await fetch(`${this.#url()}${path}`, {

@@ -15,7 +15,7 @@ import type { Transport } from '../../stores/transport.ts';
 import { type Finding, listed } from './finding.ts';
 
 /** How long the broker has to answer, milliseconds. */
-const deadlineMs = 10_000;
+const deadlineMs = 5000;
 /** The smallest reported difference of clocks, milliseconds. It makes tasks with an eta or expires early or late. */
 const skewMs = 1000;
 

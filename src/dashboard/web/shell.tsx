@@ -5,7 +5,7 @@ import { useEffect } from 'preact/hooks';
 import { me } from './api.ts';
 import { utcTime } from './format.ts';
 import { keyMap, useKeys } from './keys.ts';
-import { clock, heardAt, live, paused, useDeltas } from './live.ts';
+import { clock, heardAt, live, paused } from './live.ts';
 import { DeadLetterPage, DeadLettersPage } from './pages/dead-letters.tsx';
 import { FailuresPage } from './pages/failures.tsx';
 import { OverviewPage } from './pages/overview.tsx';
@@ -20,7 +20,7 @@ import { density, shortcuts, theme, timeStyle } from './preferences.ts';
 import { link, navigate, path, under } from './router.ts';
 import { ConfirmDialog, Dialog, Toasts } from './ui/dialog.tsx';
 import { Icon, type IconName } from './ui/icon.tsx';
-import { Empty, Warning } from './ui/notice.tsx';
+import { Empty } from './ui/notice.tsx';
 
 const places: readonly { page: string; word: string; icon: IconName; key: string }[] = [
   { page: '/', word: 'Overview', icon: 'overview', key: 'o' },
@@ -34,7 +34,6 @@ const places: readonly { page: string; word: string; icon: IconName; key: string
 
 const railOpen = signal(false);
 const helpOpen = signal(false);
-const brokerProblem = signal<string | null>(null);
 
 export function Shell(): JSX.Element {
   useKeys({
@@ -58,9 +57,6 @@ export function Shell(): JSX.Element {
   useSignalEffect(() => {
     void path.value;
     railOpen.value = false;
-  });
-  useDeltas((delta) => {
-    brokerProblem.value = delta.brokerProblem;
   });
   const here = placeOf(path.value);
   useEffect(() => {
@@ -145,11 +141,6 @@ export function Shell(): JSX.Element {
         </div>
       </nav>
       <main id="content" class="content" tabIndex={-1}>
-        {brokerProblem.value !== null && (
-          <Warning tone="red">
-            <b>The broker is away.</b> What is shown was known before. {brokerProblem.value}
-          </Warning>
-        )}
         <Page />
       </main>
       <Toasts />

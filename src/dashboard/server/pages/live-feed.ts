@@ -16,8 +16,6 @@ export interface LiveDelta {
   /** What happened. */
   readonly counts: Readonly<Record<ActivityKind, number>>;
   readonly workers: readonly LiveWorker[];
-  /** Why the broker cannot be asked now; null: it can. */
-  readonly brokerProblem: string | null;
 }
 
 interface LiveTask {
@@ -69,13 +67,9 @@ export class LiveFeed {
   readonly #beganAt = Date.now();
   #learning: Promise<void> | null = null;
 
-  readonly #brokerProblem: () => string | null;
-  #toldProblem: string | null = null;
-
   /** `cluster`: knows each event before {@link hear} does. */
-  constructor(cluster: ClusterState, brokerProblem: () => string | null = () => null) {
+  constructor(cluster: ClusterState) {
     this.#cluster = cluster;
-    this.#brokerProblem = brokerProblem;
   }
 
   /** Takes over from the history what happened in the last hour before this began; once. */
@@ -148,8 +142,7 @@ export class LiveFeed {
 
   #first(at: number): LiveDelta {
     const counts = { sent: 0, succeeded: 0, failed: 0, retried: 0 };
-    const brokerProblem = this.#brokerProblem();
-    return { at, tasks: [], partial: false, counts, workers: this.#workers(at), brokerProblem };
+    return { at, tasks: [], partial: false, counts, workers: this.#workers(at) };
   }
 
   #tell(at: number): void {
@@ -159,10 +152,7 @@ export class LiveFeed {
       this.#told.set(worker.name, text);
       return true;
     });
-    const brokerProblem = this.#brokerProblem();
-    const isSilent = this.#changed.size === 0 && workers.length === 0 && brokerProblem === this.#toldProblem;
-    if (isSilent && at - this.#toldAt < idleMs) return;
-    this.#toldProblem = brokerProblem;
+    if (this.#changed.size === 0 && workers.length === 0 && at - this.#toldAt < idleMs) return;
     this.#toldAt = at;
     const ids = [...this.#changed];
     const delta: LiveDelta = {
@@ -171,7 +161,6 @@ export class LiveFeed {
       partial: ids.length > mostTasks,
       counts: this.#counts,
       workers,
-      brokerProblem,
     };
     this.#changed.clear();
     this.#counts = { sent: 0, succeeded: 0, failed: 0, retried: 0 };
@@ -213,6 +202,5 @@ function merged(before: LiveDelta, next: LiveDelta): LiveDelta {
       retried: before.counts.retried + next.counts.retried,
     },
     workers: [...workers.values()],
-    brokerProblem: next.brokerProblem,
   };
 }

@@ -18,8 +18,7 @@ import { changeDeadLetters, deadLetterFilter, listDeadLetters, showDeadLetter } 
 import { groupFailures } from './failures.ts';
 import { Fleet } from './fleet.ts';
 import { type LiveDelta, LiveFeed } from './live-feed.ts';
-import { brokerProblem, overview } from './overview.ts';
-import { soon } from './part.ts';
+import { overview } from './overview.ts';
 import { emptyQueue, QueueWatch } from './queues.ts';
 import { SchedulePages } from './schedules.ts';
 import { countTasks, listTasks, revokeTasks, showTask, showWorkflow } from './tasks.ts';
@@ -56,7 +55,7 @@ export function pageRoutes(context: DashboardContext) {
   const fleet = new Fleet(control);
   const queues = new QueueWatch(app, fleet);
   const schedules = new SchedulePages(app);
-  const feed = new LiveFeed(cluster, () => brokerProblem(app));
+  const feed = new LiveFeed(cluster);
   context.onClose(context.onEvent((event) => feed.hear(event)));
   context.onClose(() => schedules.close());
   const [operator, admin] = [needs('operator', context), needs('admin', context)];
@@ -96,7 +95,6 @@ export function pageRoutes(context: DashboardContext) {
       const id = c.req.param('id');
       return c.json(found(await showTask(app, id), `the history has no task ${id}`));
     })
-    .get('/tasks/:id/why', async (c) => c.json(await soon(control.why(c.req.param('id')))))
     .get('/workflows/:id', async (c) => c.json(await showWorkflow(app, c.req.param('id'))))
     .get('/failures', checked('query', failureWindow), async (c) =>
       c.json(await groupFailures(app, Number(c.req.valid('query').hours))),
@@ -119,16 +117,14 @@ export function pageRoutes(context: DashboardContext) {
       fleet.forget();
       return c.json(outcome);
     })
-    .get('/queues', async (c) => c.json(await soon(queues.list())))
+    .get('/queues', async (c) => c.json(await queues.list()))
     .post('/queues/:name/purge', admin, reason, async (c) => {
       const name = c.req.param('name');
       await c.var.audit('queue.purge', name, c.req.valid('query').reason);
       return c.json(await emptyQueue(app, name));
     })
-    .get('/schedules', async (c) => c.json(await soon(schedules.list())))
-    .get('/schedules/:name/runs', async (c) =>
-      c.json({ runs: await soon(schedules.runs(c.req.param('name'))) }),
-    )
+    .get('/schedules', async (c) => c.json(await schedules.list()))
+    .get('/schedules/:name/runs', async (c) => c.json({ runs: await schedules.runs(c.req.param('name')) }))
     .post('/schedules/:name/run', operator, reason, async (c) => {
       const name = c.req.param('name');
       await c.var.audit('schedule.run', name, c.req.valid('query').reason);
@@ -143,11 +139,11 @@ export function pageRoutes(context: DashboardContext) {
     })
     .get('/dead', checked('query', deadList), async (c) => {
       const { before = null, ...filter } = c.req.valid('query');
-      return c.json(await soon(listDeadLetters(app, filter, before)));
+      return c.json(await listDeadLetters(app, filter, before));
     })
     .get('/dead/:id{[0-9]+}', async (c) => {
       const id = c.req.param('id');
-      return c.json(found(await soon(showDeadLetter(app, Number(id))), `there is no dead letter ${id}`));
+      return c.json(found(await showDeadLetter(app, Number(id)), `there is no dead letter ${id}`));
     })
     .post('/dead/replay', operator, reason, checked('json', letterIds), async (c) => {
       const { ids } = c.req.valid('json');

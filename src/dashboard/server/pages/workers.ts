@@ -133,11 +133,8 @@ export async function showWorker(
     part(only(inspect.registered(...limits)).then((names) => names.map(registeredOf))),
     part(only(inspect.conf())),
   ]);
-  const known = list.workers.find((worker) => worker.name === name);
-  if (known === undefined) return null;
-  // It may have fallen silent since all were asked.
-  const answered = [stats, queues, active, reserved, registered, conf].some(({ value }) => value !== null);
-  const summary = { ...known, answered: list.problem === null ? answered : null };
+  const summary = list.workers.find((worker) => worker.name === name);
+  if (summary === undefined) return null;
   return { summary, stats, queues, active, reserved, scheduled, revoked, registered, conf };
 }
 

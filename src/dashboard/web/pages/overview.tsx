@@ -326,6 +326,11 @@ function Warnings({ board }: { board: Overview }): JSX.Element {
   const recordedUntil = history.value?.recordedUntil ?? null;
   return (
     <div class="warnings">
+      {broker.problem !== null && (
+        <Warning tone="red">
+          <b>The broker is away.</b> {broker.problem}
+        </Warning>
+      )}
       {workers.problem !== null && broker.problem === null && (
         <Warning tone="red">
           <b>The workers cannot be asked.</b> {workers.problem}

@@ -89,7 +89,6 @@ export function TaskPage({ id }: { id: string }): JSX.Element {
           <Panel title="Timeline">
             <Timeline task={task} />
           </Panel>
-          {!isFinal(task.state) && task.state !== 'STARTED' && <Why id={id} state={task.state} />}
           {task.state === 'FAILURE' && attempts}
           <div class={hasKeywords(task) ? 'columns' : 'stack'}>
             <Panel title="Arguments">
@@ -326,36 +325,6 @@ function stepsOf(task: TaskRecord): readonly Step[] {
     steps.push({ word: 'Due', tone: 'indigo', at: eta, note: null });
   if (steps.length === 0) steps.push({ word: 'First heard of', tone: 'slate', at: task.seenAt, note: null });
   return steps;
-}
-
-/** What stands in its way, asked of queues and workers. */
-function Why({ id, state }: { id: string; state: string }): JSX.Element {
-  const { value, fault, reload } = useLoaded(`why ${id} ${state}`, () =>
-    answer(api.tasks[':id'].why.$get({ param: { id } })),
-  );
-  return (
-    <Panel
-      title="Why is it not running?"
-      aside={
-        <button type="button" class="link-button" onClick={() => void reload()}>
-          ask again
-        </button>
-      }
-    >
-      {value === null && fault === null && <span class="dim">Asking queues and workers…</span>}
-      {fault !== null && <p>{fault.message}</p>}
-      {value !== null && (
-        <p class="why">
-          {value.text}
-          {value.kind === 'dead' && (
-            <a href={link(`/dead/${value.deadLetter}`)}>Dead letter {value.deadLetter}</a>
-          )}
-          {'queue' in value && <a href={link('/queues')}>Queues</a>}
-          {'worker' in value && <a href={workerLink(value.worker, 'tasks')}>{value.worker}</a>}
-        </p>
-      )}
-    </Panel>
-  );
 }
 
 /** The last lines that its code has logged. */

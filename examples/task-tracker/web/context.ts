@@ -1,0 +1,53 @@
+// What all parts of the page share.
+import { createContext } from 'preact';
+import { useContext, useEffect, useState } from 'preact/hooks';
+import type { Task, User } from '../server/shapes.ts';
+
+export interface Shared {
+  readonly user: User;
+  /** Another one after each change, whoever made it. */
+  readonly revision: number;
+  /** Tells people, also those who hear the page. */
+  say(text: string, kind?: 'error'): void;
+  /** Opens the form; without a task for a new one. */
+  edit(task?: Task): void;
+}
+
+export const SharedContext = createContext<Shared | null>(null);
+
+export function useShared(): Shared {
+  const shared = useContext(SharedContext);
+  if (shared === null) throw new Error('not inside of SharedContext');
+  return shared;
+}
+
+export const pages = ['list', 'board', 'statistics', 'exports'] as const;
+export type PageName = (typeof pages)[number];
+
+export interface Route {
+  readonly page: PageName;
+  readonly query: URLSearchParams;
+}
+
+/** `#/list?status=open`: the address of a page names its filters, too. */
+export function useRoute(): Route {
+  const [hash, setHash] = useState(location.hash);
+  useEffect(() => {
+    const changed = () => setHash(location.hash);
+    addEventListener('hashchange', changed);
+    return () => removeEventListener('hashchange', changed);
+  }, []);
+  const [path = '', query = ''] = hash.replace(/^#\//, '').split('?');
+  return { page: pages.find((page) => page === path) ?? 'list', query: new URLSearchParams(query) };
+}
+
+/** @param replace the way back leads to the page before this one */
+export function go(page: PageName, query: Readonly<Record<string, string>> = {}, replace = false): void {
+  const search = new URLSearchParams(Object.entries(query).filter(([, value]) => value !== '')).toString();
+  const hash = `#/${page}${search && `?${search}`}`;
+  if (!replace) location.hash = hash;
+  else {
+    history.replaceState(null, '', hash);
+    dispatchEvent(new HashChangeEvent('hashchange'));
+  }
+}

@@ -1,0 +1,251 @@
+// The page: who is signed in, what is shown, what is heard from the server.
+import { render } from 'preact';
+import { useCallback, useEffect, useMemo, useState } from 'preact/hooks';
+import type { Task, User } from '../server/shapes.ts';
+import { ask } from './api.ts';
+import { Board } from './board.tsx';
+import { go, type PageName, pages, type Shared, SharedContext, useRoute } from './context.ts';
+import { Exports } from './exports.tsx';
+import { Account, TaskForm } from './form.tsx';
+import { List } from './list.tsx';
+import { Login } from './login.tsx';
+import { Dialog, Icon } from './parts.tsx';
+import { StatisticsPage } from './statistics.tsx';
+
+const titles: Readonly<Record<PageName, string>> = {
+  list: 'List',
+  board: 'Board',
+  statistics: 'Statistics',
+  exports: 'Exports',
+};
+const contents = { list: List, board: Board, statistics: StatisticsPage, exports: Exports } as const;
+const shortcuts: readonly (readonly [keys: string, what: string])[] = [
+  ['1 2 3 4', 'list, board, statistics, exports'],
+  ['N', 'new task'],
+  ['/', 'search'],
+  ['J K', 'next and previous row of the list'],
+  ['X', 'select the row'],
+  ['Enter', 'open the row or the card'],
+  ['← ↑ ↓ →', 'to another card of the board'],
+  ['Shift ← →', 'move the card to another column'],
+  ['T', 'dark, light, or as the system is'],
+  ['?', 'this help'],
+];
+
+const themes = ['system', 'light', 'dark'] as const;
+type Theme = (typeof themes)[number];
+const keptTheme = (): Theme => themes.find((theme) => theme === localStorage.getItem('theme')) ?? 'system';
+document.documentElement.dataset.theme = keptTheme();
+
+function Root() {
+  // Without this note a stranger's browser would ask who it is, only to be refused.
+  const [user, setUser] = useState<User | null | undefined>(
+    localStorage.getItem('signed-in') ? undefined : null,
+  );
+  const [problem, setProblem] = useState<string>();
+  const enter = (who: User | null) => {
+    if (who) localStorage.setItem('signed-in', 'yes');
+    else localStorage.removeItem('signed-in');
+    setUser(who);
+  };
+  useEffect(() => {
+    const out = () => enter(null);
+    addEventListener('signed-out', out);
+    return () => removeEventListener('signed-out', out);
+  }, []);
+  useEffect(() => {
+    if (user === undefined) ask<User>('GET', '/auth/me').then(enter, (error) => setProblem(error.message));
+  }, []);
+  if (user === null) return <Login entered={enter} />;
+  if (user) return <Tracker user={user} enter={enter} />;
+  return problem ? <p class="error nothing">{problem}</p> : null;
+}
+
+interface TrackerParts {
+  readonly user: User;
+  readonly enter: (user: User | null) => void;
+}
+
+function Tracker({ user, enter }: TrackerParts) {
+  const { page } = useRoute();
+  const { revision, live } = useLive();
+  const [theme, setTheme] = useState(keptTheme);
+  const [form, setForm] = useState<{ readonly task: Task | undefined }>();
+  const [dialog, setDialog] = useState<'help' | 'account'>();
+  const [said, setSaid] = useState<{ readonly text: string; readonly kind?: 'error' | undefined }>();
+
+  const say = useCallback<Shared['say']>((text, kind) => setSaid({ text, kind }), []);
+  const shared = useMemo<Shared>(
+    () => ({ user, revision, say, edit: (task) => setForm({ task }) }),
+    [user, revision, say],
+  );
+  useEffect(() => {
+    if (said === undefined) return;
+    const timer = setTimeout(() => setSaid(undefined), 5000);
+    return () => clearTimeout(timer);
+  }, [said]);
+  useEffect(() => {
+    document.title = `${titles[page]} · Task tracker`;
+  }, [page]);
+
+  const nextTheme = () => {
+    const next = themes[(themes.indexOf(theme) + 1) % themes.length] ?? 'system';
+    localStorage.setItem('theme', next);
+    document.documentElement.dataset.theme = next;
+    setTheme(next);
+  };
+  const leave = () => {
+    ask('POST', '/auth/logout').then(
+      () => enter(null),
+      (error: Error) => say(error.message, 'error'),
+    );
+  };
+  useShortcuts({
+    n: () => setForm({ task: undefined }),
+    t: nextTheme,
+    '?': () => setDialog('help'),
+    '/': () => {
+      const focus = () => document.getElementById('search')?.focus();
+      if (page === 'list') return focus(); // at once: the next key is a letter to search for
+      go('list');
+      requestAnimationFrame(focus);
+    },
+    j: () => focusRow(1),
+    k: () => focusRow(-1),
+    x: () => row(document.activeElement)?.querySelector<HTMLElement>('[data-row]')?.click(),
+    ...Object.fromEntries(pages.map((name, at) => [String(at + 1), () => go(name)])),
+  });
+
+  const Content = contents[page];
+  return (
+    <SharedContext.Provider value={shared}>
+      <header class="top">
+        <a class="brand" href="#/list">
+          <img src="/icon.svg" alt="" width="26" height="26" /> <span>Task tracker</span>
+        </a>
+        <nav aria-label="Pages">
+          {pages.map((name) => (
+            <a key={name} href={`#/${name}`} aria-current={name === page ? 'page' : undefined}>
+              <Icon name={name} /> {titles[name]}
+            </a>
+          ))}
+        </nav>
+        <span class="tools">
+          <span class="live" data-live={live} role="status">
+            {live ? 'live' : 'reconnecting'}
+          </span>
+          <button
+            type="button"
+            class="bare"
+            onClick={nextTheme}
+            aria-label={`Theme: ${theme}`}
+            title={`Theme: ${theme}`}
+          >
+            <Icon name={theme} />
+          </button>
+          <button
+            type="button"
+            class="bare help"
+            onClick={() => setDialog('help')}
+            aria-label="Keyboard shortcuts"
+          >
+            <Icon name="help" />
+          </button>
+          <button
+            type="button"
+            class="bare"
+            onClick={() => setDialog('account')}
+            aria-label={`Account of ${user.name}`}
+          >
+            <Icon name="person" />
+          </button>
+          <button type="button" class="main new" onClick={() => setForm({ task: undefined })}>
+            <Icon name="plus" /> <span>New task</span>
+          </button>
+        </span>
+      </header>
+      <main>
+        <Content />
+      </main>
+      {form && <TaskForm task={form.task} close={() => setForm(undefined)} />}
+      {dialog === 'account' && <Account changed={enter} leave={leave} close={() => setDialog(undefined)} />}
+      {dialog === 'help' && <Help close={() => setDialog(undefined)} />}
+      <div class="said" role="status" data-kind={said?.kind}>
+        {said?.text}
+      </div>
+    </SharedContext.Provider>
+  );
+}
+
+function Help({ close }: { readonly close: () => void }) {
+  return (
+    <Dialog title="Keyboard shortcuts" close={close}>
+      <dl class="keys">
+        {shortcuts.map(([keys, what]) => (
+          <div key={keys}>
+            <dt>
+              {keys.split(' ').map((key) => (
+                <kbd key={key}>{key}</kbd>
+              ))}
+            </dt>
+            <dd>{what}</dd>
+          </div>
+        ))}
+      </dl>
+    </Dialog>
+  );
+}
+
+/** What the server says of changes. After a lost connection there may have been some that nobody heard of. */
+function useLive(): { readonly revision: number; readonly live: boolean } {
+  const [revision, setRevision] = useState(0);
+  const [live, setLive] = useState(false);
+  useEffect(() => {
+    const events = new EventSource('/events');
+    let lost = false;
+    const changed = () => setRevision((last) => last + 1);
+    events.addEventListener('change', changed);
+    events.addEventListener('open', () => {
+      setLive(true);
+      if (lost) changed();
+      lost = false;
+    });
+    events.addEventListener('error', () => {
+      setLive(false);
+      lost = true;
+    });
+    return () => events.close();
+  }, []);
+  return { revision, live };
+}
+
+function useShortcuts(actions: Readonly<Record<string, () => void>>): void {
+  useEffect(() => {
+    const pressed = (event: KeyboardEvent) => {
+      const { target } = event;
+      const typing =
+        target instanceof HTMLElement && target.matches('input:not([type=checkbox]), textarea, select');
+      if (typing || event.ctrlKey || event.metaKey || event.altKey || document.querySelector('dialog'))
+        return;
+      const action = actions[event.key.toLowerCase()];
+      if (!action) return;
+      event.preventDefault();
+      action();
+    };
+    addEventListener('keydown', pressed);
+    return () => removeEventListener('keydown', pressed);
+  });
+}
+
+function row(inside: Element | null): Element | null | undefined {
+  return inside?.closest('.rows > li');
+}
+
+function focusRow(step: 1 | -1): void {
+  const rows = [...document.querySelectorAll<HTMLElement>('.rows > li')];
+  const at = rows.findIndex((one) => one.contains(document.activeElement));
+  const next = rows[at < 0 ? 0 : at + step];
+  next?.querySelector<HTMLElement>('button.title')?.focus();
+}
+
+render(<Root />, document.body);
