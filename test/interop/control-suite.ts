@@ -36,7 +36,10 @@ export function controlSuite(name: string, missing: string | undefined, start: (
       servers = await start();
       app = new App('interop', { ...servers.typescript, taskSendSentEvent: true });
       app.task('ts.add', (x: number, y: number) => x + y);
-      app.task('ts.fail', () => {
+      app.task('ts.fail', { bind: true }, async (task) => {
+        // Events of types that Celery does not know.
+        task.log('begun');
+        await task.updateState('PROGRESS', { done: 1 });
         throw new RangeError('no good');
       });
       app.task('ts.wait', { bind: true }, async (task, _: string) => {
