@@ -10,6 +10,7 @@ import {
   ReservedNameError,
   SendUnconfirmed,
   StoreLostError,
+  TaskNotRetriableError,
   UmbelError,
   UnknownTaskError,
 } from '../errors.ts';
@@ -95,6 +96,8 @@ export function toProblem(error: unknown): Problem {
       return new Problem(422, error.message, { code, errors, cause: error });
     }
     if (error instanceof NotReplayableError) return new Problem(409, error.message, { code, cause: error });
+    if (error instanceof TaskNotRetriableError)
+      return new Problem(409, error.message, { code, cause: error });
     if (error instanceof DuplicateTaskError) return new Problem(409, error.message, { code, cause: error });
     if (error instanceof PayloadTooLargeError) return new Problem(413, error.message, { code, cause: error });
     if (error instanceof SendUnconfirmed) {

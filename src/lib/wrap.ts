@@ -6,7 +6,10 @@ export type Layer<Given, Out> = (given: Given, next: () => Promise<Out>) => Out 
 /** A layer called `next` again, or did not wait for it. */
 export class MisusedNext extends Error {}
 
-/** Calls the layers, the first outermost, and within them `core`. Rejects with what a layer throws, and with {@link MisusedNext}. */
+/**
+ * Calls the layers, the first outermost, and within them `core`. Settles when `core` has ended, also if a layer did not wait for it. Rejects with
+ * what a layer throws, and with {@link MisusedNext}.
+ */
 export function wrapped<Given, Out>(
   layers: readonly Layer<Given, Out>[],
   given: Given,
@@ -15,28 +18,32 @@ export function wrapped<Given, Out>(
   const from = async (at: number): Promise<Out> => {
     const layer = layers[at];
     if (layer === undefined) return core();
-    let state: 'before' | 'within' | 'after' = 'before';
-    const next = async (): Promise<Out> => {
-      if (state !== 'before') throw new MisusedNext('next() was called twice');
-      state = 'within';
-      try {
-        return await from(at + 1);
-      } finally {
-        state = 'after';
-      }
+    const inner: Promise<Out>[] = [];
+    let isOver = true;
+    const next = (): Promise<Out> => {
+      if (inner.length > 0) return Promise.reject(new MisusedNext('next() was called twice'));
+      isOver = false;
+      const running = from(at + 1).finally(() => {
+        isOver = true;
+      });
+      inner.push(running);
+      return running;
     };
-    const returned = await layer(given, () => {
-      const inner = next();
-      inner.catch(() => undefined); // the layer sees it; one that does not wait is told below
-      return inner;
-    });
-    if (isWithin(state)) throw new MisusedNext('next() was called and not awaited');
+    const wasAwaited = async (): Promise<boolean> => {
+      const awaited = isOver;
+      // What is within may go on: its end is the end of the whole, so that nothing runs beside it.
+      await Promise.allSettled(inner);
+      return awaited;
+    };
+    let returned: Out;
+    try {
+      returned = await layer(given, next);
+    } catch (error) {
+      await wasAwaited();
+      throw error;
+    }
+    if (!(await wasAwaited())) throw new MisusedNext('next() was called and not awaited');
     return returned;
   };
   return from(0);
-}
-
-/** A function, since the compiler does not see that `next` changes the state. */
-function isWithin(state: string): boolean {
-  return state === 'within';
 }

@@ -97,15 +97,25 @@ describe('middleware around runs', () => {
         if (task.name === 'twice') await next();
         if (task.name === 'twice') return next();
         void next();
+        if (task.name === 'raced') throw new Error('too late');
         return undefined;
       },
     });
     const twice = app.task('twice', () => 1);
-    const left = app.task('left', () => new Promise((resolve) => setImmediate(resolve)));
+    const ended: string[] = [];
+    const slow = (name: string) => async () => {
+      await new Promise((resolve) => setImmediate(resolve));
+      ended.push(name);
+    };
+    const left = app.task('left', slow('left'));
+    const raced = app.task('raced', slow('raced'));
     await expect((await twice.apply([])).get()).rejects.toThrow(/run\(\): next\(\) was called twice/);
     await expect((await left.apply([])).get()).rejects.toThrow(
       /run\(\): next\(\) was called and not awaited/,
     );
+    await expect((await raced.apply([])).get()).rejects.toThrow('too late');
+    // A retry would run beside them.
+    expect(ended).toEqual(['left', 'raced']);
   });
 });
 
@@ -164,6 +174,23 @@ describe('middleware around sends', () => {
     await expect(task.delay()).rejects.toThrow(/send\(\): next\(\) was called twice/);
     how = 'leave';
     await expect(task.delay()).rejects.toThrow(/send\(\): next\(\) was called and not awaited/);
+  });
+
+  it('that throws at the next step of a workflow fails the task before it, which ran once', async () => {
+    await using app = memory();
+    let ran = 0;
+    app.use({
+      send: async (calls, next) => {
+        if (calls[0]?.message.task === 'second') throw new RangeError('no collector');
+        await next();
+      },
+    });
+    const first = app.task('first', () => ++ran);
+    const second = app.task('second', (x: number) => x);
+    const result = await chain(first.s(), second.s()).delay();
+    await drain(app);
+    await expect(result.get()).rejects.toThrow('no collector');
+    expect([ran, await result.parent?.status()]).toEqual([1, 'FAILURE']);
   });
 });
 

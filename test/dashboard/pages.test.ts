@@ -61,7 +61,7 @@ describe('what the pages ask for', () => {
     const fail = app.task('shop.fail', (what: string) => {
       throw new TypeError(`no ${what}`);
     });
-    const { get, status } = dashboardOf(app);
+    const { get, post, status } = dashboardOf(app);
     await startWorker(app, { taskEvents: true });
     await until(async () => (await app.history.status()).recordedUntil !== null, 'a recorder to listen');
     const flow = await chain(add.s(1, 2), add.s(4)).delay();
@@ -103,12 +103,22 @@ describe('what the pages ask for', () => {
     expect(workflow.tasks.map(({ id }) => id)).toEqual([root, flow.id]);
     expect(layoutOf(workflow.tasks)).toMatchObject({ edges: [{ from: { task: { id: root } } }], frames: [] });
 
+    const failed = page.tasks[0]?.id ?? '';
+    const again = await post<{ id: string }>(`/tasks/${failed}/retry?reason=new%20hats`, { args: ['caps'] });
+    await until(async () => (await app.history.get(again.id))?.endedAt != null, 'the new task to end');
+    expect(await get<TaskPage>(`/tasks/${again.id}`)).toMatchObject({
+      task: { args: ['caps'], retryOf: failed, state: 'FAILURE' },
+    });
+    expect(await get<TaskPage>(`/tasks/${failed}`)).toMatchObject({ task: { retriedAs: [again.id] } });
+    expect(await status('/tasks/nobody/retry', {})).toBe(409);
+    expect(await status(`/tasks/${failed}/retry`, { args: 'caps' })).toBe(422);
+
     const { groups } = await get<{ groups: readonly unknown[] }>('/failures?hours=1');
     expect(groups).toMatchObject([
-      { exception: 'TypeError', message: 'no hats', task: 'shop.fail', count: 2 },
+      { exception: 'TypeError', message: 'no caps', task: 'shop.fail', count: 3 },
     ]);
     const overview = await get<Overview>('/overview');
-    expect(overview.minutes.reduce((sum, { failed }) => sum + failed, 0)).toBe(2);
+    expect(overview.minutes.reduce((sum, { failed }) => sum + failed, 0)).toBe(3);
     expect(overview.tasks.find(({ name }) => name === 'shop.add')).toMatchObject({
       succeeded: 2,
       runtime: { of: 2 },
@@ -224,6 +234,7 @@ describe('what the pages ask for', () => {
     const { status } = dashboardOf(app, { readOnly: true });
     for (const path of [
       '/tasks/revoke',
+      '/tasks/x/retry',
       '/control',
       '/queues/celery/purge',
       '/schedules/pulse/run',

@@ -35,7 +35,7 @@ const types: Readonly<Record<string, string>> = {
 
 /** The page: the same for every path, since its script shows what the path names. */
 export async function servePage(request: DashboardRequest, base: string): Promise<Response> {
-  const html = (await read('index.html'))?.toString('utf8').replaceAll(baseMark, base) ?? withoutPages;
+  const html = (await read('index.html'))?.toString('utf8').replaceAll(baseMark, () => base) ?? withoutPages;
   const etag = `"${createHash('sha256').update(html).digest('base64url')}"`;
   // Revalidated each time: after an upgrade an old page would ask for files that are gone.
   const headers = {

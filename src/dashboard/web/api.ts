@@ -79,8 +79,11 @@ export function useLoaded<Value>(key: string, load: () => Promise<Value>): Loade
     value: null,
     fault: null,
   });
-  const current = useRef({ key, load, asking: null as Promise<void> | null });
-  if (current.current.key !== key) current.current.asking = null;
+  const current = useRef({ key, load, asking: null as Promise<void> | null, isOutdated: false });
+  if (current.current.key !== key) {
+    current.current.asking = null;
+    current.current.isOutdated = false;
+  }
   current.current.key = key;
   current.current.load = load;
   const reload = useMemo(
@@ -88,8 +91,11 @@ export function useLoaded<Value>(key: string, load: () => Promise<Value>): Loade
       function again(): Promise<void> {
         const asked = current.current;
         const askedKey = asked.key;
-        // One question at a time.
-        if (asked.asking !== null) return asked.asking;
+        // One question at a time. Something may have changed after this one was answered: it is asked again then.
+        if (asked.asking !== null) {
+          asked.isOutdated = true;
+          return asked.asking;
+        }
         const asking = asked
           .load()
           .then(
@@ -107,7 +113,12 @@ export function useLoaded<Value>(key: string, load: () => Promise<Value>): Loade
             },
           )
           .finally(() => {
-            if (current.current.asking === asking) current.current.asking = null;
+            const now = current.current;
+            if (now.asking !== asking) return;
+            now.asking = null;
+            if (!now.isOutdated) return;
+            now.isOutdated = false;
+            void again();
           });
         asked.asking = asking;
         return asking;

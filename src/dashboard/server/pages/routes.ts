@@ -44,6 +44,12 @@ const revocation = z.object({
     .regex(/^SIG[A-Z0-9]{2,10}$/)
     .default('SIGTERM'),
 });
+/** What is left out is as it was. */
+const retryChanges = z.object({
+  args: z.array(z.unknown()).optional(),
+  kwargs: z.record(z.string(), z.unknown()).optional(),
+  queue: z.string().min(1).max(512).optional(),
+});
 const order = z.object({ workers: z.array(workerName).min(1).max(1_000).nullable(), order: workerOrder });
 /** Why somebody does what he does, for the audit log. */
 const why = z.object({ reason: z.string().max(500).optional() });
@@ -90,6 +96,13 @@ export function pageRoutes(context: DashboardContext) {
         c.req.valid('query').reason,
       );
       return c.json(await revokeTasks(control, ids, { terminate, signalName: signal }));
+    })
+    .post('/tasks/:id/retry', operator, reason, checked('json', retryChanges), async (c) => {
+      const id = c.req.param('id');
+      await c.var.audit('task.retry', id, c.req.valid('query').reason);
+      const { args, kwargs, queue } = c.req.valid('json');
+      const changes = { ...(args && { args }), ...(kwargs && { kwargs }), ...(queue && { queue }) };
+      return c.json({ id: (await app.history.retry(id, changes)).id });
     })
     .get('/tasks/:id', async (c) => {
       const id = c.req.param('id');

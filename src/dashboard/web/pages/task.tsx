@@ -2,7 +2,7 @@
 import type { JSX } from 'preact';
 import type { TaskRecord } from '../../../history/record.ts';
 import type { TaskLine } from '../../server/pages/tasks.ts';
-import { answer, api, may, useLoaded } from '../api.ts';
+import { answer, api, Fault, may, useLoaded } from '../api.ts';
 import { duration, plural } from '../format.ts';
 import { useKeys } from '../keys.ts';
 import { clock, useDeltas, useRefresh } from '../live.ts';
@@ -41,7 +41,9 @@ export function TaskPage({ id }: { id: string }): JSX.Element {
   if (value === null || task === undefined) return <Loading rows={10} />;
   const { parent, root, children, moreChildren } = value;
   const attempts = task.attempts.length > 0 && (
-    <Panel title={task.attempts.length === 1 ? 'One try' : plural(task.attempts.length, 'try', 'tries')}>
+    <Panel
+      title={task.attempts.length === 1 ? 'One attempt' : plural(task.attempts.length, 'attempt', 'attempts')}
+    >
       <Attempts task={task} />
     </Panel>
   );
@@ -65,6 +67,13 @@ export function TaskPage({ id }: { id: string }): JSX.Element {
           <a class="button" href={link(`/workflows/${encodeURIComponent(workflow)}`)}>
             <Icon name="workflow" /> Workflow
           </a>
+        )}
+        {isFinal(task.state) && (
+          <Act>
+            <button type="button" class="button" onClick={() => askToRetry(task)}>
+              Run again…
+            </button>
+          </Act>
         )}
         {!isFinal(task.state) && (
           <Act>
@@ -215,8 +224,8 @@ function askToRevoke({ id, name, state, worker }: TaskRecord, terminate: boolean
           </p>
         ) : (
           <p>
-            It runs on <b>{worker ?? 'a worker'}</b> now and goes on; a further try will not run. To end it
-            now, terminate it.
+            It runs on <b>{worker ?? 'a worker'}</b> now and goes on; a further attempt will not run. To end
+            it now, terminate it.
           </p>
         )
       ) : (
@@ -225,6 +234,74 @@ function askToRevoke({ id, name, state, worker }: TaskRecord, terminate: boolean
     act: (why) =>
       answer(api.tasks.revoke.$post({ query: why, json: { ids: [id], terminate, signal: 'SIGTERM' } })),
   });
+}
+
+/** A new task with the same call, or with what is typed instead. */
+function askToRetry({ id, name, args, kwargs, queue }: TaskRecord): void {
+  const given = { args: boxOf(args), kwargs: boxOf(kwargs) };
+  confirm({
+    title: `Run ${name ?? 'task'} again`,
+    verb: 'Run again',
+    effect: (
+      <>
+        <p>
+          Sends a new task to {queue === null ? 'its queue' : <b>{queue}</b>}. What this one has done so far
+          stays done, and what followed it does not follow the new one.
+        </p>
+        <JsonBox label="Arguments (a JSON list)" box={given.args} />
+        <JsonBox label="Keyword arguments (a JSON object)" box={given.kwargs} />
+      </>
+    ),
+    act: async (why) => {
+      const typed = { args: readBox(given.args), kwargs: readBox(given.kwargs) };
+      // What is of a wrong type, the server refuses in words.
+      const json = JSON.parse(JSON.stringify(typed)) as {
+        args?: unknown[];
+        kwargs?: Record<string, unknown>;
+      };
+      const sent = await answer(api.tasks[':id'].retry.$post({ param: { id }, query: why, json }));
+      navigate(taskLink(sent.id));
+      return `sent as ${sent.id}`;
+    },
+  });
+}
+
+/** JSON that can be changed. */
+interface JsonBoxState {
+  readonly before: string;
+  text: string;
+}
+
+function boxOf(value: unknown): JsonBoxState {
+  const text = value === null ? '' : JSON.stringify(value);
+  return { before: text, text };
+}
+
+/** Undefined: it is as it was. @throws Fault when it is no JSON */
+function readBox({ before, text }: JsonBoxState): unknown {
+  if (text.trim() === before) return undefined;
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new Fault(0, `This is no JSON: ${text.slice(0, 80)} (${String(error)})`);
+  }
+}
+
+function JsonBox({ label, box }: { label: string; box: JsonBoxState }): JSX.Element {
+  return (
+    <label class="field">
+      <span>{label}</span>
+      <textarea
+        class="mono"
+        rows={2}
+        spellcheck={false}
+        defaultValue={box.before}
+        onInput={(event) => {
+          box.text = event.currentTarget.value;
+        }}
+      />
+    </label>
+  );
 }
 
 function factsOf(task: TaskRecord): readonly (readonly [string, JSX.Element | string])[] {
@@ -237,6 +314,19 @@ function factsOf(task: TaskRecord): readonly (readonly [string, JSX.Element | st
     ['Priority', task.priority?.toString() ?? null],
     ['Worker', task.worker === null ? null : <a href={workerLink(task.worker)}>{task.worker}</a>],
     ['Sent by', task.client],
+    ['Runs again', task.retryOf === null ? null : <a href={taskLink(task.retryOf)}>{task.retryOf}</a>],
+    [
+      'Ran again as',
+      task.retriedAs.length === 0 ? null : (
+        <>
+          {task.retriedAs.map((again) => (
+            <a key={again} href={taskLink(again)}>
+              {again}{' '}
+            </a>
+          ))}
+        </>
+      ),
+    ],
     ['Retries', task.retries === null || task.retries === 0 ? null : String(task.retries)],
     ['ETA', task.eta === null ? null : <Time at={task.eta} />],
     ['Expires', task.expires === null ? null : <Time at={task.expires} />],
