@@ -1,6 +1,7 @@
 // A Redis server for tests, on a free port of the loopback: databases of the one that the run shares, or, for tests that harm or
 // configure a server, one of their own with nothing kept from before.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
@@ -152,15 +153,20 @@ export class RedisServerProcess implements AsyncDisposable {
 const wholeServer =
   /^(?:config|client|info|flushall|shutdown|debug|script|function|replicaof|failover|cluster|acl|swapdb|pubsub)$/i;
 
-/** A port nobody listens on now. */
+/**
+ * A port on which nobody listens, and that the system gives to no outgoing connection (Linux does so from 32768 on): one of these could take
+ * it while its server restarts, even a client's that connects to the very port, and the server would not start again.
+ */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
+  for (;;) {
+    const port = randomInt(10_000, 32_000);
+    const server = createServer();
+    const isFree = await new Promise<boolean>((resolve) => {
+      server.once('error', () => resolve(false));
+      server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+    });
+    if (isFree) return port;
+  }
 }
 
 /** Whether a Redis there has loaded its data and answers. */
