@@ -6,10 +6,11 @@ import { join } from 'node:path';
 import { bin, root, run } from './setup.mjs';
 
 /**
- * Where cases start real processes, servers or a browser; what the machine does beside them may fail one. All other cases (units,
- * conformance) are never tried again.
+ * The folders whose cases start real processes, servers or a browser; in others a file's text says so (test-summary.mjs). What the machine
+ * does beside them may fail one. All other cases (units, conformance) are never tried again.
  */
-const realProcesses = /^test\/(?:e2e|interop|chaos)\/|^test\/gateway\/docs-page/;
+const realProcesses = /^test\/(?:e2e|interop|chaos)\//;
+const neverAgain = /^test\/conformance\//;
 /** So often a failed one of these is tried again. */
 const tries = 2;
 /** More failures than this are no accident: none is tried again. */
@@ -40,7 +41,10 @@ export async function runTests(args, environment = {}, options = []) {
         ? fallen
         : [];
     const failures = [];
-    const accidents = found.failures.filter(({ file }) => file !== null && realProcesses.test(file));
+    const real = new Set(found.files.filter(({ hasProcesses }) => hasProcesses).map(({ file }) => file));
+    const accidents = found.failures.filter(
+      ({ file }) => file !== null && (realProcesses.test(file) || real.has(file)) && !neverAgain.test(file),
+    );
     const mayPass = new Set(accidents.length > maxAccidents ? [] : accidents);
     for (const failure of found.failures)
       if (mayPass.has(failure) && (await passesAgain(failure, options, env))) flaky.push(failure);

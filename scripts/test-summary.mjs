@@ -1,5 +1,8 @@
 // A vitest reporter: writes what ran, what failed and the reason of every skip into the file that test.mjs reads.
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
+
+/** What a test file that starts servers of its own, processes or a browser imports or calls. */
+const realProcesses = /ServerProcess\.start\(|\/chromium\.ts'|'node:child_process'|\/e2e\/harness\//;
 
 export default class SummaryReporter {
   onTestRunEnd(modules, unhandledErrors) {
@@ -7,7 +10,12 @@ export default class SummaryReporter {
     for (const error of unhandledErrors) summary.failures.push(failureOf(null, null, [error]));
     for (const module of modules) {
       const file = module.relativeModuleId;
-      summary.files.push({ file, ms: Math.round(module.diagnostic().duration), state: module.state() });
+      summary.files.push({
+        file,
+        ms: Math.round(module.diagnostic().duration),
+        state: module.state(),
+        hasProcesses: realProcesses.test(readFileSync(module.moduleId, 'utf8')),
+      });
       // A file that cannot be loaded, or whose suite fails outside of its tests.
       const outside = [...module.errors()];
       for (const suite of module.children.allSuites()) outside.push(...suite.errors());

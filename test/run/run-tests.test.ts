@@ -52,21 +52,29 @@ const oncePassing = (folder: string): string => `
 test('a case with real processes that passes when it is tried again is flaky; a unit case is tried once', () => {
   const marks = mkdtempSync(join(tmpdir(), 'umbel-marks-'));
   onTestFinished(() => rmSync(marks, { recursive: true }));
-  mkdirSync(join(marks, 'unit'));
+  for (const kind of ['unit', 'process', 'conformance']) mkdirSync(join(marks, kind));
+  const child = "import 'node:child_process';";
   const { passed, failures, flaky } = found({
     'test/e2e/some.test.js': oncePassing(marks),
     'test/lib/some.test.js': oncePassing(join(marks, 'unit')),
+    'test/cli/some.test.js': child + oncePassing(join(marks, 'process')),
+    'test/conformance/some.test.js': child + oncePassing(join(marks, 'conformance')),
     'test/interop/other.test.js': "test('never passes', () => { throw new Error('for good'); });",
   });
   const title = 'passes the second time (here > or there)';
-  expect(flaky).toEqual([{ file: 'test/e2e/some.test.js', test: title, message: 'not yet' }]);
   // Files are run in whatever order.
-  const byFile = [...failures].sort((a, b) => String(a.file).localeCompare(String(b.file)));
-  expect(byFile).toEqual([
+  const inOrder = (all: Found['failures']) =>
+    [...all].sort((a, b) => String(a.file).localeCompare(String(b.file)));
+  expect(inOrder(flaky)).toEqual([
+    { file: 'test/cli/some.test.js', test: title, message: 'not yet' },
+    { file: 'test/e2e/some.test.js', test: title, message: 'not yet' },
+  ]);
+  expect(inOrder(failures)).toEqual([
+    { file: 'test/conformance/some.test.js', test: title, message: 'not yet' },
     { file: 'test/interop/other.test.js', test: 'never passes', message: 'for good' },
     { file: 'test/lib/some.test.js', test: title, message: 'not yet' },
   ]);
-  expect(passed).toBe(3);
+  expect(passed).toBe(6);
 });
 
 test('processes and files that a run leaves behind fail it, and are removed', async () => {

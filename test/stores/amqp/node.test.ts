@@ -216,7 +216,20 @@ needs(describe, noRabbit || noOpenssl)('a RabbitMQ node', () => {
     await transport.publish([publication('c')], { timeoutMs: patienceMs });
     expect(idOf(await claimOne(consumer))).toBe('c');
     await within(sending, 'the confirmation of the result');
-    expect(await within(waiting, 'the result')).toBe(5);
+    const result = await within(waiting, 'the result').catch(async (error: unknown) => {
+      // It was red once without a cause that could be found: what the node knows of the queue tells which side it was.
+      const consumers = await server.ask('list_consumers', '-p', vhost);
+      const queues = await server.ask(
+        'list_queues',
+        '-p',
+        vhost,
+        'name',
+        'messages_ready',
+        'messages_unacknowledged',
+      );
+      throw new Error(`the reply queue is ${replyTo}; ${queues}; ${consumers}`, { cause: error });
+    });
+    expect(result).toBe(5);
   });
 });
 

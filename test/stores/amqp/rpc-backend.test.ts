@@ -99,6 +99,30 @@ needs(describe, noRabbit)('results as messages', () => {
     expect(await each.there.get('c')).toBeUndefined();
   });
 
+  test('a result waits for a queue that is missing when a connection has just been made', async () => {
+    const vhost = server.vhost();
+    const open = (missingMs: number): Promise<ResultBackend> =>
+      openRpcBackend('rpc://', {
+        expiresMs: 86_400_000,
+        broker: server.url(vhost),
+        answerMs: patienceMs,
+        missingMs,
+      });
+    await using patient = await open(patienceMs);
+    const there = (await patient.replyTo?.()) ?? '';
+    const late = patient.put(record('late'), { replyTo: 'late', correlationId: 'late' });
+    // Answers of one channel come in their order: the first has come back when this one is confirmed.
+    await patient.put(record('next'), { replyTo: there, correlationId: 'next' });
+    const channel = await channelTo(vhost);
+    await channel.assertQueue('late');
+    await within(late, 'the confirmation');
+    const got = await channel.get('late');
+    expect(got && got.properties.correlationId).toBe('late');
+
+    await using impatient = await open(0);
+    await impatient.put(record('gone'), { replyTo: 'gone', correlationId: 'gone' });
+  });
+
   test('no result is lost when connections are closed, again and again', async () => {
     const vhost = server.vhost();
     await using proxy = await FaultProxy.before(server.port);

@@ -17,10 +17,17 @@ interface ReplyQueueOptions {
   readonly expiresMs: number;
   /** How long RabbitMQ may take to answer, milliseconds. */
   readonly answerMs: number;
+  /**
+   * How long after a connection is made the queue of a caller may be missing, milliseconds: a node that has just started does not find all durable
+   * queues for a moment (1 of 2,000 in RabbitMQ 3.10), and the caller may be declaring its queue again.
+   */
+  readonly missingMs: number;
   onResult(body: Buffer, correlationId: string, contentType: string): void;
 }
 
 interface Sending {
+  /** Identifies it when it comes back: the message's id. */
+  readonly id: string;
   readonly to: string;
   readonly body: Buffer;
   readonly correlationId: string;
@@ -29,6 +36,9 @@ interface Sending {
   readonly done: Deferred<void>;
 }
 
+/** The pause before a result that came back is sent again, milliseconds. */
+const againMs = 50;
+
 export class ReplyQueue {
   readonly name: string = randomUUID();
   readonly #options: ReplyQueueOptions;
@@ -36,7 +46,11 @@ export class ReplyQueue {
   /** Results that RabbitMQ has not confirmed, in their order. */
   readonly #sendings = new Set<Sending>();
   readonly #link: AmqpLink;
+  /** The ids of those that came back, before their confirmation. */
+  readonly #returned = new Set<string>();
   #publishing: AmqpConfirmChannel | null = null;
+  /** Until when queues may be missing, on the monotonic clock. */
+  #missingUntil = 0;
   #consuming: AmqpChannel | null = null;
   /** Resolved when the queue exists. Made when a result is first wanted. */
   #declared: Deferred<void> | null = null;
@@ -77,7 +91,7 @@ export class ReplyQueue {
   }
 
   /**
-   * Sends a result to a queue. Resolves when RabbitMQ has it, or has found that the queue is gone: then nobody waits for it any more. If the
+   * Sends a result to a queue. Resolves when RabbitMQ has it, or finds that the queue is gone: then nobody waits for it any more. If the
    * confirmation is lost, the result is sent again; the receiver handles the second as the first.
    * @throws BrokerUnavailable
    */
@@ -87,7 +101,7 @@ export class ReplyQueue {
       this.#sendings.delete(sending);
       done.reject(this.#unavailable());
     });
-    const sending: Sending = { to, body, correlationId, end, done };
+    const sending: Sending = { id: randomUUID(), to, body, correlationId, end, done };
     this.#sendings.add(sending);
     this.#publish(sending);
     return done.promise;
@@ -106,6 +120,9 @@ export class ReplyQueue {
   async #begin(connection: AmqpConnection): Promise<void> {
     const channel = await connection.createConfirmChannel();
     guard(connection, channel);
+    channel.on('return', ({ properties }) => this.#returned.add(String(properties.messageId)));
+    this.#returned.clear();
+    this.#missingUntil = performance.now() + this.#options.missingMs;
     this.#publishing = channel;
     if (this.#declared !== null) await this.#listen(connection);
     for (const sending of this.#sendings) this.#publish(sending);
@@ -143,7 +160,7 @@ export class ReplyQueue {
 
   /** As Celery sends results: directly to the queue, and not persistent. */
   #publish(sending: Sending): void {
-    const { to, body, correlationId } = sending;
+    const { id, to, body, correlationId } = sending;
     try {
       this.#publishing?.publish(
         '',
@@ -154,11 +171,17 @@ export class ReplyQueue {
           contentEncoding: 'utf-8',
           deliveryMode: 1,
           correlationId,
+          messageId: id,
           headers: {},
+          mandatory: true,
         },
         (error: unknown) => {
           // Refused since the channel was closed: the next channel sends it again.
           if (error) return;
+          if (this.#returned.delete(id) && performance.now() < this.#missingUntil) {
+            setTimeout(() => this.#sendings.has(sending) && this.#publish(sending), againMs);
+            return;
+          }
           sending.end();
           this.#sendings.delete(sending);
           sending.done.resolve();

@@ -15,6 +15,8 @@ import { ReplyQueue } from './reply-queue.ts';
 interface RpcBackendOptions extends BackendOptions {
   /** How long RabbitMQ may take to answer, milliseconds; default 10 s. */
   readonly answerMs?: number;
+  /** How long after a connection is made the queue of a caller may be missing, milliseconds; default 2 s. */
+  readonly missingMs?: number;
 }
 
 /**
@@ -30,13 +32,14 @@ export async function openRpcBackend(url: string, options: RpcBackendOptions): P
       `backend: 'rpc://' sends results through RabbitMQ, and needs an amqp:// broker; results can also be kept in redis:// or postgresql://`,
     );
   const settings = amqpSettings(broker, 'broker', options.driver);
-  const identity = JSON.stringify([settings, options.expiresMs, options.answerMs]);
+  const identity = JSON.stringify([settings, options.expiresMs, options.answerMs, options.missingMs]);
   let mailbox = shared.get(identity);
   if (mailbox === undefined) {
     const arrived = new Arrived(keptMs(options.expiresMs), keptUnendedMs(options.expiresMs));
     const queue = new ReplyQueue(settings, {
       expiresMs: Math.min(longestQueueMs, Math.max(shortestQueueMs, options.expiresMs ?? longestQueueMs)),
       answerMs: options.answerMs ?? 10_000,
+      missingMs: options.missingMs ?? 2000,
       onResult: (body, correlationId, contentType) => arrived.receive(body, correlationId, contentType),
     });
     mailbox = { identity, arrived, queue, users: 0 };
