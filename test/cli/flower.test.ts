@@ -48,8 +48,8 @@ test('flower serves the API to who logs in, with the options as Flower has them,
 });
 
 test.each<[words: string[], env: Record<string, string>, said: RegExp]>([
-  [['--address=0.0.0.0'], { FLOWER_PORT: '0' }, /open to everybody who reaches 0\.0\.0\.0; give it a login/],
-  [['--basic_auth=ann'], {}, /a login is user:password/],
+  [['--address=0.0.0.0'], { FLOWER_PORT: '0' }, /the dashboard on 0\.0\.0\.0 has no login/],
+  [['--basic_auth=ann'], {}, /a login must be user:password/],
   [['--url-prefx=/a'], {}, /unknown option '--url-prefx=\/a'/],
   [['--read_only=maybe'], {}, /It must be true or false/],
   [[], { FLOWER_PORT: 'abc' }, /FLOWER_PORT: It must be a port/],

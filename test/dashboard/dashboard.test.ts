@@ -29,8 +29,8 @@ it('refuses another host, a page of another site, and to be open to everybody', 
   expect((await ask('/', { headers: { host: 'evil.test' } })).status).toBe(403);
   const foreign = { method: 'POST', headers: { origin: 'http://evil.test', 'sec-fetch-site': 'cross-site' } };
   expect((await ask('/api/v1/me', foreign)).status).toBe(403);
-  expect(() => createDashboard(app)).toThrow('open to everybody');
-  expect(() => new Dashboard(app, { address: '0.0.0.0' })).toThrow('open to everybody');
+  expect(() => createDashboard(app)).toThrow('has no login');
+  expect(() => new Dashboard(app, { address: '0.0.0.0' })).toThrow('has no login');
 });
 
 it('keeps the history of what happens while it runs', async () => {

@@ -120,7 +120,7 @@ describe('tasks', () => {
       [`/api/task/info/${'x'.repeat(600)}`, 422, /1 to 512 characters/],
       ['/api/nothing', 404, /nothing is at/],
       ['/api/task/info/', 404, /nothing is at/],
-      ['/api/task/revoke/some', 405, /it answers to POST/],
+      ['/api/task/revoke/some', 405, /does not support GET, only POST/],
     ] as const) {
       const answer = await ask(path);
       expect([path, answer.status, answer.text]).toEqual([path, status, expect.stringMatching(said)]);
@@ -231,7 +231,7 @@ describe('workers', () => {
       ['task/rate-limit/shop.add', { workername: worker, ratelimit: 'NaN' }, 422, /must be a rate/],
       ['task/rate-limit/no.such', { workername: worker, ratelimit: '5' }, 404, /Unknown task/],
       ['task/timeout/shop.add', { workername: worker }, 422, /'soft' or 'hard' is missing/],
-      ['task/timeout/shop.add', { workername: worker, soft: '60' }, 422, /above the hard one/],
+      ['task/timeout/shop.add', { workername: worker, soft: '60' }, 422, /above the hard limit/],
       ['task/revoke/some', { terminate: 'maybe' }, 400, /Invalid argument 'terminate' of type 'bool'/],
       ['task/revoke/some', { signal: 'SIGNAL' }, 422, /must be a signal's name/],
     ] as const) {

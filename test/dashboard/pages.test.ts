@@ -297,7 +297,7 @@ describe('the live feed', () => {
     };
     const tell = (type: string, uuid: string): void => {
       cluster.add(event(type, uuid, { name: 'shop.add' }), 1_000_000);
-      feed.hear(event(type, uuid), 1_000_000);
+      feed.add(event(type, uuid), 1_000_000);
     };
     expect(await next()).toMatchObject({ tasks: [], workers: [], partial: false });
     for (let n = 0; n < 150; n++) tell('task-succeeded', `id${n}`);
@@ -331,7 +331,7 @@ describe('the live feed', () => {
       tasks: [task(now - 60_000), task(now + 60_000), task(now - 7_200_000)],
       next: null,
     });
-    await feed.learn({ list } as unknown as TaskHistory); // all that it asks for
+    await feed.loadHistory({ list } as unknown as TaskHistory); // all that it asks for
     const counted = feed.activity.minutes(now).reduce((sum, { succeeded }) => sum + succeeded, 0);
     expect(counted).toBe(1);
   });

@@ -238,7 +238,7 @@ describe('a dashboard without a login', () => {
   it('listens only where nobody else comes', async () => {
     const app = await newApp('sqlite');
     expect(() => new Dashboard(app, { address: '0.0.0.0' })).toThrow('--basic-auth');
-    expect(() => new Dashboard(app, { address: '::' })).toThrow('open to everybody');
+    expect(() => new Dashboard(app, { address: '::' })).toThrow('has no login');
     const listening = new Dashboard(app, { address: '0.0.0.0', port: 0, basicAuth: ['a:b'] });
     onTestFinished(() => listening.stop());
     expect(() => new Dashboard(app, { certfile: 'cert.pem' })).toThrow('--keyfile');
@@ -268,7 +268,7 @@ describe('a password', () => {
       ['ann viewer secret', /the password of 'ann'/],
       [`ann viewer ${good.replace('$15', '$31')}`, /the password of 'ann'/],
       [`ann viewer ${good} more`, /the password of 'ann'/],
-      [`ann viewer ${good}\nann admin ${good}`, /line 2: 'ann' is there twice/],
+      [`ann viewer ${good}\nann admin ${good}`, /line 2: 'ann' is listed twice/],
     ] as const)
       expect(() => readAccounts(line, 'users.txt')).toThrow(why);
   });

@@ -1,5 +1,5 @@
-// Who did what: one line of JSON for each action, in a file of its own beside the history. Not in the history: that deletes what is old, several programs
-// write it, and it may be away just when somebody acts. A line that is appended is whole or not there, also from several dashboards.
+// The audit log: one line of JSON for each action of a user, in a file beside the history. It is not part of the history, because the
+// history deletes old records and may be unavailable. Several dashboards may append to the file: an append is atomic.
 import { type FileHandle, open } from 'node:fs/promises';
 import { Problem } from '../../http/problem.ts';
 import { isRecord } from '../../lib/narrow.ts';
@@ -11,31 +11,31 @@ interface AuditEntry {
   readonly role: string;
   /** `worker.shutdown`. */
   readonly action: string;
-  /** The worker, task or queue that it was done to. */
+  /** The worker, task or queue. */
   readonly target: string;
-  /** Empty: none was given. */
+  /** Empty: no reason was given. */
   readonly reason: string;
   /** The client's address; empty: unknown. */
   readonly address: string;
 }
 
-/** Only the end of a long log is read, bytes. */
+/** How much of a long log is read, from its end, bytes. */
 const tailBytes = 1024 * 1024;
-/** Of one value: the ids of a thousand tasks have room. */
-const longestText = 65_536;
+/** Maximum length of one value. 1,000 task ids fit. */
+const maxTextLength = 65_536;
 
 export class AuditLog {
   readonly #pathOf: () => Promise<string>;
   #path: Promise<string> | null = null;
 
-  /** `pathOf` is asked once, when the log is first needed. */
+  /** `pathOf` is called at the first use of the log. */
   constructor(pathOf: () => Promise<string>) {
     this.#pathOf = pathOf;
   }
 
-  /** Resolves when it is on disk. @throws Problem 503 when it cannot be written */
+  /** Resolves when the entry is on disk. @throws Problem 503 when it cannot be written */
   async add(entry: AuditEntry): Promise<void> {
-    const cut = Object.entries(entry).map(([name, value]) => [name, String(value).slice(0, longestText)]);
+    const cut = Object.entries(entry).map(([name, value]) => [name, String(value).slice(0, maxTextLength)]);
     try {
       const file = await open(await this.#where(), 'a+', 0o600);
       try {
@@ -46,13 +46,13 @@ export class AuditLog {
         await file.close();
       }
     } catch (cause) {
-      throw new Problem(503, 'the audit log cannot be written, so nothing was done; the log says why', {
+      throw new Problem(503, 'the audit log cannot be written, so the action was not done; see the log', {
         cause,
       });
     }
   }
 
-  /** The newest first. */
+  /** The newest entries, newest first. */
   async list(limit: number): Promise<readonly AuditEntry[]> {
     const entries: AuditEntry[] = [];
     for (const line of (await this.#tail()).split('\n').reverse()) {
@@ -90,7 +90,7 @@ export class AuditLog {
   }
 }
 
-/** A dashboard died while it wrote: what is appended would belong to its half of a line. */
+/** Whether the last line is incomplete, because a dashboard died while it wrote. The next entry must begin on a new line. */
 async function endsWithinLine(file: FileHandle): Promise<boolean> {
   const { size } = await file.stat();
   if (size === 0) return false;
@@ -98,7 +98,7 @@ async function endsWithinLine(file: FileHandle): Promise<boolean> {
   return buffer.toString() !== '\n';
 }
 
-/** Null: half a line, at the beginning of what was read or after a crash. */
+/** Null: an incomplete line, at the start of the part that was read or after a crash. */
 function entryOf(line: string): AuditEntry | null {
   try {
     const entry: unknown = JSON.parse(line);

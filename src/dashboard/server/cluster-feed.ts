@@ -1,4 +1,4 @@
-// Hears what happens in the cluster: keeps the history, and the state of now.
+// Receives the events of the cluster: records the history, and holds the current state.
 import type { App } from '../../app/app.ts';
 import { ClusterState } from '../../events/cluster-state.ts';
 import { systemClock } from '../../lib/clock.ts';
@@ -11,17 +11,17 @@ import type { DashboardSettings } from './options.ts';
 
 type ClusterFeedOptions = Pick<DashboardSettings, 'logger' | 'enableEvents' | 'maxTasks' | 'maxWorkers'>;
 
-/** The size of all tasks in memory together, bytes. */
+/** Maximum size of all tasks in memory, bytes. */
 const maxBytes = 128 * 2 ** 20;
 
-/** One subscription to the events, the recorder's, for all who want them. A broker that is away is waited for. */
+/** Shares the recorder's subscription with all listeners. If the broker is unavailable, it tries again. */
 export class ClusterFeed implements Service {
   readonly cluster: ClusterState;
   readonly #app: App;
   readonly #options: ClusterFeedOptions;
   readonly #listeners = new Set<(event: WireEvent) => void>();
   readonly #stopping = new AbortController();
-  readonly #tried = deferred<void>();
+  readonly #firstAttempt = deferred<void>();
   #recorder: Recorder | null = null;
   #running: Promise<unknown> | null = null;
 
@@ -32,7 +32,7 @@ export class ClusterFeed implements Service {
     this.cluster = new ClusterState({ maxTasks, maxWorkers, maxBytes });
   }
 
-  /** Begins to listen; resolves at once. */
+  /** Resolves at once, before events are received. */
   start(): Promise<void> {
     this.#running ??= this.#listen();
     return Promise.resolve();
@@ -41,7 +41,7 @@ export class ClusterFeed implements Service {
   async stop(): Promise<void> {
     this.#stopping.abort();
     await this.#running;
-    this.#tried.resolve();
+    this.#firstAttempt.resolve();
     await this.#recorder?.stop();
     this.#recorder = null;
   }
@@ -55,16 +55,16 @@ export class ClusterFeed implements Service {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Resolves when it listens, or when it could not the first time. */
-  get tried(): Promise<void> {
-    return this.#tried.promise;
+  /** Resolves when the first attempt to subscribe has succeeded or failed. */
+  get firstAttempt(): Promise<void> {
+    return this.#firstAttempt.promise;
   }
 
   async flush(): Promise<void> {
     await this.#recorder?.flush();
   }
 
-  /** A recorder that could not start is done: each attempt has its own. */
+  /** A recorder whose start failed cannot be started again, so each attempt creates one. */
   async #listen(): Promise<void> {
     const { logger, enableEvents } = this.#options;
     await retrying(
@@ -72,7 +72,7 @@ export class ClusterFeed implements Service {
         const recorder = new Recorder(this.#app, {
           logger,
           enable: enableEvents,
-          onEvent: (event) => this.#hear(event),
+          onEvent: (event) => this.#receive(event),
         });
         try {
           await recorder.start();
@@ -81,24 +81,24 @@ export class ClusterFeed implements Service {
           throw error;
         }
         this.#recorder = recorder;
-        this.#tried.resolve();
+        this.#firstAttempt.resolve();
       },
       {
         policy: { factor: 500, maximum: 10_000, jitter: false },
         clock: systemClock,
         signal: this.#stopping.signal,
         log: (error, pauseMs) => {
-          this.#tried.resolve();
+          this.#firstAttempt.resolve();
           logger.warn(
             { err: error },
-            `no events of the cluster are heard yet; next attempt in ${pauseMs / 1000} s: ${error}`,
+            `cannot receive the cluster's events yet; next attempt in ${pauseMs / 1000} s: ${error}`,
           );
         },
       },
     );
   }
 
-  #hear(event: WireEvent): void {
+  #receive(event: WireEvent): void {
     this.cluster.add(event);
     for (const listener of this.#listeners) listener(event);
   }

@@ -1,4 +1,4 @@
-// What a route of the dashboard works with.
+// The context of a route of the dashboard.
 import type { Context } from 'hono';
 import type { App } from '../../app/app.ts';
 import type { TaskHistory } from '../../app/task-history.ts';
@@ -9,7 +9,7 @@ import type { AuditLog } from './audit.ts';
 import type { DashboardSettings } from './options.ts';
 import type { User } from './roles.ts';
 
-/** The same for every request. */
+/** Shared by all requests. */
 export interface DashboardContext {
   readonly app: App;
   readonly control: Control;
@@ -17,23 +17,23 @@ export interface DashboardContext {
   /** The workers and tasks, as their events show them. */
   readonly cluster: ClusterState;
   readonly settings: DashboardSettings;
-  /** What was done by whom. */
   readonly auditLog: AuditLog;
   /** Aborted when the dashboard closes: event streams and waiting requests end. */
   readonly closing: AbortSignal;
-  /** Calls `listener` with each event of the cluster from now on, after `cluster` has it. The result ends that. */
+  /** Calls `listener` with each later event of the cluster, after `cluster` has recorded it. Returns a function that removes the listener. */
   onEvent(listener: (event: WireEvent) => void): () => void;
-  /** Calls and awaits `work` when the dashboard closes, the last one first. */
+  /** Registers `work`. Closing the dashboard awaits all registered work, in reverse order. */
   onClose(work: () => unknown): void;
-  /** Resolves when events are heard, or could not be heard at the first attempt: what is sent later is in the history. */
-  readonly tried: Promise<void>;
-  /** Writes to the history what was heard until now. */
+  /** Resolves when the first attempt to receive events has succeeded or failed. After a success the history misses no event. */
+  readonly firstAttempt: Promise<void>;
+  /** Writes the received events to the history. */
   flush(): Promise<void>;
 }
 
 /**
- * Keeps that the user is about to do something: before it is done, so that nothing is done in secret. `action`: `worker.shutdown`. `target`: the worker,
- * task or queue that it is done to. @throws Problem 503 when it cannot be kept; then the action must not be done
+ * Writes an action of the user to the audit log. Call it before the action, so that no action is missing in the log.
+ * `action`: `worker.shutdown`. `target`: the worker, task or queue.
+ * @throws Problem 503 when the log cannot be written; then the action must not be done
  */
 type Audit = (action: string, target: string, reason?: string) => Promise<void>;
 

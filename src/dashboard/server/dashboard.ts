@@ -1,4 +1,4 @@
-// The dashboard: what happens in a cluster, in a browser and as JSON, and acting on it.
+// The dashboard: shows a cluster in the browser and as JSON, and changes it.
 import { readFileSync } from 'node:fs';
 import type { App } from '../../app/app.ts';
 import { Control } from '../../control/control.ts';
@@ -18,13 +18,13 @@ export type { DashboardOptions };
 export interface DashboardHandler extends AsyncDisposable {
   /** Answers a request. Never rejects: an error becomes a problem document (RFC 9457). */
   readonly fetch: (request: Request) => Promise<Response>;
-  /** Ends event streams and waiting requests, and writes what it has heard to the history. The application stays open. */
+  /** Ends event streams and waiting requests, and writes the received events to the history. The application stays open. */
   close(): Promise<void>;
 }
 
 /**
- * The dashboard of an application, or of a broker: `new App('cluster', { broker })`. From now on it hears what happens, and keeps the history.
- * @throws ConfigError (also without a login, unless `insecure`), UnknownOptionError
+ * The dashboard of an application, or of a broker: `new App('cluster', { broker })`. It receives events and records the history until `close()`.
+ * @throws ConfigError for wrong options, and without a login unless `insecure` is set; UnknownOptionError
  * @example
  * const dashboard = createDashboard(app, { urlPrefix: '/flower', insecure: true });
  * server.all('/flower/*', (context) => dashboard.fetch(context.req.raw)); // hono
@@ -46,7 +46,7 @@ export function createDashboard(app: App, options: DashboardOptions = {}): Dashb
     closing: closing.signal,
     onEvent: (listener) => feed.onEvent(listener),
     onClose: (work) => void closers.push(work),
-    tried: feed.tried,
+    firstAttempt: feed.firstAttempt,
     flush: () => feed.flush(),
   };
   const handler = createHandler(context, new Login(settings));
@@ -69,18 +69,18 @@ function besideHistory({ location }: { readonly location: string }): string {
 }
 
 export interface DashboardServerOptions extends DashboardOptions {
-  /** Default 127.0.0.1: this machine only. */
+  /** Default 127.0.0.1: only this machine can connect. */
   readonly address?: string;
-  /** Default 5555, as Flower's; 0: any free port. */
+  /** Default 5555, as in Flower; 0: any free port. */
   readonly port?: number;
-  /** Files of a certificate and its key, as PEM: it serves HTTPS. */
+  /** PEM files of a certificate and its key. The server then speaks HTTPS. */
   readonly certfile?: string;
   readonly keyfile?: string;
-  /** Clients must have a certificate that one of this file has signed. */
+  /** PEM file of certificate authorities. Clients must then have a certificate signed by one of them. */
   readonly caCerts?: string;
 }
 
-/** Connections, of which each open page has a few. */
+/** Each open page has a few connections. */
 const maxConnections = 2_000;
 
 /**
@@ -102,7 +102,7 @@ export class Dashboard implements Service {
     checkExposure(address, options);
     this.#users = options.users ?? null;
     this.#prefix = resolveOptions(options).urlPrefix;
-    this.#dashboard = createDashboard(app, { ...options, insecure: true }); // checked before
+    this.#dashboard = createDashboard(app, { ...options, insecure: true }); // checkExposure has checked it
     this.#server = new HttpServer(this.#dashboard.fetch, {
       host: address,
       port,
@@ -111,7 +111,7 @@ export class Dashboard implements Service {
     });
   }
 
-  /** Where its pages are: `http://127.0.0.1:5555`, and the `urlPrefix`. */
+  /** The address of the pages, with the `urlPrefix`: `http://127.0.0.1:5555/flower`. */
   get url(): string {
     return this.#server.url + this.#prefix;
   }
@@ -127,7 +127,7 @@ export class Dashboard implements Service {
     }
   }
 
-  /** Ends event streams and waiting requests at once, lets other requests finish, and closes. The application stays open. */
+  /** Ends event streams and waiting requests, lets other requests finish, and closes. The application stays open. */
   async stop(): Promise<void> {
     const closed = this.#dashboard.close();
     await this.#server.stop();

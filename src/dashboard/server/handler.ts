@@ -1,4 +1,4 @@
-// From a request to its answer.
+// The routes of the dashboard: checks, login, API, and pages.
 import { Hono } from 'hono';
 import { secureHeaders } from 'hono/secure-headers';
 import { addressOf } from '../../http/client-address.ts';
@@ -64,10 +64,10 @@ export function createHandler(
 }
 
 const securityHeaders = secureHeaders({
-  // The page sets its own.
+  // The page sets its own policy.
   overwrite: false,
   contentSecurityPolicy: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
   xFrameOptions: 'DENY',
-  // Only the server in front knows whether it is reached by TLS.
+  // Only a proxy in front knows whether clients use TLS.
   strictTransportSecurity: false,
 });

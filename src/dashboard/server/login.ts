@@ -1,5 +1,5 @@
-// Who asks: HTTP Basic, against the users of `basicAuth` and of the file. There are no sessions, so nothing can be stolen of them; requests of other sites'
-// pages, to which a browser would add the password, are refused before (see http/origin.ts).
+// HTTP Basic authentication against `basicAuth` and the file of users. There are no sessions that could be stolen. A browser would also add
+// the password to requests of other sites' pages; http/origin.ts refuses those requests first.
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { ConfigError } from '../../errors.ts';
@@ -11,23 +11,23 @@ import { isPassword, readAccounts } from './passwords.ts';
 import type { Account, User } from './roles.ts';
 
 interface LoginOptions {
-  /** `user:password`; each is an admin. */
+  /** `user:password`; each user is an admin. */
   readonly basicAuth: readonly string[];
-  /** The file of users; null: none. */
+  /** The file of users; null: there is no file. */
   readonly users: string | null;
   readonly logger: Logger;
 }
 
-/** Passwords that were right lately, so that scrypt is not asked for each request. */
-const mostRemembered = 1_000;
+/** Recently verified passwords are cached, because scrypt is too slow for each request. */
+const maxRemembered = 1_000;
 const rememberMs = 5 * 60_000;
-/** Each takes a thread and 32 MiB. */
-const mostAtOnce = 2;
-/** Guesses that wait for their turn. */
-const mostWaiting = 50;
+/** Concurrent checks; each takes a thread and 32 MiB. */
+const maxConcurrent = 2;
+/** Checks that wait for a free slot. */
+const maxWaiting = 50;
 
-/** Compared with the password of a user that is not there, which takes as long as one that is. */
-const nobody = 'scrypt$15$8$1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA';
+/** The hash for unknown users, so that their check takes as long as a known user's. */
+const unknownUserHash = 'scrypt$15$8$1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA';
 
 export class Login {
   readonly #given: readonly { readonly name: string; readonly digest: Buffer }[];
@@ -37,7 +37,7 @@ export class Login {
   readonly #key = randomBytes(32);
   readonly #remembered = new Map<string, { readonly user: User; readonly until: number }>();
   #accounts: ReadonlyMap<string, Account> = new Map();
-  /** Of the file as it was read. */
+  /** Identifies the version of the file that was read. */
   #version = '';
   #busy = 0;
   readonly #waiting: (() => void)[] = [];
@@ -51,7 +51,7 @@ export class Login {
     this.#logger = logger;
   }
 
-  /** False: everybody is let in, as an admin. */
+  /** False: every client is an admin. */
   get required(): boolean {
     return this.#given.length > 0 || this.#file !== null;
   }
@@ -61,51 +61,51 @@ export class Login {
     if (!this.required) return { name: 'anybody', role: 'admin' };
     await this.#readFile();
     const given = credentialsIn(request);
-    if (given === null) throw refused('a name and a password are needed');
-    const mark = createHmac('sha256', this.#key).update(`${given.name}:${given.password}`).digest('base64');
-    const known = this.#remembered.get(mark);
+    if (given === null) throw refused('this dashboard needs a name and a password');
+    const key = createHmac('sha256', this.#key).update(`${given.name}:${given.password}`).digest('base64');
+    const known = this.#remembered.get(key);
     if (known !== undefined && known.until > performance.now()) return known.user;
     const address = addressOf(request) ?? '';
-    // Not by address alone, which may be a proxy's and so many people's.
-    const who = `${address} ${given.name}`;
-    const pauseMs = this.#throttle.pauseOf(who, performance.now());
+    // The address alone does not identify a client: many users may share a proxy.
+    const client = `${address} ${given.name}`;
+    const pauseMs = this.#throttle.pauseOf(client, performance.now());
     if (pauseMs > 0)
       throw new Problem(429, 'too many wrong passwords; try again later', {
         headers: { 'Retry-After': String(Math.ceil(pauseMs / 1000)) },
       });
     const user = await this.#check(given);
     if (user === null) {
-      this.#throttle.failed(who, performance.now());
+      this.#throttle.failed(client, performance.now());
       this.#logger.warn(
         { user: given.name.slice(0, 100), address },
         `a wrong password for '${given.name.slice(0, 100)}' from ${address || 'an unknown address'}`,
       );
       throw refused('the name or the password is wrong');
     }
-    this.#throttle.succeeded(who);
-    this.#remember(mark, user);
+    this.#throttle.succeeded(client);
+    this.#remember(key, user);
     return user;
   }
 
   async #check({ name, password }: Credentials): Promise<User | null> {
     const given = digest(`${name}:${password}`);
     let found: User | null = null;
-    // Always with all: to stop at the first would tell its place.
+    // Compare with all logins: stopping at a match would reveal by its time which login it was.
     for (const each of this.#given)
       if (timingSafeEqual(each.digest, given)) found = { name: each.name, role: 'admin' };
     if (found !== null || this.#file === null) return found;
     const account = this.#accounts.get(name);
-    const isRight = await this.#inTurn(() => isPassword(password, account?.hash ?? nobody));
+    const isRight = await this.#limited(() => isPassword(password, account?.hash ?? unknownUserHash));
     return isRight && account !== undefined ? { name: account.name, role: account.role } : null;
   }
 
-  #remember(mark: string, user: User): void {
-    this.#remembered.set(mark, { user, until: performance.now() + rememberMs });
+  #remember(key: string, user: User): void {
+    this.#remembered.set(key, { user, until: performance.now() + rememberMs });
     const [first] = this.#remembered.keys();
-    if (this.#remembered.size > mostRemembered && first !== undefined) this.#remembered.delete(first);
+    if (this.#remembered.size > maxRemembered && first !== undefined) this.#remembered.delete(first);
   }
 
-  /** Read anew when it has changed: who was taken out of it is out. @throws Problem 503 */
+  /** Reads the file again if it has changed, so that a removed user loses access at once. @throws Problem 503 */
   async #readFile(): Promise<void> {
     if (this.#file === null) return;
     try {
@@ -118,15 +118,15 @@ export class Login {
     } catch (cause) {
       this.#remembered.clear();
       this.#version = '';
-      throw new Problem(503, 'the file of users cannot be read; the log says why', { cause });
+      throw new Problem(503, 'the file of users cannot be read; see the log', { cause });
     }
   }
 
-  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#busy >= mostAtOnce) {
-      if (this.#waiting.length >= mostWaiting)
-        throw new Problem(503, 'too many logins at once', { headers: { 'Retry-After': '5' } });
-      await new Promise<void>((turn) => this.#waiting.push(turn));
+  async #limited<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#busy >= maxConcurrent) {
+      if (this.#waiting.length >= maxWaiting)
+        throw new Problem(503, 'too many logins at the same time', { headers: { 'Retry-After': '5' } });
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
     } else this.#busy++;
     try {
       return await work();
@@ -138,7 +138,7 @@ export class Login {
   }
 }
 
-/** The users of a file, which must be readable and right before a dashboard starts. @throws ConfigError */
+/** Checks the file of users before a dashboard starts. @throws ConfigError if it is unreadable, malformed or empty */
 export async function checkUsers(file: string): Promise<void> {
   let text: string;
   try {
@@ -158,11 +158,11 @@ interface Credentials {
   readonly password: string;
 }
 
-const longest = 1_024;
+const maxLength = 1_024;
 
 function credentialsIn({ headers }: Request): Credentials | null {
   const [, encoded] = /^Basic +([A-Za-z0-9+/=_-]+)$/i.exec(headers.get('authorization') ?? '') ?? [];
-  if (encoded === undefined || encoded.length > longest) return null;
+  if (encoded === undefined || encoded.length > maxLength) return null;
   const text = Buffer.from(encoded, 'base64').toString('utf8');
   const colon = text.indexOf(':');
   return colon < 1 ? null : { name: text.slice(0, colon), password: text.slice(colon + 1) };

@@ -1,4 +1,4 @@
-// The options of a dashboard, one row each.
+// The options of a dashboard.
 import { ConfigError } from '../../errors.ts';
 import { isLoopbackName } from '../../http/loopback.ts';
 import { basePath, listOf, namesOfHosts } from '../../http/option-checks.ts';
@@ -7,7 +7,7 @@ import type { Duration } from '../../lib/duration.ts';
 import { type Logger, silentLogger } from '../../lib/logger.ts';
 import { type Check, field, type Options, type Read, readOptions } from '../../lib/schema.ts';
 
-/** As `basePath`; Flower's lacks the first slash. */
+/** Like `basePath`, but the first slash is optional, as in Flower. */
 const urlPrefix = check<string>(basePath.expected, (value, what) => {
   const given = anyText.accept(value, what);
   return given === undefined ? undefined : basePath.accept(given.replace(/^(?=[^/])/, '/'), what);
@@ -44,80 +44,80 @@ const bounds: Check<readonly number[]> = {
 
 export const dashboardOptions = {
   /**
-   * `user:password`: who may log in, each as an admin. Default: none; with no `users` either, everybody who reaches the dashboard is an admin.
+   * Logins `user:password`; each user is an admin. Default: none. Without `basicAuth` and `users` there is no login, and every client is an admin.
    */
   basicAuth: field(listOf('a list of user:password', checkLogin), []),
-  /** The file of users, which `umbel flower passwd` writes. It is read again when it changes. */
+  /** The file of users, written by `umbel flower passwd`. It is read again when it changes. */
   users: optional(
-    flagged(text, '--users <file>', 'Let these users log in, each in its role (umbel flower passwd).'),
+    flagged(
+      text,
+      '--users <file>',
+      'File of the users that may log in, with their roles (umbel flower passwd).',
+    ),
   ),
-  /** The path under which it is mounted: `/flower`. Requests come with it. Default: none. */
-  urlPrefix: field(flagged(urlPrefix, '--url-prefix <path>', 'Serve it under this path.'), ''),
-  /** How long the answers of workers are gathered; default 1 s. */
+  /** The prefix of all paths: `/flower`. The paths of requests include it. Default: none. */
+  urlPrefix: field(flagged(urlPrefix, '--url-prefix <path>', 'Path prefix of the dashboard: /flower.'), ''),
+  /** How long the dashboard waits for replies of workers, seconds; default 1. */
   inspectTimeout: field(
     flagged(
       milliseconds,
       '--inspect-timeout <ms>',
-      'How long the answers of workers are gathered; default 1000.',
+      'How long to wait for replies of workers, in milliseconds; default 1000.',
     ),
     1,
   ),
-  /** How many tasks are held in memory, and listed at once by `/api/tasks`; default 100,000. */
+  /** Maximum number of tasks in memory, and in one answer of `/api/tasks`; default 100,000. */
   maxTasks: field(
     flagged(
       count,
       '--max-tasks <number>',
-      'Tasks that are held in memory, and listed at once; default 100000.',
+      'Maximum number of tasks in memory and in one list; default 100000.',
     ),
     100_000,
   ),
-  /** How many workers are held in memory; default 5,000. */
+  /** Maximum number of workers in memory; default 5,000. */
   maxWorkers: field(
-    flagged(count, '--max-workers <number>', 'Workers that are held in memory; default 5000.'),
+    flagged(count, '--max-workers <number>', 'Maximum number of workers in memory; default 5000.'),
     5_000,
   ),
-  /** Ask workers, again and again, to tell of their tasks. Default true. */
+  /** Regularly ask all workers to send task events. Default true. */
   enableEvents: field(
     flagged(
       switched,
       '--enable-events [boolean]',
-      'Ask workers, again and again, to tell of their tasks; default true.',
+      'Regularly ask all workers to send task events; default true.',
     ),
     true,
   ),
-  /** Upper bounds of the histogram of run times in `/metrics`, seconds; default those of Flower, 0.005 to 10. */
+  /** Upper bounds of the run time histogram in `/metrics`, seconds. Default: Flower's bounds, 0.005 to 10. */
   taskRuntimeMetricBuckets: field(
     flagged(
       bounds,
       '--task-runtime-metric-buckets <seconds>',
-      'Upper bounds of the histogram of run times in /metrics: 1,2,5.',
+      'Upper bounds of the run time histogram in /metrics: 1,2,5.',
     ),
     [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10],
   ),
-  /** Workers that were silent for so long are left out of `/metrics` and of the API. Default: none are. */
+  /** Workers without events for this time are left out of `/metrics` and of the API. Default: all workers are shown. */
   purgeOfflineWorkers: optional(
     flagged(
       seconds({ from: 0 }),
       '--purge-offline-workers <seconds>',
-      'Leave out workers that were silent for so long; default: none.',
+      'Hide workers that sent no events for this time; default: show all.',
     ),
   ),
-  /** Nobody may do anything; only look. Default false. */
-  readOnly: field(flagged(switched, '--read-only [boolean]', 'Nobody may do anything, only look.'), false),
-  /** The file of the audit log. Default: beside the history, `….audit.jsonl`. */
+  /** Refuse all actions. Default false. */
+  readOnly: field(flagged(switched, '--read-only [boolean]', 'Refuse all actions.'), false),
+  /** The file of the audit log. Default: `….audit.jsonl` beside the history. */
   auditLog: optional(
-    flagged(
-      text,
-      '--audit-log <file>',
-      'Keep what was done by whom in this file; default: beside the history.',
-    ),
+    flagged(text, '--audit-log <file>', 'File of the audit log; default: beside the history.'),
   ),
   /**
-   * Names that a request's `Host` may have, besides those of this machine (localhost, 127.0.0.1, [::1]). Default: with a login any name, without one
-   * no other: this refuses a web page that points its own name at 127.0.0.1 (DNS rebinding).
+   * Host names that the `Host` header of a request may have. The names of this machine (localhost, 127.0.0.1, [::1]) are always allowed.
+   * Default: with a login, any name; without a login, no other name. This stops DNS rebinding: a web page whose host name points to 127.0.0.1.
    */
   allowedHosts: optional(namesOfHosts),
-  /** Allow a dashboard without a login: everybody who reaches it is an admin. For a server that lets nobody else in. Default false. */
+  /** Allow a dashboard without a login, on a server that restricts access itself. Every client is an admin. Default false. */
   insecure: field(flag, false),
   /** Default: no logging. */
   logger: field(asGiven<Logger>('a logger'), silentLogger),
@@ -135,24 +135,24 @@ export function resolveOptions(options: DashboardOptions): DashboardSettings {
 }
 
 /**
- * A dashboard on an address that others can reach must not be open to everybody.
+ * Refuses a dashboard without a login on an address that other machines can reach.
  * @throws ConfigError
  */
 export function checkExposure(host: string, options: DashboardOptions): void {
   if (hasLogin(options) || options.insecure === true || isLoopbackName(host)) return;
   throw new ConfigError(
-    `the dashboard would be open to everybody who reaches ${host}; give it a login (--basic-auth user:password, or --users FILE), or listen on 127.0.0.1`,
+    `the dashboard on ${host} has no login, so every client could use it; add a login (--basic-auth user:password, or --users FILE), or listen on 127.0.0.1`,
   );
 }
 
 /**
- * A dashboard that is mounted must be told who may use it: the names in `Host` stop browsers, not programs.
+ * Refuses a mounted dashboard without a login, unless `insecure` is set: the check of `Host` stops browsers, but not programs.
  * @throws ConfigError
  */
 export function checkMounted(options: DashboardOptions): void {
   if (hasLogin(options) || options.insecure === true) return;
   throw new ConfigError(
-    'the dashboard would be open to everybody who reaches the server in which it is mounted: give it basicAuth or users, or set { insecure: true } if that server lets nobody else in (it listens on 127.0.0.1, or authenticates its clients)',
+    'the mounted dashboard has no login, so every client of the server could use it: set basicAuth or users, or set { insecure: true } if the server restricts access itself (it listens on 127.0.0.1, or authenticates its clients)',
   );
 }
 
@@ -162,5 +162,5 @@ function hasLogin({ basicAuth = [], users }: DashboardOptions): boolean {
 
 function checkLogin(login: string): string {
   if (/^[^:\p{Cc}]+:\P{Cc}+$/u.test(login)) return login;
-  throw new ConfigError('a login is user:password, neither of them empty');
+  throw new ConfigError('a login must be user:password, and neither part may be empty');
 }

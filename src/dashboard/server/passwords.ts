@@ -1,16 +1,15 @@
-// Passwords as they are kept: scrypt$<log2 of N>$<r>$<p>$<salt>$<hash>, both in base64url. One line of the file of users says who, may do what, by which
-// password: alice admin scrypt$15$8$1$…$…
+// Hashes of passwords: scrypt$<log2 of N>$<r>$<p>$<salt>$<hash>, salt and hash in base64url. A line of the file of users is a name,
+// a role and a hash: alice admin scrypt$15$8$1$…$…
 import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
 import { ConfigError } from '../../errors.ts';
 import { type Account, roles } from './roles.ts';
 
-/** 32 MiB and some tens of milliseconds for each guess. */
+/** Each check of a password takes 32 MiB and some tens of milliseconds. */
 const cost = { log2N: 15, r: 8, p: 1 };
 const hashLength = 32;
-/** Of all that may stand in the file: a greater one would take the memory of the server. */
-const mostMemory = 256 * 2 ** 20;
+/** Hashes that need more bytes are refused: checking them could exhaust the server's memory. */
+const maxMemory = 256 * 2 ** 20;
 
-/** The text that is kept of a password. */
 export async function hashedPassword(password: string): Promise<string> {
   const salt = randomBytes(16);
   const { log2N, r, p } = cost;
@@ -18,7 +17,7 @@ export async function hashedPassword(password: string): Promise<string> {
   return ['scrypt', log2N, r, p, salt.toString('base64url'), hash.toString('base64url')].join('$');
 }
 
-/** @throws ConfigError for a text that `hashedPassword` has not made */
+/** @throws ConfigError when `hashed` is not in the format of `hashedPassword` */
 export async function isPassword(password: string, hashed: string): Promise<boolean> {
   const [, log2N = '', r = '', p = '', salt = '', hash = ''] = partsOf(hashed) ?? broken();
   const expected = Buffer.from(hash, 'base64url');
@@ -39,14 +38,14 @@ export function readAccounts(text: string, file: string): ReadonlyMap<string, Ac
     const role = roles.find((each) => each === roleName);
     if (role === undefined) return wrong(`'${name}' must be followed by its role: ${roles.join(', ')}`);
     if (partsOf(hash) === null || words.length > 3)
-      return wrong(`the password of '${name}' is not as it must be kept`);
-    if (accounts.has(name)) return wrong(`'${name}' is there twice`);
+      return wrong(`the hash of the password of '${name}' is malformed`);
+    if (accounts.has(name)) return wrong(`'${name}' is listed twice`);
     accounts.set(name, { name, role, hash });
   }
   return accounts;
 }
 
-/** The text of a file with this user's line in place of the one that it had. */
+/** The text of the file after the user's line was added or replaced. */
 export function withAccount(text: string, { name, role, hash }: Account): string {
   const lines = text.split('\n').filter((line) => line.trim().split(/\s+/)[0] !== name);
   while (lines.at(-1) === '') lines.pop();
@@ -58,13 +57,13 @@ function partsOf(hashed: string): RegExpExecArray | null {
   if (parts === null) return null;
   const [, log2N, r, p] = parts.map(Number);
   const isSane =
-    (log2N ?? 0) >= 1 && (r ?? 0) >= 1 && (p ?? 0) >= 1 && memoryOf(log2N ?? 99, r ?? 99) <= mostMemory;
+    (log2N ?? 0) >= 1 && (r ?? 0) >= 1 && (p ?? 0) >= 1 && memoryOf(log2N ?? 99, r ?? 99) <= maxMemory;
   return isSane ? parts : null;
 }
 
 function broken(): never {
   throw new ConfigError(
-    'the password of a user is not as it must be kept; umbel flower passwd makes it anew',
+    'the hash of a password in the file of users is malformed; umbel flower passwd writes a new one',
   );
 }
 

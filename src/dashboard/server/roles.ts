@@ -1,9 +1,12 @@
-// Who may do what.
+// The roles of users, and the check of a role.
 import type { MiddlewareHandler } from 'hono';
 import { Problem } from '../../http/problem.ts';
 import type { DashboardContext, DashboardEnv } from './context.ts';
 
-/** Each may do all that those before it may: look; act on tasks and queues; act on workers, and delete. */
+/**
+ * Each role includes the roles before it. A viewer only reads. An operator also acts on tasks and schedules.
+ * An admin also changes workers, and deletes messages.
+ */
 export const roles = ['viewer', 'operator', 'admin'] as const;
 
 type UserRole = (typeof roles)[number];
@@ -13,19 +16,19 @@ export interface User {
   readonly role: UserRole;
 }
 
-/** A user of the file. */
+/** A line of the file of users. */
 export interface Account extends User {
-  /** Of the password. */
+  /** The hash of the password. */
   readonly hash: string;
 }
 
-/** For a route that does something. Else: 403. */
+/** Middleware of a route that changes something: answers 403 to users without the role, and if the dashboard is read-only. */
 export function needs(role: UserRole, { settings }: DashboardContext): MiddlewareHandler<DashboardEnv> {
   return async (request, next) => {
     const { user } = request.var;
     if (settings.readOnly) throw new Problem(403, 'this dashboard is read-only (--read-only)');
     if (!may(user, role))
-      throw new Problem(403, `this needs the role ${role}, and ${user.name} has the role ${user.role}`);
+      throw new Problem(403, `this action needs the role ${role}; ${user.name} has the role ${user.role}`);
     await next();
   };
 }

@@ -1,4 +1,4 @@
-// The files of the pages, which the build puts into dist/dashboard/web/.
+// Serves the files of the pages. The build writes them to dist/dashboard/web/.
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { extname } from 'node:path';
@@ -6,7 +6,7 @@ import { Problem } from '../../http/problem.ts';
 import { builtFile } from '../../lib/built-file.ts';
 import type { DashboardRequest } from './context.ts';
 
-/** Scripts, styles, pictures and requests from this dashboard only, no inline code, and no frames. */
+/** Allows only scripts, styles, images and requests of this dashboard; no inline code and no frames. */
 const policy = [
   "default-src 'none'",
   "script-src 'self'",
@@ -20,8 +20,8 @@ const policy = [
   "frame-ancestors 'none'",
 ].join('; ');
 
-/** In `index.html` this stands for the path under which the dashboard is mounted: `<script src="%BASE%/assets/main-1a2b3c4d.js">`. */
-const baseMark = '%BASE%';
+/** Placeholder in `index.html` for the `urlPrefix`: `<script src="%BASE%/assets/main-1a2b3c4d.js">`. */
+const basePlaceholder = '%BASE%';
 
 const types: Readonly<Record<string, string>> = {
   '.js': 'text/javascript; charset=utf-8',
@@ -33,11 +33,12 @@ const types: Readonly<Record<string, string>> = {
   '.json': 'application/json',
 };
 
-/** The page: the same for every path, since its script shows what the path names. */
+/** All paths get the same page. Its script reads the path and shows the matching view. */
 export async function servePage(request: DashboardRequest, base: string): Promise<Response> {
-  const html = (await read('index.html'))?.toString('utf8').replaceAll(baseMark, () => base) ?? withoutPages;
+  const html =
+    (await read('index.html'))?.toString('utf8').replaceAll(basePlaceholder, () => base) ?? withoutPages;
   const etag = `"${createHash('sha256').update(html).digest('base64url')}"`;
-  // Revalidated each time: after an upgrade an old page would ask for files that are gone.
+  // The browser must revalidate: after an upgrade, an old page would request files that no longer exist.
   const headers = {
     'Content-Type': 'text/html; charset=utf-8',
     'Content-Security-Policy': policy,
@@ -49,7 +50,7 @@ export async function servePage(request: DashboardRequest, base: string): Promis
     : request.body(html, 200, headers);
 }
 
-/** `GET /assets/<file>`: a file whose name has the hash of its content never changes. */
+/** `GET /assets/<file>`. A file with a hash of its content in its name never changes, so it may be cached for ever. */
 export async function serveAsset(request: DashboardRequest): Promise<Response> {
   const name = request.req.param('file') ?? '';
   const type = types[extname(name)];
@@ -62,14 +63,14 @@ export async function serveAsset(request: DashboardRequest): Promise<Response> {
   });
 }
 
-/** Null: it is not there. */
+/** Null: there is no such file. */
 async function read(path: string): Promise<Buffer | null> {
   const url = builtFile(`dashboard/web/${path}`);
   if (url === null) return null;
   try {
     return await readFile(url);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null; // an error of readFile is of this kind
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null; // readFile throws this type
     throw error;
   }
 }
@@ -77,6 +78,6 @@ async function read(path: string): Promise<Buffer | null> {
 const withoutPages = `<!doctype html>
 <html lang="en">
 <head><meta charset="utf-8"><title>Umbel</title></head>
-<body><p>The pages are not here: a bundle has none of umbel's own files. Leave umbel out of the bundle (esbuild: --external:umbel). The API works.</p></body>
+<body><p>The files of the pages are missing, because a bundle does not contain umbel's own files. Exclude umbel from the bundle (esbuild: --external:umbel). The API works.</p></body>
 </html>
 `;

@@ -10,7 +10,7 @@ type LiveState = 'connecting' | 'live' | 'paused' | 'stale';
 export const live = signal<LiveState>('connecting');
 export const paused = signal(false);
 /** When something was last heard, milliseconds since 1970. */
-export const heardAt = signal<number | null>(null);
+export const lastMessageAt = signal<number | null>(null);
 /** Moves each second while the page is seen. */
 export const clock = signal(Date.now());
 
@@ -22,7 +22,7 @@ function open(): void {
   close();
   source = new EventSource(`${base}/api/v1/live`);
   source.addEventListener('delta', ({ data }: MessageEvent<string>) => {
-    heardAt.value = Date.now();
+    lastMessageAt.value = Date.now();
     live.value = 'live';
     const delta = JSON.parse(data) as LiveDelta; // what the server's route writes
     for (const each of listeners) each(delta);
@@ -60,7 +60,7 @@ export function startLive(): void {
   setInterval(() => {
     if (document.hidden) return;
     clock.value = Date.now();
-    if (live.value === 'live' && heardAt.value !== null && Date.now() - heardAt.value > silenceMs)
+    if (live.value === 'live' && lastMessageAt.value !== null && Date.now() - lastMessageAt.value > silenceMs)
       live.value = 'stale';
   }, 1_000);
 }

@@ -5,7 +5,7 @@ import { useEffect } from 'preact/hooks';
 import { me } from './api.ts';
 import { utcTime } from './format.ts';
 import { keyMap, useKeys } from './keys.ts';
-import { clock, heardAt, live, paused } from './live.ts';
+import { clock, lastMessageAt, live, paused } from './live.ts';
 import { DeadLetterPage, DeadLettersPage } from './pages/dead-letters.tsx';
 import { FailuresPage } from './pages/failures.tsx';
 import { OverviewPage } from './pages/overview.tsx';
@@ -225,7 +225,7 @@ function LiveButton(): JSX.Element {
       : state === 'paused'
         ? 'Paused'
         : state === 'stale'
-          ? `Silent since ${heardAt.value === null ? 'the start' : utcTime(heardAt.value).slice(11, 19)}`
+          ? `Silent since ${lastMessageAt.value === null ? 'the start' : utcTime(lastMessageAt.value).slice(11, 19)}`
           : 'Connecting';
   void clock.value;
   return (

@@ -1,4 +1,4 @@
-// Flower's API, under its own paths and in its own shapes, so that scripts move over by a change of the port.
+// Flower's API, with its paths and formats, so that existing scripts keep working.
 import { type Context, Hono } from 'hono';
 import type { WorkerState } from '../../../events/cluster-state.ts';
 import { Problem } from '../../../http/problem.ts';
@@ -34,11 +34,11 @@ export function flowerRoutes(context: DashboardContext): Hono<DashboardEnv> {
   for (const { method, path, role, handle } of routes) {
     if (role !== undefined) router.use(path, needs(role, context));
     router.on(method, path, async (request) => {
-      await context.tried;
+      await context.firstAttempt;
       return handle(request, flower);
     });
     router.all(path, ({ req }) => {
-      throw new Problem(405, `${req.method} is not for this path; it answers to ${method}`, {
+      throw new Problem(405, `this path does not support ${req.method}, only ${method}`, {
         headers: { Allow: method === 'GET' ? 'GET, HEAD' : method },
       });
     });
@@ -49,7 +49,7 @@ export function flowerRoutes(context: DashboardContext): Hono<DashboardEnv> {
       'Cache-Control': 'no-store',
     }),
   );
-  // The page of this path is for people.
+  // Without `json` this path is a page.
   router.get('/workers', async (request, next) => {
     if (request.req.query('json') === undefined) return next();
     return request.json({ data: metrics.workers.map((worker) => workerRow(worker, context, metrics)) });
@@ -58,7 +58,7 @@ export function flowerRoutes(context: DashboardContext): Hono<DashboardEnv> {
   return router;
 }
 
-/** A line of Flower's table of workers. */
+/** A row of Flower's table of workers. */
 function workerRow(worker: WorkerState, { cluster }: DashboardContext, metrics: FlowerMetrics): object {
   const { hostname, pid, freq, clock, active, processed, loadavg, timestamp, software } = worker;
   const [ident = '', version = '', system = ''] = software.split(' ');
@@ -79,13 +79,13 @@ function workerRow(worker: WorkerState, { cluster }: DashboardContext, metrics: 
   };
 }
 
-/** As Flower: a line of text; who asks for JSON gets a problem document. */
+/** A line of text, as in Flower; a problem document if the client accepts JSON. */
 function failed(request: Context<DashboardEnv>, error: unknown, { settings }: DashboardContext): Response {
   if (request.req.header('accept')?.includes('json')) return answerError(request, error, settings.logger);
   const { status, message, headers } = loggedProblem(request, error, settings.logger);
   return request.body(
     message,
-    status as 500, // any status: hono's type has only those that it knows
+    status as 500, // any status: hono's type lists the statuses that it knows
     { 'Content-Type': 'text/plain; charset=utf-8', 'Cache-Control': 'no-store', ...headers },
   );
 }

@@ -1,4 +1,4 @@
-// Flower's metrics in the text format of Prometheus: the same names and labels, so that its boards and alerts go on.
+// Flower's metrics in the text format of Prometheus, with the same names and labels, so that existing dashboards and alerts keep working.
 import type { ClusterState, WorkerState } from '../../../events/cluster-state.ts';
 import { MetricRegistry } from '../../../lib/prometheus.ts';
 import type { WireEvent } from '../../../protocol/event.ts';
@@ -6,14 +6,14 @@ import type { WireEvent } from '../../../protocol/event.ts';
 interface MetricsOptions {
   /** Upper bounds of the histogram of run times, seconds, ascending. */
   readonly buckets: readonly number[];
-  /** Workers that were silent for so many seconds are forgotten; null: never. */
+  /** Seconds without events after which a worker is forgotten; null: never. */
   readonly forgetAfter: number | null;
 }
 
-/** Combinations of labels of one metric. */
+/** Maximum number of label combinations of one metric. */
 const maxSeries = 20_000;
-/** Tasks that were received and did not begin. */
-const mostWaiting = 100_000;
+/** Maximum number of tasks that are received but not started. */
+const maxWaiting = 100_000;
 
 interface Labels {
   readonly worker: string;
@@ -35,9 +35,9 @@ export class FlowerMetrics {
   readonly #runtimes: ReturnType<MetricRegistry['histogram']>;
   readonly #prefetchTimes: Gauge = new Map();
   readonly #prefetched: Gauge = new Map();
-  /** By the id of the task. */
+  /** Received tasks that are not started, by task id. */
   readonly #waiting = new Map<string, { readonly labels: Labels; readonly at: number }>();
-  /** Of all types, by worker. */
+  /** Events by worker and type. */
   readonly #counts = new Map<string, Map<string, number>>();
 
   constructor(cluster: ClusterState, options: MetricsOptions) {
@@ -74,22 +74,22 @@ export class FlowerMetrics {
     );
   }
 
-  /** To be called when `cluster` has the event. */
+  /** Call it after `cluster` has recorded the event. */
   add(event: WireEvent): void {
     const { type, hostname, timestamp, uuid, runtime } = event;
     this.#count(hostname, type);
     if (!type.startsWith('task-') || typeof uuid !== 'string') return;
     const task = this.#cluster.task(uuid);
-    // A process that sends has a name of its own, with its number, which would make a series for each.
+    // A sending process is named `gen<pid>@host`. Without the pid, all senders of a host are one series.
     const labels = { worker: hostname.replace(/^gen\d+@/, 'gen@'), task: task?.name ?? '' };
     this.#events.add(labels.worker, labels.task, type);
     if (typeof runtime === 'number' && runtime > 0)
       this.#runtimes.observe(runtime, labels.worker, labels.task);
     if (type === 'task-received' && (task?.eta ?? null) === null) this.#received(uuid, labels, timestamp);
-    else if (type !== 'task-received' && type !== 'task-sent') this.#begun(uuid, labels, event);
+    else if (type !== 'task-received' && type !== 'task-sent') this.#started(uuid, labels, event);
   }
 
-  /** How many events of each type the worker has told. */
+  /** The number of events of each type that the worker sent. */
   countsOf(worker: string): Readonly<Record<string, number>> {
     return Object.fromEntries(this.#counts.get(worker) ?? []);
   }
@@ -123,12 +123,12 @@ export class FlowerMetrics {
     this.#waiting.set(uuid, { labels, at });
     this.#add(labels, 1);
     const [oldest] = this.#waiting;
-    if (this.#waiting.size <= mostWaiting || oldest === undefined) return;
+    if (this.#waiting.size <= maxWaiting || oldest === undefined) return;
     this.#waiting.delete(oldest[0]);
     this.#add(oldest[1].labels, -1);
   }
 
-  #begun(uuid: string, labels: Labels, { type, timestamp }: WireEvent): void {
+  #started(uuid: string, labels: Labels, { type, timestamp }: WireEvent): void {
     const waited = this.#waiting.get(uuid);
     if (waited !== undefined) {
       this.#waiting.delete(uuid);
@@ -148,7 +148,7 @@ export class FlowerMetrics {
     if (series !== null) series.value += n;
   }
 
-  /** Series of workers that are gone; those of senders stay. */
+  /** Removes the series of forgotten workers. Series of senders stay. */
   #forget(): void {
     if (this.#options.forgetAfter === null) return;
     const kept = new Set(this.workers.map(({ hostname }) => hostname));
@@ -161,7 +161,7 @@ export class FlowerMetrics {
   }
 }
 
-/** Null: there are too many. */
+/** Null: the gauge has too many series. */
 function seriesOf(gauge: Gauge, labels: Labels): { value: number } | null {
   const key = keyOf(labels);
   const known = gauge.get(key);

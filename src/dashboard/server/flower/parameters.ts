@@ -1,24 +1,24 @@
-// Parameters of Flower's API: in the query or in a form, the last of a name counts. What is missing or absurd reaches no worker.
+// Parameters of Flower's API, from the query or a form. The last value of a name counts. Bad values are refused before they reach a worker.
 import { Problem } from '../../../http/problem.ts';
 import { readBytes } from '../../../http/request-body.ts';
 
-/** Forms are small. */
-const largestForm = 65_536;
-const longest = 512;
+/** Bytes. */
+const maxFormSize = 65_536;
+const maxLength = 512;
 
 /** @throws Problem 413 */
 export async function readParameters(request: Request): Promise<Parameters> {
   const values = new Map(new URL(request.url).searchParams);
   const type = request.headers.get('content-type') ?? '';
   if (request.method === 'POST' && /^\s*application\/x-www-form-urlencoded\s*(?:;|$)/i.test(type)) {
-    const bytes = await readBytes(request, largestForm);
+    const bytes = await readBytes(request, maxFormSize);
     for (const [name, value] of new URLSearchParams(Buffer.from(bytes).toString('utf8')))
       values.set(name, value);
   }
   return new Parameters(values);
 }
 
-/** Each method throws Problem 400 for what cannot be read as its type, as Flower does, and 422 for what is missing or out of range. */
+/** Each method throws Problem 400 for a value of a wrong type, as Flower does, and 422 for a missing or out-of-range value. */
 export class Parameters {
   readonly #values: ReadonlyMap<string, string>;
 
@@ -47,7 +47,7 @@ export class Parameters {
     throw wrongType(name, 'bool');
   }
 
-  /** Without `otherwise` it must be there. */
+  /** Without `otherwise` the parameter is required. */
   integer(
     name: string,
     { from, to, otherwise }: { readonly from: number; readonly to: number; readonly otherwise?: number },
@@ -61,24 +61,24 @@ export class Parameters {
     return value;
   }
 
-  /** Seconds; null: it is not there. */
+  /** Seconds; null: the parameter is missing. */
   seconds(name: string): number | null {
     const text = this.textOr(name, null);
     if (text === null) return null;
     if (!/^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?$/i.test(text)) throw wrongType(name, 'float');
     const value = Number(text);
-    if (value >= 0 && value <= longestSeconds) return value;
-    throw new Problem(422, `'${name}' must be seconds from 0 to ${longestSeconds}, not ${text}`);
+    if (value >= 0 && value <= maxSeconds) return value;
+    throw new Problem(422, `'${name}' must be seconds from 0 to ${maxSeconds}, not ${text}`);
   }
 }
 
 /** A year. */
-const longestSeconds = 31_536_000;
+const maxSeconds = 31_536_000;
 
 /** @throws Problem 422 */
 export function checkedName(value: string, what: string): string {
-  if (value.length > 0 && value.length <= longest && !/\p{Cc}|[\ud800-\udfff]/u.test(value)) return value;
-  throw new Problem(422, `${what} must be text of 1 to ${longest} characters, without control characters`);
+  if (value.length > 0 && value.length <= maxLength && !/\p{Cc}|[\ud800-\udfff]/u.test(value)) return value;
+  throw new Problem(422, `${what} must be text of 1 to ${maxLength} characters, without control characters`);
 }
 
 function missing(name: string): never {

@@ -1,7 +1,7 @@
 import { isRecord } from '../../../lib/narrow.ts';
 import { type FlowerRoute, json } from './route.ts';
 
-/** `GET /api/queues/length`: the queues of the workers, and those with messages. Flower's keys, and what the store knows besides. */
+/** `GET /api/queues/length`: the queues of workers and the queues with messages. Flower's keys, and further counts of the store. */
 export const queueLengths: FlowerRoute = {
   method: 'GET',
   path: '/api/queues/length',

@@ -14,9 +14,9 @@ export interface FlowerState {
 
 export interface FlowerRoute {
   readonly method: 'GET' | 'POST';
-  /** In hono's form. A parameter is the rest of the path: names of tasks may have slashes. */
+  /** Hono's syntax. A parameter matches the rest of the path, because task names may have slashes. */
   readonly path: string;
-  /** Who may use it; default: who may look. */
+  /** The required role; default: viewer. */
   readonly role?: 'operator' | 'admin';
   readonly handle: (request: DashboardRequest, flower: FlowerState) => Promise<Response>;
 }
@@ -32,7 +32,7 @@ export function message(request: DashboardRequest, text: string): Response {
   return json(request, { message: text });
 }
 
-/** The parameter of the path: a worker, a task's name or id. @throws Problem 422 */
+/** The parameter of the path: a worker's name, a task's name or id. @throws Problem 422 */
 export function pathName(request: DashboardRequest): string {
   return checkedName(request.req.param('name') ?? '', 'the last part of the path');
 }

@@ -1,9 +1,9 @@
-// Flower's filters in the language of the history. Pure.
+// Translates Flower's filters to the query language of the history. Pure.
 import { Problem } from '../../../http/problem.ts';
 
 /**
- * Flower's search: `name:` and `worker:` are a part of the text there, and `kwargs:key=value` a pair. What else it has is the same in our language, which
- * has more (`NOT`, times, numbers).
+ * Translates Flower's search. In Flower, `name:` and `worker:` match a part of the text, and `kwargs:key=value` matches a pair.
+ * All other terms mean the same in both languages. Ours has more: `NOT`, times, numbers.
  */
 export function searchQuery(search: string): string {
   const terms = /"(?:[^"\\]|\\.)*"|(?<=^|[\s(])(name|worker|kwargs):("(?:[^"\\]|\\.)*"|[^\s()"]+)/gi;
@@ -23,20 +23,23 @@ export function fieldQuery(field: string, value: string): string {
   return `${field}:${quoted(value)}`;
 }
 
-/** `received:`, from a time like `2026-11-22 03:12` of this machine. @throws Problem 400 */
+/** A `received:` term from a local time like `2026-11-22 03:12`. @throws Problem 400 */
 export function receivedQuery(name: string, op: '>=' | '<=', text: string): string {
   const form = /^(\d{4}-\d\d-\d\d) (\d\d:\d\d)$/.exec(text);
-  const at = new Date(form === null ? Number.NaN : `${form[1]}T${form[2]}`); // without a zone: of this machine
+  const at = new Date(form === null ? Number.NaN : `${form[1]}T${form[2]}`); // without a zone: local time
   if (Number.isNaN(at.getTime()))
     throw new Problem(400, `'${name}' must be a time like 2026-11-22 03:12, not '${text.slice(0, 100)}'`);
   return `received:${op}${at.toISOString()}`;
 }
 
-/** Flower's order as ours. @throws Problem 400 */
+/** Translates Flower's `sort_by`. @throws Problem 400 */
 export function sortOf(text: string | null): string {
   if (text === null) return '-heard';
   if (/^-?(?:name|state|received|started)$/.test(text)) return text;
-  throw new Problem(400, "'sort_by' must be name, state, received or started, or one of them after a '-'");
+  throw new Problem(
+    400,
+    "'sort_by' must be name, state, received or started, with an optional '-' before it",
+  );
 }
 
 function quoted(text: string): string {

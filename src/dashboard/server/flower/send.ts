@@ -1,4 +1,4 @@
-// Flower's routes that send tasks. Bodies are JSON whatever they are called: curl -d calls them a form.
+// Flower's routes that send tasks. Bodies are read as JSON with any Content-Type, because curl -d sends the type of a form.
 import type { SendOptions } from '../../../config/call-options.ts';
 import { camel } from '../../../config/spelling.ts';
 import { ConfigError, UnknownOptionError } from '../../../errors.ts';
@@ -10,9 +10,9 @@ import type { DashboardContext, DashboardRequest } from '../context.ts';
 import { type FlowerRoute, type FlowerState, json, pathName } from './route.ts';
 import { ended, requireResults, resultView } from './tasks.ts';
 
-const largestBody = 1024 * 1024;
+const maxBodySize = 1024 * 1024;
 
-/** Waits for the result, ten minutes at most. */
+/** Waits for the result, at most ten minutes. */
 const apply: FlowerRoute = {
   method: 'POST',
   path: '/api/task/apply/:name{.+}',
@@ -38,7 +38,7 @@ const asyncApply: FlowerRoute = {
   },
 };
 
-/** A task of any name: nobody is asked whether it is known. */
+/** Sends a task of any name, also one that no worker has registered. */
 const sendTask: FlowerRoute = {
   method: 'POST',
   path: '/api/task/send-task/:name{.+}',
@@ -48,7 +48,7 @@ const sendTask: FlowerRoute = {
 
 export const sendRoutes: readonly FlowerRoute[] = [apply, asyncApply, sendTask];
 
-/** The application has the task, or a worker says that it has. @throws Problem 404 */
+/** @throws Problem 404 when neither the application nor a worker has registered the task */
 export async function checkTask(name: string, { context, workers }: FlowerState): Promise<void> {
   if (context.app.tasks.has(name) || (await workers.isRegistered(name))) return;
   throw new Problem(404, `Unknown task '${name}'`);
@@ -60,10 +60,10 @@ async function sent(request: DashboardRequest, { app }: DashboardContext, id: st
   return json(request, { 'task-id': id, state: record?.status ?? 'PENDING' });
 }
 
-/** @throws Problem 400 for a body that is none, or an option that Celery does not have */
+/** @throws Problem 400 for a malformed body, or an option that Celery does not have */
 async function send(request: DashboardRequest, { app }: DashboardContext): Promise<string> {
   const name = pathName(request);
-  const { value = {} } = await readJson(request.req.raw, largestBody, { anyType: true });
+  const { value = {} } = await readJson(request.req.raw, maxBodySize, { anyType: true });
   const { args, options } = callIn(value);
   await app.broker();
   await request.var.audit('task.send', name);
@@ -89,7 +89,7 @@ function callIn(body: unknown): { readonly args: readonly unknown[]; readonly op
   return { args, options }; // each option is checked where it is used
 }
 
-/** Flower's form `2026-11-22 03:12:00.000000`, which is UTC as Celery reads it, and ISO 8601. */
+/** Reads Flower's format `2026-11-22 03:12:00.000000` (UTC, as Celery reads it) and ISO 8601. */
 function timeOf(name: string, value: unknown): Date {
   const [, day, time, zone = 'Z'] =
     /^(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d(?:\.\d{1,6})?)(Z|[+-]\d\d:\d\d)?$/.exec(

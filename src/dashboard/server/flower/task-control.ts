@@ -1,4 +1,4 @@
-// Flower's routes that change what becomes of a task, or of all of one name.
+// Flower's routes that revoke or abort a task, and set the limits of a task name.
 import { constants } from 'node:os';
 import { Problem } from '../../../http/problem.ts';
 import { isReady } from '../../../protocol/result-meta.ts';
@@ -24,7 +24,7 @@ const revoke: FlowerRoute = {
       );
     const action = terminate ? 'task.terminate' : 'task.revoke';
     await request.var.audit(action, id, parameters.textOr('reason', undefined));
-    // No longer than all that live need to answer: it is kept for those that do not.
+    // Waits until all living workers have replied. Other workers read the stored revocation when they start.
     const limit = Math.max(1, context.cluster.aliveWorkers().length);
     const { inspectTimeout: timeout } = context.settings;
     await context.control.revoke(id, { terminate, signalName, timeout, limit });
@@ -32,7 +32,7 @@ const revoke: FlowerRoute = {
   },
 };
 
-/** For Python's abortable tasks, which look for this state. */
+/** Sets the state ABORTED, which Python's AbortableTask reads. */
 const abort: FlowerRoute = {
   method: 'POST',
   path: '/api/task/abort/:name{.+}',
@@ -78,7 +78,7 @@ const rateLimit: FlowerRoute = {
   },
 };
 
-/** A limit that is not given stays as it is; 0 ends it. (A worker takes both at once.) */
+/** A missing limit stays unchanged; 0 removes it. The command always has both limits, so the other one is read from the worker first. */
 const timeout: FlowerRoute = {
   method: 'POST',
   path: '/api/task/timeout/:name{.+}',
@@ -96,7 +96,7 @@ const timeout: FlowerRoute = {
     if (limits.soft !== null && limits.hard !== null && limits.soft > limits.hard)
       throw new Problem(
         422,
-        `the soft limit (${limits.soft} s) would be above the hard one (${limits.hard} s)`,
+        `the soft limit (${limits.soft} s) would be above the hard limit (${limits.hard} s)`,
       );
     const target = `${task} soft=${limits.soft} hard=${limits.hard} on ${worker}`;
     await request.var.audit('task.timeout', target, parameters.textOr('reason', undefined));
@@ -107,7 +107,7 @@ const timeout: FlowerRoute = {
 
 export const taskControlRoutes: readonly FlowerRoute[] = [revoke, abort, rateLimit, timeout];
 
-/** What the worker says of its task's limits, seconds. @throws Problem 504 */
+/** The worker's current limits of the task, seconds. @throws Problem 504 */
 async function limitsOf(
   { context }: FlowerState,
   worker: string,

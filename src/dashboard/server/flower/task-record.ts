@@ -1,4 +1,4 @@
-// A task as Flower describes it: 31 keys in its order, times in seconds since 1970. Pure.
+// A task in Flower's format: 31 keys in Flower's order, times in seconds since 1970. Pure.
 import type { TaskAttempt, TaskRecord } from '../../../history/record.ts';
 
 type FlowerTask = Readonly<Record<string, unknown>>;
@@ -34,7 +34,7 @@ export function flowerTask(
     timestamp: seconds(task.heardAt),
     runtime: seconds(task.runtimeMs),
     traceback: task.traceback,
-    exchange: null, // it is not kept
+    exchange: null, // the history does not store it
     routing_key: task.routingKey,
     clock,
     client: task.client,
@@ -46,7 +46,7 @@ export function flowerTask(
   };
 }
 
-/** The same in a list, where `worker` stands last, or is left out where none is known. */
+/** A task of a list: `worker` is the last key, and is left out if it is unknown. */
 export function listedTask({ worker, ...rest }: ReturnType<typeof flowerTask>): FlowerTask {
   return worker === null ? rest : { ...rest, worker };
 }
@@ -55,7 +55,7 @@ function seconds(ms: number | null): number | null {
   return ms === null ? null : ms / 1000;
 }
 
-/** As Python's `isoformat` of a time in UTC. */
+/** The format of Python's `isoformat`, in UTC. */
 function isoText(ms: number | null): string | null {
   if (ms === null) return null;
   const text = new Date(ms).toISOString();

@@ -1,4 +1,4 @@
-// Flower's routes that tell of tasks.
+// Flower's routes that list and show tasks.
 import { QuerySyntaxError } from '../../../errors.ts';
 import type { TaskRecord } from '../../../history/record.ts';
 import { toPlainJson } from '../../../http/plain-json.ts';
@@ -12,8 +12,8 @@ import { fieldQuery, receivedQuery, searchQuery, sortOf } from './search.ts';
 import { flowerTask, listedTask } from './task-record.ts';
 
 const pageSize = 500;
-/** Children of a task that are told. */
-const mostChildren = 1_000;
+/** Maximum number of children in the answer. */
+const maxChildren = 1_000;
 /** The longest wait for a result, milliseconds. */
 const longestWaitMs = 600_000;
 
@@ -30,7 +30,7 @@ const listTasks: FlowerRoute = {
     await context.flush();
     const pages = tasksOf(context, { query, sort, offset, limit: Math.min(limit, most) });
     try {
-      // The first page now: what is wrong with the query is said by a status.
+      // Loads the first page before the answer begins: a wrong query still gets an error status.
       const first = await pages.next();
       const body = objectOf(context, first.done ? [] : first.value, pages);
       return request.body(stream(body), 200, {
@@ -44,7 +44,7 @@ const listTasks: FlowerRoute = {
   },
 };
 
-/** Flower's parameters as a query of the history. */
+/** Translates Flower's parameters to a query of the history. */
 function queryOf(parameters: Parameters): string {
   const terms: string[] = [];
   const search = parameters.textOr('search', null);
@@ -91,7 +91,7 @@ async function* tasksOf(
   }
 }
 
-/** One JSON object, of each task by its id, page by page: a long list is never in memory as a whole. */
+/** Writes one JSON object, task ids to tasks, page by page: a long list is never completely in memory. */
 async function* objectOf(
   context: DashboardContext,
   first: readonly TaskRecord[],
@@ -140,7 +140,7 @@ const taskInfo: FlowerRoute = {
     if (task === undefined) throw new Problem(404, `Unknown task '${id}'`);
     const children = await context.history.list(fieldQuery('parent', id), {
       sort: 'seen',
-      limit: mostChildren,
+      limit: maxChildren,
     });
     const ids = children.tasks.map((child) => child.id);
     return json(request, flowerTask(task, ids, clockOf(context, id)));
@@ -162,7 +162,7 @@ const taskTypes: FlowerRoute = {
   },
 };
 
-/** With `timeout` it waits so long, or until the task ends: its state is told in either case. */
+/** With `timeout` (seconds) it waits until the task has ended, or the time is over. Both answers have the state. */
 const taskResult: FlowerRoute = {
   method: 'GET',
   path: '/api/task/result/:name{.+}',
@@ -183,10 +183,13 @@ export const taskRoutes: readonly FlowerRoute[] = [listTasks, taskInfo, taskType
 /** @throws Problem 503 */
 export async function requireResults({ app }: DashboardContext): Promise<void> {
   if ((await app.backend()) === null)
-    throw new Problem(503, 'there is no result backend (--result-backend), so no result can be read');
+    throw new Problem(
+      503,
+      'the application has no result backend, so no result can be read; set --result-backend',
+    );
 }
 
-/** The record when the task has ended, the time is over, the client has gone or the dashboard closes. */
+/** Waits until the task has ended, the time is over, the client has gone or the dashboard closes. Returns the latest record. */
 export async function ended(
   request: DashboardRequest,
   { app, closing }: DashboardContext,
@@ -209,7 +212,7 @@ export async function ended(
   }
 }
 
-/** Flower's keys, in the order of this route. Unknown: PENDING, as Celery says. */
+/** Flower's keys, in the order of this route. An unknown task is PENDING, as in Celery. */
 export function resultView(
   id: string,
   record: ResultRecord | undefined,

@@ -1,4 +1,4 @@
-// What each worker says of itself, as Flower gives it out: the answers to eight questions.
+// The replies of each worker to eight inspect commands, in Flower's format.
 import { isRecord } from '../../../lib/narrow.ts';
 import type { Json } from '../../../protocol/message.ts';
 import type { DashboardContext } from '../context.ts';
@@ -16,10 +16,10 @@ const questions: readonly (readonly [key: string, method: string, args: Json])[]
   ['conf', 'conf', {}],
 ];
 
-/** The answers by key; `timestamp`: when they came, seconds since 1970. A question that was not answered is left out. */
+/** Replies by key. Commands without a reply are missing. `timestamp`: when the replies came, seconds since 1970. */
 type WorkerRecord = Readonly<Record<string, unknown>> & { readonly timestamp: number };
 
-/** Answers of that age are asked for again, milliseconds. */
+/** Older replies are requested again, milliseconds. */
 const freshMs = 5_000;
 
 export class WorkerRecords {
@@ -33,7 +33,7 @@ export class WorkerRecords {
     this.#metrics = metrics;
   }
 
-  /** Of all workers that are known or, the first time and with `refresh`, that answer. @throws BrokerUnavailable */
+  /** The records of all known workers. At the first call and with `refresh`, all workers are asked. @throws BrokerUnavailable */
   async all(refresh: boolean): Promise<ReadonlyMap<string, WorkerRecord>> {
     const { cluster } = this.#context;
     if (refresh || this.#records.size === 0) {
@@ -55,7 +55,7 @@ export class WorkerRecords {
     return new Map([...this.#records].sort(([a], [b]) => (a < b ? -1 : 1)));
   }
 
-  /** Undefined: no worker of this name is known, and none answers. @throws BrokerUnavailable */
+  /** Undefined: no worker of this name is known or replies. @throws BrokerUnavailable */
   async get(name: string): Promise<WorkerRecord | undefined> {
     await this.#ask([name]);
     return this.#records.get(name);
@@ -69,7 +69,7 @@ export class WorkerRecords {
     return replies.has(name);
   }
 
-  /** Whether each worker lives, by its heartbeats; one without events, by its answers. */
+  /** Whether each worker is alive: by its heartbeats, or without events by its replies. */
   status(): ReadonlyMap<string, boolean> {
     const { cluster } = this.#context;
     const all = new Map<string, boolean>();
@@ -88,7 +88,7 @@ export class WorkerRecords {
     return has(this.#records) || has(await this.all(true));
   }
 
-  /** A worker whose heartbeats have ended is not waited for. */
+  /** False for a worker whose heartbeats have ended: waiting for its reply is useless. */
   #mayAnswer(name: string): boolean {
     const known = this.#context.cluster.worker(name);
     return known === undefined || this.#context.cluster.isAlive(known);
@@ -114,7 +114,7 @@ export class WorkerRecords {
       this.#records.delete(name);
       this.#records.set(name, { ...Object.fromEntries(known), timestamp });
     }
-    // One without heartbeats of which nothing is known but that it does not answer.
+    // Forget asked workers that did not reply and never sent an event.
     for (const name of destination ?? [])
       if (!found.has(name) && this.#context.cluster.worker(name) === undefined) this.#records.delete(name);
   }
@@ -127,7 +127,7 @@ export class WorkerRecords {
   }
 }
 
-/** As Flower: other addresses of the broker have passwords in them. */
+/** Removes the broker's alternate URLs, as Flower does: they contain passwords. */
 function withoutAlternates(stats: unknown): unknown {
   if (!isRecord(stats) || !isRecord(stats.broker)) return stats;
   const { alternates: _, ...broker } = stats.broker;

@@ -1,4 +1,4 @@
-// Flower's routes of workers: what they say, and telling them what to do.
+// Flower's routes of workers: their records, and remote control.
 import { Problem } from '../../../http/problem.ts';
 import { isRecord } from '../../../lib/narrow.ts';
 import type { Json } from '../../../protocol/message.ts';
@@ -6,9 +6,8 @@ import type { DashboardRequest } from '../context.ts';
 import { readParameters } from './parameters.ts';
 import { checkWorker, type FlowerRoute, type FlowerState, json, message, pathName } from './route.ts';
 
-/** No machine runs more at once. */
-const mostProcesses = 10_000;
-/** Restarting a pool, or stopping a consumer, may take a worker a moment. */
+const maxProcesses = 10_000;
+/** Seconds. Restarting a pool, or stopping a consumer, may take longer than other commands. */
 const slowTimeout = 5;
 
 const listWorkers: FlowerRoute = {
@@ -62,7 +61,7 @@ function resize(verb: 'grow' | 'shrink', ing: string): FlowerRoute {
     role: 'admin',
     async handle(request, flower) {
       const parameters = await readParameters(request.req.raw);
-      const n = parameters.integer('n', { from: 1, to: mostProcesses, otherwise: 1 });
+      const n = parameters.integer('n', { from: 1, to: maxProcesses, otherwise: 1 });
       const worker = await checkWorker(pathName(request), flower);
       await request.var.audit(
         `worker.pool.${verb}`,
@@ -81,8 +80,8 @@ const autoscale: FlowerRoute = {
   role: 'admin',
   async handle(request, flower) {
     const parameters = await readParameters(request.req.raw);
-    const min = parameters.integer('min', { from: 0, to: mostProcesses });
-    const max = parameters.integer('max', { from: 1, to: mostProcesses });
+    const min = parameters.integer('min', { from: 0, to: maxProcesses });
+    const max = parameters.integer('max', { from: 1, to: maxProcesses });
     if (min > max) throw new Problem(422, `'min' (${min}) is above 'max' (${max})`);
     const worker = await checkWorker(pathName(request), flower);
     const target = `${worker} min=${min} max=${max}`;
@@ -137,7 +136,7 @@ export const workerRoutes: readonly FlowerRoute[] = [
 ];
 
 /**
- * Tells one worker what to do; what it answers. `what`: as in "Failed to …".
+ * Sends a command to one worker, and returns its reply. `what`: completes "Failed to …".
  * @throws Problem 403 with the worker's reason, 504 when it does not answer
  */
 export async function order(
@@ -152,7 +151,7 @@ export async function order(
   const { replies } = await control.ask(method, args, { destination: [worker], timeout });
   const reply = replies.get(worker);
   if (!replies.has(worker))
-    throw new Problem(504, `Failed to ${what}: no answer within ${timeout} s; it may do so yet`);
+    throw new Problem(504, `Failed to ${what}: no reply within ${timeout} s; the worker may still do it`);
   if (!isRecord(reply)) return String(reply);
   if (reply.error !== undefined) throw new Problem(403, `Failed to ${what}: ${String(reply.error)}`);
   return String(reply.ok ?? 'ok');

@@ -1,9 +1,9 @@
-// How much happens: the last hour in minutes, and each kind of task with its run times. In memory, of a fixed size.
+// Statistics of the last hour: counts per minute, and counts and times per task name. Held in memory, with a fixed maximum size.
 import type { TaskRecord } from '../../../history/record.ts';
 
-/** What happened in one minute. */
+/** Counts of one minute. */
 export interface ActivityMinute {
-  /** Its beginning, milliseconds since 1970. */
+  /** Start of the minute, milliseconds since 1970. */
   readonly at: number;
   readonly sent: number;
   readonly succeeded: number;
@@ -11,28 +11,28 @@ export interface ActivityMinute {
   readonly retried: number;
 }
 
-/** A kind of task in the last hour. */
+/** Counts of one task name in the last hour. */
 export interface TaskActivity {
   readonly name: string;
   readonly succeeded: number;
   readonly failed: number;
   readonly retried: number;
-  /** Of the latest successes; null: there was none. */
+  /** Milliseconds, of the latest successes (`of`: how many); null: there was no success. */
   readonly runtime: { readonly p50: number; readonly p95: number; readonly of: number } | null;
-  /** From sending, or its time, to its start. */
+  /** Milliseconds from sending, or from the eta, to the start. */
   readonly wait: { readonly p50: number; readonly p95: number; readonly of: number } | null;
 }
 
 export type ActivityKind = 'sent' | 'succeeded' | 'failed' | 'retried';
 
 const minuteMs = 60_000;
-const minutesKept = 60;
-/** Kinds of tasks; what is beyond is counted, without a line of its own. */
-const mostNames = 500;
-/** Times of a kind of task. */
-const mostTimes = 500;
+const windowMinutes = 60;
+/** Task names with their own statistics. Tasks of further names count only in the minutes. */
+const maxNames = 500;
+/** Times that are held per task name. */
+const maxTimes = 500;
 
-interface OfName {
+interface NameStatistics {
   readonly counts: Map<number, Record<ActivityKind, number>>;
   readonly runtimes: Times;
   readonly waits: Times;
@@ -40,12 +40,12 @@ interface OfName {
 
 export class RecentActivity {
   readonly #minutes = new Map<number, Record<ActivityKind, number>>();
-  readonly #names = new Map<string, OfName>();
+  readonly #names = new Map<string, NameStatistics>();
 
-  /** Milliseconds since 1970. What is older than an hour is left out. */
+  /** `at`, `now`: milliseconds since 1970. Ignores what is older than an hour. */
   add(kind: ActivityKind, name: string | null, at: number, now: number): void {
     const minute = Math.floor(at / minuteMs);
-    if (minute <= Math.floor(now / minuteMs) - minutesKept || at > now + minuteMs) return;
+    if (minute <= Math.floor(now / minuteMs) - windowMinutes || at > now + minuteMs) return;
     count(this.#minutes, minute, kind);
     const own = name === null ? undefined : this.#of(name);
     if (own !== undefined) count(own.counts, minute, kind);
@@ -59,7 +59,7 @@ export class RecentActivity {
     this.#of(name)?.waits.add(ms, at);
   }
 
-  /** What was recorded of the time before this began. */
+  /** Adds what the history recorded before `began`; later events were added already. */
   addRecord(task: TaskRecord, began: number): void {
     const { name, sentAt, endedAt, state, runtimeMs, waitMs, startedAt } = task;
     const add = (kind: ActivityKind, at: number | null): void => {
@@ -76,19 +76,20 @@ export class RecentActivity {
     if (isBefore(startedAt) && waitMs !== null) this.addWait(name, waitMs, startedAt);
   }
 
-  /** The oldest first; the last one is not over. */
+  /** The oldest minute first. The last minute is not over. */
   minutes(now: number): readonly ActivityMinute[] {
     const last = Math.floor(now / minuteMs);
-    for (const minute of this.#minutes.keys()) if (minute <= last - minutesKept) this.#minutes.delete(minute);
-    return Array.from({ length: minutesKept }, (_, index) => {
-      const minute = last - minutesKept + 1 + index;
+    for (const minute of this.#minutes.keys())
+      if (minute <= last - windowMinutes) this.#minutes.delete(minute);
+    return Array.from({ length: windowMinutes }, (_, index) => {
+      const minute = last - windowMinutes + 1 + index;
       return { at: minute * minuteMs, ...(this.#minutes.get(minute) ?? none) };
     });
   }
 
-  /** The busiest first. */
+  /** The task name with the most ended tasks first. */
   tasks(now: number): readonly TaskActivity[] {
-    const first = Math.floor(now / minuteMs) - minutesKept + 1;
+    const first = Math.floor(now / minuteMs) - windowMinutes + 1;
     const found: TaskActivity[] = [];
     for (const [name, { counts, runtimes, waits }] of this.#names) {
       const total = { ...none };
@@ -111,9 +112,9 @@ export class RecentActivity {
     );
   }
 
-  #of(name: string): OfName | undefined {
+  #of(name: string): NameStatistics | undefined {
     const known = this.#names.get(name);
-    if (known !== undefined || this.#names.size >= mostNames) return known;
+    if (known !== undefined || this.#names.size >= maxNames) return known;
     const fresh = { counts: new Map(), runtimes: new Times(), waits: new Times() };
     this.#names.set(name, fresh);
     return fresh;
@@ -121,7 +122,7 @@ export class RecentActivity {
 }
 
 const none: Readonly<Record<ActivityKind, number>> = { sent: 0, succeeded: 0, failed: 0, retried: 0 };
-const kinds = Object.keys(none) as ActivityKind[]; // its own keys
+const kinds = Object.keys(none) as ActivityKind[]; // Object.keys has the type string[]
 
 function count(minutes: Map<number, Record<ActivityKind, number>>, minute: number, kind: ActivityKind): void {
   const counts = minutes.get(minute) ?? { ...none };
@@ -129,14 +130,14 @@ function count(minutes: Map<number, Record<ActivityKind, number>>, minute: numbe
   minutes.set(minute, counts);
 }
 
-/** The latest lengths of time. */
+/** The latest durations: a ring buffer. */
 class Times {
   readonly #all: { readonly ms: number; readonly at: number }[] = [];
   #next = 0;
 
   add(ms: number, at: number): void {
     this.#all[this.#next] = { ms, at };
-    this.#next = (this.#next + 1) % mostTimes;
+    this.#next = (this.#next + 1) % maxTimes;
   }
 
   percentiles(since: number): { p50: number; p95: number; of: number } | null {

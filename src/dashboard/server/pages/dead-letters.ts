@@ -1,4 +1,4 @@
-// Dead letters: messages that could not be run.
+// Dead letters: list, show, replay and discard.
 import { z } from 'zod';
 import type { App } from '../../../app/app.ts';
 import type { DeadLetter } from '../../../app/dead-letters.ts';
@@ -12,7 +12,7 @@ interface DeadLetterLine {
   /** Milliseconds since 1970. */
   readonly diedAt: number;
   readonly crashes: number;
-  /** Null where the bytes are no task. */
+  /** Null: the message is not a valid task. */
   readonly task: string | null;
   readonly taskId: string | null;
   readonly args: string | null;
@@ -23,7 +23,7 @@ interface DeadLetterLine {
 export interface DeadLetterList {
   readonly letters: readonly DeadLetterLine[];
   readonly total: number;
-  /** Where the next page begins. */
+  /** `before` of the next page; null: this is the last page. */
   readonly next: number | null;
 }
 
@@ -35,7 +35,7 @@ export const deadLetterFilter = z.object({
 
 type Filter = z.infer<typeof deadLetterFilter>;
 
-const page = 50;
+const pageSize = 50;
 
 /** The newest first. @throws BrokerUnavailable */
 export async function listDeadLetters(
@@ -46,14 +46,14 @@ export async function listDeadLetters(
   const letters: DeadLetterLine[] = [];
   for await (const letter of deadLetters.list({
     ...given(filter),
-    limit: page,
+    limit: pageSize,
     ...(before !== null && { before }),
   }))
     letters.push(lineOf(letter));
   return {
     letters,
     total: await deadLetters.count(),
-    next: letters.length < page ? null : (letters.at(-1)?.id ?? null),
+    next: letters.length < pageSize ? null : (letters.at(-1)?.id ?? null),
   };
 }
 
@@ -61,7 +61,7 @@ export interface DeadLetterPage {
   readonly letter: DeadLetterLine;
   readonly origin: string | null;
   readonly retries: number | null;
-  /** The original bytes, as text or in hexadecimal; the beginning of long ones. */
+  /** The start of the original bytes, as text or in hexadecimal. */
   readonly content: string;
   readonly isText: boolean;
   readonly isCut: boolean;
@@ -69,7 +69,7 @@ export interface DeadLetterPage {
 
 const shownBytes = 16_384;
 
-/** Undefined: there is none. */
+/** Undefined: there is no such dead letter. */
 export async function showDeadLetter({ deadLetters }: App, id: number): Promise<DeadLetterPage | undefined> {
   const letter = await deadLetters.get(id);
   if (letter === undefined) return undefined;
@@ -87,7 +87,7 @@ export async function showDeadLetter({ deadLetters }: App, id: number): Promise<
 
 interface DeadLettersDone {
   readonly done: number;
-  /** They were not there any more. */
+  /** Number of letters that no longer existed. */
   readonly missing: number;
 }
 

@@ -1,13 +1,13 @@
-// Failures in groups: the same exception at the same place of the same task.
+// Groups failures by task, exception and the place in the code.
 import type { App } from '../../../app/app.ts';
 import type { TaskRecord } from '../../../history/record.ts';
 
 export interface FailureGroup {
-  /** The same for the same failure. */
+  /** Identifies the group. */
   readonly key: string;
   /** `ValueError`. */
   readonly exception: string;
-  /** What the latest one says. */
+  /** The message of the latest failure. */
   readonly message: string;
   readonly task: string | null;
   /** The innermost line of the traceback: `tasks.py:12 in charge`; null: there is no traceback. */
@@ -17,21 +17,21 @@ export interface FailureGroup {
   readonly firstAt: number;
   readonly lastAt: number;
   readonly lastId: string;
-  /** How many there were in each part of the time, the oldest first. */
+  /** Number of failures in each of 24 equal parts of the time, the oldest first. */
   readonly trend: readonly number[];
   readonly workers: readonly string[];
 }
 
 interface FailureList {
   readonly groups: readonly FailureGroup[];
-  /** Failures that were looked at: the latest. */
+  /** Number of failures that were read: the latest. */
   readonly searched: number;
-  /** There were more. */
+  /** There are older failures that were not read. */
   readonly partial: boolean;
 }
 
-const page = 1_000;
-const mostSearched = 5_000;
+const pageSize = 1_000;
+const maxSearched = 5_000;
 const parts = 24;
 
 /** @throws BrokerUnavailable, StoreError */
@@ -39,11 +39,11 @@ export async function groupFailures(app: App, hours: number, now = Date.now()): 
   const failed: TaskRecord[] = [];
   let after: string | null = null;
   do {
-    const options = { sort: '-ended', limit: page, ...(after !== null && { after }) };
+    const options = { sort: '-ended', limit: pageSize, ...(after !== null && { after }) };
     const found = await app.history.list(`state:failure ended:<${hours}h`, options);
     failed.push(...found.tasks);
     after = found.next;
-  } while (after !== null && failed.length < mostSearched);
+  } while (after !== null && failed.length < maxSearched);
   return {
     groups: groupsOf(failed, now - hours * 3_600_000, now),
     searched: failed.length,
@@ -95,20 +95,20 @@ function groupOf(key: string, tasks: readonly TaskRecord[], from: number, until:
   };
 }
 
-/** `ValueError('no such user')` is a ValueError. */
+/** `ValueError('no such user')` -> `ValueError`. */
 function typeOf(exception: string | null): string {
   return /^[\w$.]+/.exec(exception ?? '')?.[0] ?? 'unknown';
 }
 
-const longestMessage = 300;
+const maxMessageLength = 300;
 
 function messageOf(exception: string | null): string {
   const text = exception ?? '';
   const [, inner = text] = /^[\w$.]+\((.*)\)$/s.exec(text) ?? [];
-  return inner.replace(/^(['"])(.*)\1,?$/s, '$2').slice(0, longestMessage);
+  return inner.replace(/^(['"])(.*)\1,?$/s, '$2').slice(0, maxMessageLength);
 }
 
-/** Python names the innermost frame last, JavaScript first. Line numbers of the same place stay: code moves rarely. */
+/** Python names the innermost frame last, JavaScript first. */
 function placeOf(traceback: string | null): string | null {
   if (traceback === null) return null;
   const python = [...traceback.matchAll(/^ *File "([^"]+)", line (\d+), in (.+)$/gm)].at(-1);

@@ -1,11 +1,11 @@
-// What all workers answer, asked again only if somebody looks and the last answers are old.
+// The replies of all workers to some questions, cached for a few seconds.
 import type { Control } from '../../../control/control.ts';
 import { isRecord } from '../../../lib/narrow.ts';
 import type { Json } from '../../../protocol/message.ts';
 
-/** Answers as old as this are asked for again, and shown meanwhile; milliseconds. */
+/** Older replies are still shown, but requested again; milliseconds. */
 const freshMs = 5_000;
-/** Answers as old as this are not shown. */
+/** Older replies are not shown; milliseconds. */
 const staleMs = 30_000;
 
 type Question = 'stats' | 'active_queues';
@@ -15,7 +15,7 @@ interface Asked {
   readonly answers: ReadonlyMap<string, unknown>;
 }
 
-/** Answers by worker, at most some seconds old: many open pages ask the cluster once. */
+/** Replies by worker. Many open pages share one request to the cluster. */
 export class Fleet {
   readonly #control: Control;
   readonly #asked = new Map<Question, Asked>();
@@ -32,18 +32,18 @@ export class Fleet {
     );
   }
 
-  /** The queues that each worker serves. @throws BrokerUnavailable */
+  /** The queues that each worker consumes. @throws BrokerUnavailable */
   async queues(): Promise<ReadonlyMap<string, readonly string[]>> {
     const answers = await this.#ask('active_queues');
     return new Map([...answers].map(([worker, answer]) => [worker, namesOf(answer)]));
   }
 
-  /** What it says now is asked anew. */
+  /** Drops the cached replies. */
   forget(): void {
     this.#asked.clear();
   }
 
-  /** What is known is said at once, and asked again if it is old. */
+  /** Returns cached replies at once, and requests new ones if they are old. */
   async #ask(question: Question): Promise<ReadonlyMap<string, unknown>> {
     const known = this.#asked.get(question);
     if (known !== undefined && Date.now() - known.at < freshMs) return known.answers;
@@ -67,7 +67,7 @@ export class Fleet {
   }
 }
 
-/** Of Celery's answer to `active_queues`. */
+/** The names in Celery's reply to `active_queues`. */
 function namesOf(answer: unknown): readonly string[] {
   const list: readonly unknown[] = Array.isArray(answer) ? answer : [];
   return list.flatMap((queue) => (isRecord(queue) && typeof queue.name === 'string' ? [queue.name] : []));

@@ -1,19 +1,18 @@
-// What changes, told to every open page at most five times a second.
+// Sends changes to all open pages, at most five times a second.
 
 import type { TaskHistory } from '../../../app/task-history.ts';
 import type { ClusterState } from '../../../events/cluster-state.ts';
 import type { WireEvent } from '../../../protocol/event.ts';
 import { type ActivityKind, RecentActivity } from './activity.ts';
 
-/** What has changed since the delta before. */
+/** The changes since the previous delta. */
 export interface LiveDelta {
   /** Milliseconds since 1970. */
   readonly at: number;
-  /** The latest state of tasks that changed. */
+  /** The latest state of the changed tasks. */
   readonly tasks: readonly LiveTask[];
-  /** More has changed than is said here: what is on the screen is to be asked for again. */
+  /** This delta does not have all changes: the page must load its data again. */
   readonly partial: boolean;
-  /** What happened. */
   readonly counts: Readonly<Record<ActivityKind, number>>;
   readonly workers: readonly LiveWorker[];
 }
@@ -35,11 +34,11 @@ interface LiveWorker {
 }
 
 const everyMs = 200;
-/** Pages learn that the connection lives, though nothing happens. */
+/** Interval of empty deltas while nothing changes: they show that the connection works. */
 const idleMs = 5_000;
-const mostTasks = 100;
-/** Tasks of the history. */
-const mostLearned = 1_000;
+const maxTasks = 100;
+/** Tasks that are loaded from the history. */
+const maxLoaded = 1_000;
 
 const kindOf: Readonly<Record<string, ActivityKind>> = {
   'task-sent': 'sent',
@@ -54,39 +53,39 @@ interface Reader {
   wake: () => void;
 }
 
-/** Works only while somebody reads; the counts of {@link RecentActivity} go on. */
+/** Collects changes only while a page is open; {@link RecentActivity} always counts. */
 export class LiveFeed {
   readonly activity = new RecentActivity();
   readonly #cluster: ClusterState;
   readonly #readers = new Set<Reader>();
   readonly #changed = new Set<string>();
-  readonly #told = new Map<string, string>();
+  readonly #sentWorkers = new Map<string, string>();
   #counts: Record<ActivityKind, number> = { sent: 0, succeeded: 0, failed: 0, retried: 0 };
   #timer: NodeJS.Timeout | null = null;
-  #toldAt = 0;
+  #sentAt = 0;
   readonly #beganAt = Date.now();
-  #learning: Promise<void> | null = null;
+  #loading: Promise<void> | null = null;
 
-  /** `cluster`: knows each event before {@link hear} does. */
+  /** `cluster` must have recorded an event before {@link add} is called with it. */
   constructor(cluster: ClusterState) {
     this.#cluster = cluster;
   }
 
-  /** Takes over from the history what happened in the last hour before this began; once. */
-  learn(history: TaskHistory): Promise<void> {
-    this.#learning ??= this.#learn(history).catch((error: unknown) => {
-      this.#learning = null; // the next one tries again
+  /** Adds the last hour of the history to the statistics. Does it once. */
+  loadHistory(history: TaskHistory): Promise<void> {
+    this.#loading ??= this.#load(history).catch((error: unknown) => {
+      this.#loading = null; // the next call tries again
       throw error;
     });
-    return this.#learning;
+    return this.#loading;
   }
 
-  async #learn(history: TaskHistory): Promise<void> {
-    const { tasks } = await history.list('heard:<1h', { sort: '-heard', limit: mostLearned });
+  async #load(history: TaskHistory): Promise<void> {
+    const { tasks } = await history.list('heard:<1h', { sort: '-heard', limit: maxLoaded });
     for (const task of tasks) this.activity.addRecord(task, this.#beganAt);
   }
 
-  hear(event: WireEvent, now: number = Date.now()): void {
+  add(event: WireEvent, now: number = Date.now()): void {
     const { uuid, type } = event;
     if (typeof uuid !== 'string') return;
     const kind = kindOf[type];
@@ -110,12 +109,12 @@ export class LiveFeed {
     return this.#readers.size;
   }
 
-  /** Ends with the signal. A reader that is too slow misses deltas, and is told so by `partial`. */
+  /** Ends with the signal. A slow reader gets merged deltas without all tasks; `partial` is then true. */
   async *read(signal: AbortSignal): AsyncGenerator<LiveDelta, void> {
     const reader: Reader = { delta: null, wake: () => undefined };
     const end = (): void => reader.wake();
     this.#readers.add(reader);
-    this.#timer ??= setInterval(() => this.#tell(Date.now()), everyMs);
+    this.#timer ??= setInterval(() => this.#send(Date.now()), everyMs);
     signal.addEventListener('abort', end, { once: true });
     try {
       yield this.#first(Date.now());
@@ -145,20 +144,20 @@ export class LiveFeed {
     return { at, tasks: [], partial: false, counts, workers: this.#workers(at) };
   }
 
-  #tell(at: number): void {
+  #send(at: number): void {
     const workers = this.#workers(at).filter((worker) => {
       const text = JSON.stringify(worker);
-      if (this.#told.get(worker.name) === text) return false;
-      this.#told.set(worker.name, text);
+      if (this.#sentWorkers.get(worker.name) === text) return false;
+      this.#sentWorkers.set(worker.name, text);
       return true;
     });
-    if (this.#changed.size === 0 && workers.length === 0 && at - this.#toldAt < idleMs) return;
-    this.#toldAt = at;
+    if (this.#changed.size === 0 && workers.length === 0 && at - this.#sentAt < idleMs) return;
+    this.#sentAt = at;
     const ids = [...this.#changed];
     const delta: LiveDelta = {
       at,
-      tasks: ids.slice(-mostTasks).flatMap((id) => this.#task(id)),
-      partial: ids.length > mostTasks,
+      tasks: ids.slice(-maxTasks).flatMap((id) => this.#task(id)),
+      partial: ids.length > maxTasks,
       counts: this.#counts,
       workers,
     };
@@ -188,7 +187,7 @@ export class LiveFeed {
   }
 }
 
-/** For a reader that has not taken the one before. */
+/** For a reader that has not read the previous delta. */
 function merged(before: LiveDelta, next: LiveDelta): LiveDelta {
   const workers = new Map([...before.workers, ...next.workers].map((worker) => [worker.name, worker]));
   return {

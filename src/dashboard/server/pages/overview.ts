@@ -1,4 +1,4 @@
-// The first page: how it goes, on one screen.
+// The first page: an overview of the cluster.
 import type { App } from '../../../app/app.ts';
 import type { HistoryStatus } from '../../../app/task-history.ts';
 import type { ClusterState } from '../../../events/cluster-state.ts';
@@ -18,7 +18,7 @@ export interface Overview {
   readonly tasks: readonly TaskActivity[];
   readonly workers: WorkerList;
   readonly queues: PagePart<QueueOverview>;
-  /** Of the last hour, the largest. */
+  /** The largest groups of the last hour. */
   readonly failures: PagePart<readonly FailureGroup[]>;
   readonly deadLetters: PagePart<number>;
   readonly history: PagePart<HistoryStatus>;
@@ -26,11 +26,11 @@ export interface Overview {
 }
 
 interface BrokerFacts {
-  /** `sqlite`, `redis`, `amqp`; null: it cannot be reached. */
+  /** `sqlite`, `redis`, `amqp`; null: the broker is unreachable. */
   readonly kind: string | null;
   /** Without its password. */
   readonly url: string;
-  /** What is wrong with the connection. */
+  /** The error of the connection; null: it works. */
   readonly problem: string | null;
 }
 
@@ -52,7 +52,7 @@ export async function overview({ app, cluster, fleet, queues, feed }: Sources): 
     part(app.deadLetters.count()),
     part(app.history.status()),
     brokerFacts(app),
-    part(feed.learn(app.history)),
+    part(feed.loadHistory(app.history)),
   ]);
   const at = Date.now();
   return {

@@ -1,8 +1,8 @@
-// A part of a page that may be unknown: the rest of the page is shown all the same, and this says why it is not there.
+// A part of a page that may fail to load. The page shows the other parts, and the problem in place of this one.
 
 export type PagePart<Value> =
   | { readonly value: Value; readonly problem: null }
-  /** `problem`: for people. */
+  /** `problem`: the message of the error. */
   | { readonly value: null; readonly problem: string };
 
 /** Never rejects. */

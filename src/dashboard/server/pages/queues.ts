@@ -1,4 +1,4 @@
-// Queues: how much waits in each, who serves it, and how that was in the last minutes.
+// Queues: their depths, now and in the last minutes, and their workers.
 import type { App } from '../../../app/app.ts';
 import { purgeQueue } from '../../../app/purge-queue.ts';
 import { queuesOfTasks } from '../../../app/task-queues.ts';
@@ -7,32 +7,32 @@ import { part } from './part.ts';
 
 export interface QueueLine {
   readonly name: string;
-  /** Messages that could be claimed now. */
+  /** Messages that a worker can claim now. */
   readonly ready: number;
-  /** Messages that wait for their time. */
+  /** Messages that wait for their eta. */
   readonly scheduled: number;
   /** Messages that workers hold. */
   readonly held: number;
-  /** The workers that serve it; null: they could not be asked. */
+  /** The workers that consume the queue; null: the request to the workers failed. */
   readonly workers: readonly string[] | null;
-  /** The application's tasks that go there. */
+  /** The application's tasks that are routed to the queue. */
   readonly tasks: readonly string[];
-  /** What waited lately, the oldest first, in steps of five seconds. */
+  /** Ready messages in the last five minutes, one value every five seconds, the oldest first. */
   readonly trend: readonly number[];
 }
 
 export interface QueueOverview {
   readonly queues: readonly QueueLine[];
-  /** The broker counts what is scheduled and held. */
+  /** The broker counts scheduled and held messages. */
   readonly counts: boolean;
-  /** Why workers could not be asked. */
+  /** The error of the request to the workers; null: it succeeded. */
   readonly problem: string | null;
 }
 
 const sampleMs = 5_000;
-const samplesKept = 60;
+const maxSamples = 60;
 
-/** Looks at the depths again and again, while somebody is interested. */
+/** Samples the depths of all queues, as often as `sample` or `list` is called but at most every five seconds. */
 export class QueueWatch {
   readonly #app: App;
   readonly #fleet: Fleet;
@@ -73,7 +73,7 @@ export class QueueWatch {
         };
       }),
     );
-    this.#keep(queues, Date.now());
+    this.#record(queues, Date.now());
     return { queues, counts: broker.features.counts, problem: served.problem };
   }
 
@@ -91,18 +91,18 @@ export class QueueWatch {
     return this.#sampling;
   }
 
-  #keep(queues: readonly QueueLine[], now: number): void {
+  #record(queues: readonly QueueLine[], now: number): void {
     if (now - this.#sampledAt < sampleMs) return;
     this.#sampledAt = now;
     for (const { name, ready } of queues) {
       const samples = this.#samples.get(name) ?? [];
       samples.push(ready);
-      this.#samples.set(name, samples.slice(-samplesKept));
+      this.#samples.set(name, samples.slice(-maxSamples));
     }
   }
 }
 
-/** Deletes what waits; the number of messages. @throws BrokerUnavailable */
+/** Deletes the waiting messages, and returns their number. @throws BrokerUnavailable */
 export async function emptyQueue(app: App, name: string): Promise<{ readonly purged: number }> {
   return { purged: await purgeQueue(app, name) };
 }

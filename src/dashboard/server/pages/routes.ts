@@ -1,4 +1,4 @@
-// What the pages ask the server for. The browser's client takes its types from here.
+// The API of the pages. The browser's client imports its types.
 import { Hono } from 'hono';
 import { validator } from 'hono/validator';
 import { z } from 'zod';
@@ -44,15 +44,15 @@ const revocation = z.object({
     .regex(/^SIG[A-Z0-9]{2,10}$/)
     .default('SIGTERM'),
 });
-/** What is left out is as it was. */
+/** Missing fields keep the values of the original call. */
 const retryChanges = z.object({
   args: z.array(z.unknown()).optional(),
   kwargs: z.record(z.string(), z.unknown()).optional(),
   queue: z.string().min(1).max(512).optional(),
 });
 const order = z.object({ workers: z.array(workerName).min(1).max(1_000).nullable(), order: workerOrder });
-/** Why somebody does what he does, for the audit log. */
-const why = z.object({ reason: z.string().max(500).optional() });
+/** The user's reason for an action, for the audit log. */
+const actionReason = z.object({ reason: z.string().max(500).optional() });
 const letterIds = z.object({ ids: z.array(z.number().int().min(1)).min(1).max(1_000) });
 
 /** Mounted at `<prefix>/api/v1`, behind the login. */
@@ -62,12 +62,12 @@ export function pageRoutes(context: DashboardContext) {
   const queues = new QueueWatch(app, fleet);
   const schedules = new SchedulePages(app);
   const feed = new LiveFeed(cluster);
-  context.onClose(context.onEvent((event) => feed.hear(event)));
+  context.onClose(context.onEvent((event) => feed.add(event)));
   context.onClose(() => schedules.close());
   const [operator, admin] = [needs('operator', context), needs('admin', context)];
-  const reason = checked('query', why);
+  const reason = checked('query', actionReason);
   const routes = new Hono<DashboardEnv>();
-  // Known errors of an operator's question or cluster are told to him.
+  // Known errors of the request or the cluster become problem documents with their message.
   routes.onError((error) => {
     throw explained(error);
   });
@@ -116,17 +116,17 @@ export function pageRoutes(context: DashboardContext) {
     .get('/workers/:name', async (c) => {
       const name = c.req.param('name');
       const detail = await showWorker(name, { cluster, control, fleet });
-      return c.json(found(detail, `no worker ${name} is known, and none of this name answers`));
+      return c.json(found(detail, `there is no known worker ${name}, and no worker of this name answers`));
     })
     .post('/control', operator, reason, checked('json', order), async (c) => {
-      const { workers, order: told } = c.req.valid('json');
-      if (roleFor(told) === 'admin') await admin(c, async () => undefined);
+      const { workers, order: command } = c.req.valid('json');
+      if (roleFor(command) === 'admin') await admin(c, async () => undefined);
       await c.var.audit(
-        `worker.${told.action}`,
+        `worker.${command.action}`,
         workers?.join(' ') ?? 'all workers',
         c.req.valid('query').reason,
       );
-      const outcome = await orderWorkers(control, workers, told);
+      const outcome = await orderWorkers(control, workers, command);
       fleet.forget();
       return c.json(outcome);
     })
@@ -172,7 +172,7 @@ export function pageRoutes(context: DashboardContext) {
 
 export type PageRoutes = ReturnType<typeof pageRoutes>;
 
-/** 422 for what is missing or wrong: nothing of it reaches a worker. */
+/** Answers 422 for missing or wrong values, before anything reaches a worker. */
 function checked<Target extends 'query' | 'json', Schema extends z.ZodType>(target: Target, schema: Schema) {
   return validator(target, (value: unknown): z.output<Schema> => {
     const read = schema.safeParse(value);
@@ -204,9 +204,9 @@ function liveStream(c: DashboardRequest, feed: LiveFeed, queues: QueueWatch, clo
   const headers = {
     'Content-Type': 'text/event-stream; charset=utf-8',
     'Cache-Control': 'no-store',
-    'X-Accel-Buffering': 'no', // nginx would wait for more
+    'X-Accel-Buffering': 'no', // nginx would buffer the events
   };
-  // hono answers HEAD by GET without the body: a stream that nobody reads would never end.
+  // hono answers HEAD by calling the GET route without reading the body: the stream would never end.
   if (c.req.method === 'HEAD') return c.body(null, 200, headers);
   const leaving = new AbortController();
   const signal = AbortSignal.any([c.req.raw.signal, closing, leaving.signal]);

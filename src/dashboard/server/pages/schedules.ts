@@ -1,4 +1,4 @@
-// Schedules: what is sent by itself.
+// Schedules: list, runs, pause, resume, and run now.
 import type { App } from '../../../app/app.ts';
 import { type ScheduleInfo, Schedules } from '../../../beat/beat.ts';
 
@@ -14,9 +14,9 @@ export interface ScheduleLine
   /** Milliseconds since 1970. */
   readonly lastAt: number | null;
   readonly nextAt: number | null;
-  /** The next ones, within a day. */
+  /** The next runs within 24 hours, milliseconds since 1970. */
   readonly upcoming: readonly number[];
-  /** How many there are within a day, and when: of many a part, evenly. */
+  /** The number of runs within 24 hours, and times to draw: an even selection of at most 144 runs. */
   readonly day: { readonly runs: number; readonly marks: readonly number[] };
 }
 
@@ -30,14 +30,14 @@ interface ScheduleRunLine {
   readonly outcome: string;
   readonly taskId: string | null;
   readonly detail: string | null;
-  /** What became of the task, as far as the history knows. */
+  /** The task's state in the history; null: unknown. */
   readonly state: string | null;
 }
 
-const mostUpcoming = 10;
-const mostMarks = 144;
+const maxUpcoming = 10;
+const maxMarks = 144;
 
-/** Opened when somebody first looks. */
+/** Opens the schedule store at the first call. */
 export class SchedulePages implements AsyncDisposable {
   readonly #app: App;
   #opening: Promise<Schedules> | null = null;
@@ -82,7 +82,7 @@ export class SchedulePages implements AsyncDisposable {
     await (await this.#open())[verb](name);
   }
 
-  /** The id of the task. @throws UnknownScheduleError, and what sending throws */
+  /** Returns the id of the task. @throws UnknownScheduleError, and the errors of sending */
   async run(name: string): Promise<{ readonly id: string }> {
     const { id } = await (await this.#open()).run(name);
     return { id };
@@ -100,7 +100,7 @@ export class SchedulePages implements AsyncDisposable {
 
   #open(): Promise<Schedules> {
     this.#opening ??= Schedules.open(this.#app).catch((error: unknown) => {
-      this.#opening = null; // the next one tries again
+      this.#opening = null; // the next call tries again
       throw error;
     });
     return this.#opening;
@@ -108,7 +108,7 @@ export class SchedulePages implements AsyncDisposable {
 }
 
 function lineOf(info: ScheduleInfo, runs: readonly number[]): ScheduleLine {
-  const every = Math.ceil(runs.length / mostMarks);
+  const every = Math.ceil(runs.length / maxMarks);
   const { name, task, schedule, state, fromCode, computed, sent, lastTaskId } = info;
   return {
     name,
@@ -124,7 +124,7 @@ function lineOf(info: ScheduleInfo, runs: readonly number[]): ScheduleLine {
     queue: info.options.queue ?? null,
     lastAt: info.lastRun?.getTime() ?? null,
     nextAt: info.nextDue?.getTime() ?? null,
-    upcoming: runs.slice(0, mostUpcoming),
+    upcoming: runs.slice(0, maxUpcoming),
     day: { runs: runs.length, marks: runs.filter((_, index) => index % every === 0) },
   };
 }

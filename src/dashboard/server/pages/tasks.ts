@@ -1,4 +1,4 @@
-// Tasks: the list, one with its relatives, and a workflow.
+// Tasks: the list, a task with its parent, root and children, and a workflow.
 import type { App } from '../../../app/app.ts';
 import type { Control } from '../../../control/control.ts';
 import type { RecordedState, TaskRecord } from '../../../history/record.ts';
@@ -27,13 +27,13 @@ export interface TaskLine
     | 'groupId'
     | 'chordId'
   > {
-  /** The arguments in one line, cut. */
+  /** The arguments in one line, shortened. */
   readonly call: string;
 }
 
 interface TaskLines {
   readonly tasks: readonly TaskLine[];
-  /** Where the next page begins; null: there is none. */
+  /** `after` of the next page; null: this is the last page. */
   readonly next: string | null;
 }
 
@@ -55,21 +55,21 @@ export function countTasks(
 
 export interface TaskPage {
   readonly task: TaskRecord;
-  /** The task that sent it, and the first of its workflow, as far as they are known. */
+  /** The task that sent it, and the first task of its workflow; null: unknown. */
   readonly parent: TaskLine | null;
   readonly root: TaskLine | null;
   readonly children: readonly TaskLine[];
-  /** There are more than these. */
+  /** There are more children than in `children`. */
   readonly moreChildren: boolean;
 }
 
-const mostChildren = 100;
+const maxChildren = 100;
 
 /** Null: the history has no such task. */
 export async function showTask({ history }: App, id: string): Promise<TaskPage | null> {
   const [task, children] = await Promise.all([
     history.get(id),
-    history.list(`parent:${quoted(id)} NOT id:${quoted(id)}`, { limit: mostChildren, sort: 'seen' }),
+    history.list(`parent:${quoted(id)} NOT id:${quoted(id)}`, { limit: maxChildren, sort: 'seen' }),
   ]);
   if (task === undefined) return null;
   const { rootId } = task;
@@ -90,18 +90,18 @@ export async function showTask({ history }: App, id: string): Promise<TaskPage |
 }
 
 export interface WorkflowPage {
-  /** The first first. */
+  /** The oldest first. */
   readonly tasks: readonly TaskLine[];
   readonly more: boolean;
 }
 
-const mostOfWorkflow = 500;
+const maxWorkflowTasks = 500;
 
-/** The tasks of a workflow, by the id of its first. */
+/** The tasks of a workflow. `root`: the id of its first task. */
 export async function showWorkflow({ history }: App, root: string): Promise<WorkflowPage> {
   const [first, rest] = await Promise.all([
     history.get(root),
-    history.list(`root:${quoted(root)}`, { limit: mostOfWorkflow, sort: 'seen' }),
+    history.list(`root:${quoted(root)}`, { limit: maxWorkflowTasks, sort: 'seen' }),
   ]);
   const tasks = new Map(
     [...(first === undefined ? [] : [first]), ...rest.tasks].map((task) => [task.id, lineOf(task)]),
@@ -118,12 +118,12 @@ export async function revokeTasks(
   return outcomeOf(await control.revoke(ids, options));
 }
 
-/** A word of the language of queries. */
+/** Quotes a word for the query language. */
 function quoted(word: string): string {
   return `"${word.replace(/["\\]/g, '\\$&')}"`;
 }
 
-const longestCall = 160;
+const maxCallLength = 160;
 
 function lineOf(task: TaskRecord): TaskLine {
   const { id, name, state, queue, worker, retries, eta, seenAt, sentAt, startedAt, endedAt } = task;
@@ -138,13 +138,13 @@ function lineOf(task: TaskRecord): TaskLine {
     worker,
     retries,
     ...times,
-    exception: exception === null ? null : cut(exception, longestCall),
+    exception: exception === null ? null : cut(exception, maxCallLength),
     ...relatives,
-    call: cut(callOf(task), longestCall),
+    call: cut(callOf(task), maxCallLength),
   };
 }
 
-/** A retry is sent by the task itself, which is not its parent for that. */
+/** A retry is sent by the task itself, and a task is not its own parent. */
 function parentOf({ id, parentId }: TaskRecord): string | null {
   return parentId === id ? null : parentId;
 }

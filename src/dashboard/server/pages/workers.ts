@@ -1,4 +1,4 @@
-// Workers: the list, all that one says of itself, and telling them what to do.
+// Workers: the list, the details of a worker, and remote control.
 import { z } from 'zod';
 import type { Control } from '../../../control/control.ts';
 import type { Answers } from '../../../control/mailbox.ts';
@@ -10,20 +10,20 @@ import { type PagePart, part } from './part.ts';
 
 export interface WorkerSummary {
   readonly name: string;
-  /** It sends heartbeats, or it answered. */
+  /** The worker sends heartbeats, or it replied. */
   readonly alive: boolean;
-  /** It answered when all were asked; null: it was not asked. */
+  /** The worker replied to the last broadcast; null: the broadcast failed. */
   readonly answered: boolean | null;
-  /** Milliseconds since 1970; null: it was never heard of, so its events are off. */
-  readonly heardAt: number | null;
+  /** The last event of the worker, milliseconds since 1970; null: no event came, so its events are off. */
+  readonly lastSeenAt: number | null;
   readonly active: number | null;
   readonly processed: number | null;
-  /** Of 1, 5 and 15 minutes. */
+  /** Load average of 1, 5 and 15 minutes. */
   readonly load: readonly number[];
   /** `umbel 0.1.0 Linux`, `py-celery 5.2.6 Linux`. */
   readonly software: string | null;
   readonly pid: number | null;
-  /** How many tasks it runs at once. */
+  /** How many tasks the worker runs at the same time. */
   readonly concurrency: number | null;
   readonly pool: string | null;
   readonly queues: readonly string[] | null;
@@ -33,33 +33,33 @@ export interface WorkerSummary {
 
 export interface WorkerList {
   readonly workers: readonly WorkerSummary[];
-  /** Why the workers could not be asked; null: they were. */
+  /** The error of the broadcast to the workers; null: it succeeded. */
   readonly problem: string | null;
 }
 
-/** All that are known from their events, and all that answer. */
+/** The workers that sent events, and the workers that reply. */
 export async function listWorkers(cluster: ClusterState, fleet: Fleet): Promise<WorkerList> {
   const [stats, queues] = await Promise.all([part(fleet.stats()), part(fleet.queues())]);
   const now = Date.now();
   const names = new Set([...cluster.workers.map(({ hostname }) => hostname), ...(stats.value?.keys() ?? [])]);
   const workers = [...names].sort().map((name): WorkerSummary => {
     const known = cluster.worker(name);
-    const told = stats.value?.get(name);
-    const pool = told !== undefined && isRecord(told.pool) ? told.pool : {};
+    const reply = stats.value?.get(name);
+    const pool = reply !== undefined && isRecord(reply.pool) ? reply.pool : {};
     return {
       name,
-      alive: told !== undefined || (known !== undefined && cluster.isAlive(known, now)),
-      answered: stats.value === null ? null : told !== undefined,
-      heardAt: known?.lastSeenAt ?? null,
+      alive: reply !== undefined || (known !== undefined && cluster.isAlive(known, now)),
+      answered: stats.value === null ? null : reply !== undefined,
+      lastSeenAt: known?.lastSeenAt ?? null,
       active: known?.active ?? null,
-      processed: known?.processed ?? totalOf(told),
+      processed: known?.processed ?? totalOf(reply),
       load: known?.loadavg ?? [],
       software: known?.software || null,
-      pid: known?.pid ?? numberOr(told?.pid),
+      pid: known?.pid ?? numberOr(reply?.pid),
       concurrency: numberOr(pool['max-concurrency']),
       pool: typeof pool.implementation === 'string' ? pool.implementation : null,
       queues: queues.value?.get(name) ?? null,
-      uptime: numberOr(told?.uptime),
+      uptime: numberOr(reply?.uptime),
     };
   });
   return { workers, problem: stats.problem };
@@ -74,7 +74,7 @@ function numberOr(value: unknown): number | null {
   return typeof value === 'number' && Number.isFinite(value) ? value : null;
 }
 
-/** A task that a worker holds. Arguments are as the worker writes them. */
+/** A task that a worker holds. The arguments are text, in the worker's own format. */
 export interface HeldTask {
   readonly id: string;
   readonly name: string;
@@ -82,13 +82,13 @@ export interface HeldTask {
   readonly kwargs: string;
   /** Milliseconds since 1970. */
   readonly startedAt: number | null;
-  /** ISO 8601, of one that waits for its time. */
+  /** ISO 8601; null: the task has no eta. */
   readonly eta: string | null;
   readonly acknowledged: boolean;
   readonly pid: number | null;
 }
 
-/** A task that a worker can run, and its limits as it has them now. */
+/** A task that a worker can run, with its current limits. */
 export interface RegisteredTask {
   readonly name: string;
   readonly rateLimit: string | null;
@@ -109,16 +109,16 @@ export interface WorkerDetail {
   readonly conf: PagePart<Json>;
 }
 
-/** Asks one worker for everything; null: it is not known and does not answer. */
+/** Requests all details of one worker. Null: no worker of this name is known or replies. */
 export async function showWorker(
   name: string,
   { cluster, control, fleet }: { cluster: ClusterState; control: Control; fleet: Fleet },
 ): Promise<WorkerDetail | null> {
   const inspect = control.inspect({ destination: [name], limit: 1 });
   const only = async <Value>(
-    asking: Promise<{ readonly replies: ReadonlyMap<string, Value> }>,
+    request: Promise<{ readonly replies: ReadonlyMap<string, Value> }>,
   ): Promise<Value> => {
-    const reply = (await asking).replies.get(name);
+    const reply = (await request).replies.get(name);
     if (reply === undefined) throw new Error(`${name} did not answer within a second`);
     return reply;
   };
@@ -140,29 +140,31 @@ export async function showWorker(
 
 const limits = ['rate_limit', 'soft_time_limit', 'time_limit'];
 
-/** Python's workers send values, or the text of them. */
+/** Python's workers send arguments as values or as text. */
 function heldOf(task: unknown, eta: string | null = null): HeldTask {
-  const told = isRecord(task) ? task : {};
+  const record = isRecord(task) ? task : {};
   const text = (value: unknown): string =>
     typeof value === 'string' ? value : (JSON.stringify(value) ?? '');
-  const start = numberOr(told.time_start);
+  const start = numberOr(record.time_start);
   return {
-    id: text(told.id),
-    name: text(told.name),
-    args: text(told.args),
-    kwargs: text(told.kwargs),
-    // Celery's older workers send the time since their machine started.
+    id: text(record.id),
+    name: text(record.name),
+    args: text(record.args),
+    kwargs: text(record.kwargs),
+    // Older Celery workers send the seconds since their machine started.
     startedAt: start !== null && start > 1e9 ? start * 1000 : null,
     eta,
-    acknowledged: told.acknowledged === true,
-    pid: numberOr(told.worker_pid),
+    acknowledged: record.acknowledged === true,
+    pid: numberOr(record.worker_pid),
   };
 }
 
 /** `shop.add [rate_limit=10/m time_limit=30]` */
 function registeredOf(text: string): RegisteredTask {
-  const [, name = text, told = ''] = /^(\S+)(?: \[(.*)\])?$/.exec(text) ?? [];
-  const values = new Map([...told.matchAll(/(\w+)=(\S+)/g)].map(([, key = '', value = '']) => [key, value]));
+  const [, name = text, limitText = ''] = /^(\S+)(?: \[(.*)\])?$/.exec(text) ?? [];
+  const values = new Map(
+    [...limitText.matchAll(/(\w+)=(\S+)/g)].map(([, key = '', value = '']) => [key, value]),
+  );
   const seconds = (key: string): number | null => {
     const value = Number(values.get(key));
     return values.has(key) && Number.isFinite(value) ? value : null;
@@ -181,7 +183,7 @@ const task = z.string().min(1).max(512);
 const processes = z.number().int().min(1).max(1_000);
 const seconds = z.number().positive().max(1e9).nullable();
 
-/** What workers can be told to do. */
+/** The remote control commands of the pages. */
 export const workerOrder = z.discriminatedUnion('action', [
   z.object({ action: z.literal('pool_grow'), n: processes }),
   z.object({ action: z.literal('pool_shrink'), n: processes }),
@@ -190,7 +192,7 @@ export const workerOrder = z.discriminatedUnion('action', [
   z.object({ action: z.literal('add_consumer'), queue }),
   z.object({ action: z.literal('cancel_consumer'), queue }),
   z.object({ action: z.literal('rate_limit'), task, rate: z.string().min(1).max(50) }),
-  // Both at once: a worker forgets the one that is not said.
+  // Both limits together: a worker removes the limit that the command does not have.
   z.object({ action: z.literal('time_limit'), task, soft: seconds, hard: seconds }),
   z.object({ action: z.literal('enable_events') }),
   z.object({ action: z.literal('disable_events') }),
@@ -199,19 +201,19 @@ export const workerOrder = z.discriminatedUnion('action', [
 
 export type WorkerOrder = z.infer<typeof workerOrder>;
 
-/** Changing workers is for admins; hearing what they do is not. */
+/** Changing workers needs the role admin; switching events on and off does not. */
 export function roleFor({ action }: WorkerOrder): 'operator' | 'admin' {
   return action === 'enable_events' || action === 'disable_events' ? 'operator' : 'admin';
 }
 
-/** What workers said to an order. */
+/** The replies of workers to a command. */
 export interface ControlOutcome {
   readonly replies: readonly { readonly worker: string; readonly ok: boolean; readonly text: string }[];
-  /** Those that were meant, and did not reply in time. */
+  /** Addressed workers that did not reply in time. */
   readonly silent: readonly string[];
 }
 
-/** `workers`: null means all. @throws BrokerUnavailable */
+/** `workers`: null means all workers. @throws BrokerUnavailable */
 export async function orderWorkers(
   control: Control,
   workers: readonly string[] | null,
@@ -241,21 +243,21 @@ export async function orderWorkers(
       return outcomeOf(await control.disableEvents(recipients));
     case 'shutdown':
       await control.shutdown(recipients);
-      // No worker replies to this.
+      // Workers do not reply to this command.
       return { replies: [], silent: [] };
   }
 }
 
-/** Celery's form of answers: `{ok: text}` or `{error: text}`. */
+/** Reads Celery's replies: `{ok: text}` or `{error: text}`. */
 export function outcomeOf({ replies, silent }: Answers): ControlOutcome {
   return {
     replies: [...replies].map(([worker, value]) => {
-      const told = isRecord(value) ? value : {};
-      const fault = told.error ?? told.nok;
-      const text = fault ?? told.ok ?? value;
+      const reply = isRecord(value) ? value : {};
+      const error = reply.error ?? reply.nok;
+      const text = error ?? reply.ok ?? value;
       return {
         worker,
-        ok: fault === undefined,
+        ok: error === undefined,
         text: typeof text === 'string' ? text : JSON.stringify(text),
       };
     }),

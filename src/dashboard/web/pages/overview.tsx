@@ -361,9 +361,9 @@ function Warnings({ board }: { board: Overview }): JSX.Element {
       {away.length > 0 && (
         <Warning>
           <b>{plural(away.length, 'worker is', 'workers are')} away:</b>{' '}
-          {away.slice(0, 5).map(({ name, heardAt }) => (
+          {away.slice(0, 5).map(({ name, lastSeenAt }) => (
             <span key={name}>
-              <a href={workerLink(name)}>{name}</a> (heard <Time at={heardAt} />){' '}
+              <a href={workerLink(name)}>{name}</a> (last seen <Time at={lastSeenAt} />){' '}
             </span>
           ))}
         </Warning>

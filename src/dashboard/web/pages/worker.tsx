@@ -79,12 +79,12 @@ export function WorkerPage({ name }: { name: string }): JSX.Element {
             'It sends heartbeats: its event loop may be busy.'
           ) : (
             <>
-              Last heard <Time at={summary.heardAt} />.
+              Last seen <Time at={summary.lastSeenAt} />.
             </>
           )}
         </Warning>
       )}
-      {summary.heardAt === null && summary.answered === true && (
+      {summary.lastSeenAt === null && summary.answered === true && (
         <Warning
           tone="blue"
           action={

@@ -136,13 +136,13 @@ function WorkerRow({ worker }: { worker: WorkerSummary }): JSX.Element {
 }
 
 export function WorkerStatus({ worker }: { worker: WorkerSummary }): JSX.Element {
-  const { alive, answered, heardAt } = worker;
+  const { alive, answered, lastSeenAt } = worker;
   if (!alive)
     return (
       <span class="status">
         <span class="badge tone-stone">offline</span>{' '}
         <span class="second">
-          heard <Time at={heardAt} />
+          last seen <Time at={lastSeenAt} />
         </span>
       </span>
     );
