@@ -116,8 +116,7 @@ needs(describe, noRabbit)('results as messages', () => {
     const channel = await channelTo(vhost);
     await channel.assertQueue('late');
     await within(late, 'the confirmation');
-    const got = await channel.get('late');
-    expect(got && got.properties.correlationId).toBe('late');
+    expect(await channel.get('late')).toMatchObject({ properties: { correlationId: 'late' } });
 
     await using impatient = await open(0);
     await impatient.put(record('gone'), { replyTo: 'gone', correlationId: 'gone' });
