@@ -200,6 +200,17 @@ export class CannotPeekError extends StoreError {
   }
 }
 
+/** Neither the broker nor the result backend can keep what is paused. Nothing was done. */
+export class CannotPauseError extends StoreError {
+  override readonly code: string = 'UMBEL_CANNOT_PAUSE';
+
+  constructor(broker: string, backend: string | null) {
+    super(
+      `${broker} cannot keep what is paused, and neither can the results (${backend ?? 'none are kept'}): keep results in Redis, PostgreSQL or SQLite; or tell the workers that run now to leave a queue: umbel control cancel_consumer QUEUE`,
+    );
+  }
+}
+
 /** Another program put these dead letters there, and they do not name their queue: they can only be discarded. */
 export class NotReplayableError extends StoreError {
   override readonly code: string = 'UMBEL_NOT_REPLAYABLE';

@@ -59,6 +59,7 @@ export {
   type ArgumentIssue,
   BrokerBlocked,
   BrokerUnavailable,
+  CannotPauseError,
   CannotPeekError,
   ChordError,
   ConfigError,

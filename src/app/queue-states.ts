@@ -14,7 +14,14 @@ const mostQueues = 1_000;
 export async function queueStates(app: App): Promise<readonly QueueState[]> {
   const broker = await app.broker();
   const { named } = app.topology;
-  const names = new Set([...named, app.config.taskDefaultQueue, ...(await broker.queues())]);
+  const pauses = (await app.queues.paused()).filter(({ kind }) => kind === 'queue');
+  const paused = new Map(pauses.map(({ name, since, by, reason }) => [name, { since, by, reason }]));
+  const names = new Set([
+    ...named,
+    app.config.taskDefaultQueue,
+    ...(await broker.queues()),
+    ...paused.keys(),
+  ]);
   const rates = await ratesOf(app).catch(() => null); // without a history, what the broker tells is enough
   const now = Date.now();
   return Promise.all(
@@ -24,7 +31,15 @@ export async function queueStates(app: App): Promise<readonly QueueState[]> {
       const oldest = since === null ? null : Math.max(0, (now - since) / 1000);
       const inRate = rates?.sent?.get(name) ?? (rates?.sent ? 0 : null);
       const outRate = rates === null ? null : (rates.ended.get(name) ?? 0);
-      return { name, ...size, oldest, inRate, outRate, drainsIn: drainsIn(size.ready, inRate, outRate) };
+      return {
+        name,
+        ...size,
+        oldest,
+        inRate,
+        outRate,
+        drainsIn: drainsIn(size.ready, inRate, outRate),
+        paused: paused.get(name) ?? null,
+      };
     }),
   );
 }

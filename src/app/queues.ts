@@ -1,5 +1,6 @@
 // The queues of an application's broker: how full they are, and what waits in them.
 
+import { type Pause, pausesOf } from '../stores/pauses.ts';
 import type { App } from './app.ts';
 import type { DeadCall } from './dead-letters.ts';
 
@@ -47,6 +48,8 @@ export interface QueueState {
   readonly outRate: number | null;
   /** Seconds until nothing is ready, if the rates stay; null: it grows, or the rate of what ends is not known. Without `inRate` as if nothing were sent. */
   readonly drainsIn: number | null;
+  /** Since when, by whom and why it is paused; null: it is not. */
+  readonly paused: Omit<Pause, 'kind' | 'name'> | null;
 }
 
 /**
@@ -64,6 +67,15 @@ export class BrokerQueues {
   /** The queues of the application's own settings, and those that hold messages (of RabbitMQ only those that the application knows), by name. */
   async list(): Promise<readonly QueueState[]> {
     return (await import('./queue-states.ts')).queueStates(this.#app);
+  }
+
+  /**
+   * The queues, and the kinds of tasks, that are paused, by kind and name. `Control.pause` pauses, `Control.resume` ends it. Empty where no store of
+   * the application can keep pauses (RabbitMQ without such results).
+   */
+  async paused(): Promise<readonly Pause[]> {
+    const store = await pausesOf(await this.#app.open());
+    return (await store?.read()) ?? [];
   }
 
   /**

@@ -59,6 +59,11 @@ export const controlCommands: readonly RemoteCommandLine[] = [
     least: 2,
     help: 'Start a task no more often than 10/m.',
   },
+  {
+    name: 'reload_pauses',
+    args: [],
+    help: 'Look now which queues and tasks are paused (umbel queues pause).',
+  },
   { name: 'revoke', args: ['task_id…'], least: 1, help: 'Do not run these tasks.' },
   {
     name: 'revoke_by_stamped_headers',

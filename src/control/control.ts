@@ -1,16 +1,19 @@
 // Asking workers what they do, and telling them what to do: Celery's remote control.
 import type { App } from '../app/app.ts';
-import { ConfigError } from '../errors.ts';
+import { CannotPauseError, ConfigError } from '../errors.ts';
 import { type Duration, toMs } from '../lib/duration.ts';
+import { ascii } from '../lib/json-writer.ts';
+import { processOwner } from '../lib/process-owner.ts';
 import type { Json } from '../protocol/message.ts';
 import { checkRevocations, stampRevocation, taskRevocation, workflowRevocation } from '../stores/fanout.ts';
+import { type Pause, type PauseStore, pausesOf } from '../stores/pauses.ts';
 import { Inspect, type TaskInfo, type Typed } from './inspect.ts';
 import { type Answers, Mailbox, type Recipients } from './mailbox.ts';
 import type { WhyAnswer } from './why.ts';
 
 const againMs = 250;
 
-export type { Answers, Recipients, TaskInfo, Typed, WhyAnswer };
+export type { Answers, Pause, Recipients, TaskInfo, Typed, WhyAnswer };
 export { Inspect };
 
 export interface ControlOptions extends Recipients {
@@ -29,6 +32,16 @@ export interface RevokeOptions extends ControlOptions {
   readonly terminate?: boolean;
   /** The signal for `terminate`, in a pool of processes. Default `SIGTERM`. */
   readonly signalName?: string;
+}
+
+/** What is paused: a queue, or all tasks of a name. */
+export type Pausable = { readonly queue: string } | { readonly task: string };
+
+export interface PauseOptions extends ControlOptions {
+  /** Who pauses it, for others. Default: the user of this process, and its host. */
+  readonly by?: string;
+  /** For others. Default: empty. */
+  readonly reason?: string;
 }
 
 /** How long a revocation lasts, milliseconds: as Celery's CELERY_WORKER_REVOKES_EXPIRES. */
@@ -150,6 +163,53 @@ export class Control implements AsyncDisposable {
     await broker.promoteMatching(groups, { waiting: true });
   }
 
+  /**
+   * Pauses a queue, or all tasks of a name: no worker of ours takes its messages until `resume`, also one that starts later. Kept with the
+   * messages, or with the results where the broker cannot keep it. What runs is finished, and so is what a worker has claimed. Messages of a paused
+   * task go back to their queue and are looked at again every few minutes: a queue costs nothing while it is paused.
+   *
+   * It is in effect when this resolves, for the workers that reply (`{ ok: 'paused: queue mail' }`); others look every ten seconds. A Python worker does not
+   * know it (it replies with an error): `cancelConsumer(queue, { destination: [worker] })`. What is paused: `app.queues.paused()`, and `paused` of
+   * `app.queues.list()`.
+   * @throws CannotPauseError where no store can keep it; ConfigError for a broadcast queue; BrokerUnavailable: it may or may not be kept
+   * @example await control.pause({ queue: 'mail' }, { by: 'ann', reason: 'the mail server is down' });
+   */
+  async pause(what: Pausable, options: PauseOptions = {}): Promise<Answers> {
+    const { by = processOwner(), reason = '', ...rest } = options;
+    const [kind, name] = pausable(what);
+    if (kind === 'queue' && this.#app.topology.broadcast(name) !== undefined)
+      throw new ConfigError(`'${name}' is a broadcast queue, which keeps no messages: it cannot be paused`);
+    const store = await this.#pauses();
+    await store.put({ kind, name, since: new Date(), by, reason });
+    return this.ask('reload_pauses', {}, rest);
+  }
+
+  /**
+   * Ends a pause. Deferred messages of a task are brought forward, where the broker can. Resolves as {@link Control.pause}. What is not paused stays so.
+   * @throws CannotPauseError, BrokerUnavailable
+   */
+  async resume(what: Pausable, options: ControlOptions = {}): Promise<Answers> {
+    const [kind, name] = pausable(what);
+    await (await this.#pauses()).remove(kind, name);
+    const answers = await this.ask('reload_pauses', {}, options);
+    if (kind === 'task') {
+      const broker = await this.#app.broker();
+      const texts = [JSON.stringify(name), ascii(JSON.stringify(name))];
+      await broker.promoteMatching?.(
+        texts.map((text) => [text]),
+        { waiting: false },
+      );
+    }
+    return answers;
+  }
+
+  async #pauses(): Promise<PauseStore> {
+    const stores = await this.#app.open();
+    const store = await pausesOf(stores);
+    if (store === null) throw new CannotPauseError(stores.transport.name, stores.backend?.name ?? null);
+    return store;
+  }
+
   /** Ends these tasks if they run, and revokes them. */
   terminate(ids: string | readonly string[], options: RevokeOptions = {}): Promise<Answers> {
     return this.revoke(ids, { ...options, terminate: true });
@@ -220,4 +280,11 @@ export class Control implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
+}
+
+function pausable(what: Pausable): readonly [Pause['kind'], string] {
+  const [kind, name] = 'queue' in what ? (['queue', what.queue] as const) : (['task', what.task] as const);
+  if (typeof name !== 'string' || name === '')
+    throw new ConfigError(`the ${kind} to pause or resume has no name`);
+  return [kind, name];
 }

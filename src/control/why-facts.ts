@@ -20,7 +20,7 @@ export async function gatherFacts(app: App, inspect: Inspect, id: string): Promi
   const historyOf = () => app.history.get(id).catch(() => undefined);
   const membersOf = () =>
     app.history.list(`chord:"${id.replaceAll('"', '')}"`, { limit: lookedAt }).catch(() => null);
-  const [record, history, members, queried, active, queues, registered, waiting, dead, revocations] =
+  const [record, history, members, queried, active, queues, registered, waiting, dead, revocations, pauses] =
     await Promise.all([
       recordOf(),
       historyOf(),
@@ -32,6 +32,7 @@ export async function gatherFacts(app: App, inspect: Inspect, id: string): Promi
       broker.peek === undefined ? null : findWaiting(app, id, await broker.queues()),
       findDead(app, id),
       broker.revocations.read(),
+      app.queues.paused(),
     ]);
   const task = waiting?.found.call?.task ?? history?.name ?? null;
   const rootId = waiting?.found.call?.rootId ?? history?.rootId ?? null;
@@ -52,6 +53,7 @@ export async function gatherFacts(app: App, inspect: Inspect, id: string): Promi
     revoked,
     history: history === undefined ? null : historyFacts(history),
     members: (members?.tasks ?? []).map(({ id, endedAt }) => ({ id, ended: endedAt !== null })),
+    pauses,
     workers: workersOf(queues, registered),
     silent: queues.silent,
     running: task === null ? [] : runningOn(task, active),

@@ -1,6 +1,7 @@
 // Why a task is where it is: a pure answer to facts that were gathered (why-facts.ts).
 import type { RecordedState } from '../history/record.ts';
 import { isReady, type ResultRecord } from '../protocol/result-meta.ts';
+import type { Pause } from '../stores/pauses.ts';
 
 /** The first obstacle on a task's way, or where it is. */
 export type WhyAnswer = { readonly id: string; readonly text: string } & Obstacle;
@@ -28,6 +29,15 @@ type Obstacle =
       readonly queue: string;
       readonly due: Date;
       readonly holders: readonly string[];
+    }
+  /** Its queue, or its task, is paused: no worker of ours takes it. `reason`: empty if none was given. */
+  | {
+      readonly kind: 'paused';
+      readonly what: 'queue' | 'task';
+      readonly name: string;
+      readonly since: Date;
+      readonly by: string;
+      readonly reason: string;
     }
   /** No worker serves its queue; `workers` live and serve others. */
   | { readonly kind: 'no-worker'; readonly queue: string; readonly workers: readonly string[] }
@@ -95,6 +105,8 @@ export interface WhyFacts {
   } | null;
   /** The members of the chord whose body it is, as the history knows them. */
   readonly members: readonly { readonly id: string; readonly ended: boolean }[];
+  /** What is paused, whatever it is. */
+  readonly pauses: readonly Pause[];
   readonly workers: readonly AnsweringWorker[];
   /** Live, but did not answer in time. */
   readonly silent: readonly string[];
@@ -159,10 +171,20 @@ function inItsQueue(facts: WhyFacts): Obstacle | null {
       return retries > 0
         ? { kind: 'retry', queue, due, error: history?.error ?? null }
         : { kind: 'eta', queue, due };
-    // A worker has deferred it: it does not know the task, or a limit does not let it run.
-    return unserved(facts, queue, task) ?? { kind: 'limit', queue, due, holders: running };
+    // A worker has deferred it: it is paused, it does not know the task, or a limit does not let it run.
+    return (
+      paused(facts, queue, task) ??
+      unserved(facts, queue, task) ?? { kind: 'limit', queue, due, holders: running }
+    );
   }
-  return unserved(facts, queue, task) ?? behind(facts, queue, position);
+  return paused(facts, queue, task) ?? unserved(facts, queue, task) ?? behind(facts, queue, position);
+}
+
+function paused({ pauses }: WhyFacts, queue: string, task: string | null): Obstacle | null {
+  const found = pauses.find(({ kind, name }) => name === (kind === 'queue' ? queue : task));
+  if (found === undefined) return null;
+  const { kind, ...about } = found;
+  return { kind: 'paused', what: kind, ...about };
 }
 
 /** Nobody can run it. */
@@ -198,7 +220,8 @@ function withoutMessage(facts: WhyFacts): Obstacle | null {
   if (record === null && history === null) return null;
   const queue = history?.queue ?? route?.queue ?? null;
   if (queue === null) return null;
-  return unserved(facts, queue, history?.task ?? null) ?? behind(facts, queue, null);
+  const task = history?.task ?? null;
+  return paused(facts, queue, task) ?? unserved(facts, queue, task) ?? behind(facts, queue, null);
 }
 
 function namesOf(workers: readonly AnsweringWorker[]): readonly string[] {
@@ -227,6 +250,11 @@ function textOf(why: Obstacle, { canPeek, route, dead, silent, history }: WhyFac
       return `it is tried again at ${why.due.toISOString()}, from '${why.queue}'${why.error === null ? '' : `, after ${why.error}`}`;
     case 'limit':
       return `a rate or a concurrency limit holds it back until ${why.due.toISOString()}${why.holders.length === 0 ? '' : `; tasks of this name run on ${why.holders.join(', ')}`}`;
+    case 'paused': {
+      const because = why.reason === '' ? '' : `: ${why.reason}`;
+      const wayOut = `umbel ${why.what === 'queue' ? 'queues' : 'tasks'} resume ${why.name}`;
+      return `its ${why.what} '${why.name}' is paused${since(why.since)} by ${why.by}${because} (${wayOut})`;
+    }
     case 'no-worker': {
       const others =
         why.workers.length === 0 ? 'no worker answers' : `${why.workers.join(', ')} serve other queues`;

@@ -5,6 +5,7 @@ import type { Chords } from './chords.ts';
 import type { GroupRecords } from './group-records.ts';
 import type { Limits, LimitsOptions } from './limits.ts';
 import type { Locks } from './locks.ts';
+import type { PauseStore } from './pauses.ts';
 import type { StoreWrite } from './store-write.ts';
 
 export interface ResultBackendFeatures {
@@ -37,6 +38,8 @@ export interface ResultBackend extends AsyncDisposable {
   openLocks?(): Promise<Locks>;
   /** Limits that all workers share, kept here; see `Transport.openLimits`. */
   openLimits?(options: LimitsOptions): Promise<Limits>;
+  /** What is paused, kept here; see `Transport.openPauses`. */
+  openPauses?(): Promise<PauseStore>;
   /** The backend's own way to keep groups (`GroupResult.save`), if it has one; see `groupRecords`. */
   readonly groups?: GroupRecords;
   /**

@@ -4,6 +4,7 @@ import type { Decoded, WireMessage } from '../protocol/message.ts';
 import type { Fanout, FanoutExchange, RevocationStore } from './fanout.ts';
 import type { Limits, LimitsOptions } from './limits.ts';
 import type { Locks } from './locks.ts';
+import type { PauseStore } from './pauses.ts';
 import type { StoreWrite } from './store-write.ts';
 
 /** What a transport can do. A missing ability is declared here, never thrown as "not implemented". */
@@ -294,6 +295,8 @@ export interface Transport extends AsyncDisposable {
    * Limits that all workers of the store share. Absent where the store cannot keep them: then the result backend keeps them.
    */
   openLimits?(options: LimitsOptions): Promise<Limits>;
+  /** What is paused. Absent where the store cannot keep it: then the result backend keeps it. */
+  openPauses?(): Promise<PauseStore>;
   /**
    * Messages that wait in this queue, without taking them: nothing changes for them, and for consumers. Scheduled messages of the embedded store
    * only if they are among the first (or last) ten thousand of all queues. Absent where looking at a message does it harm: RabbitMQ marks it

@@ -6,6 +6,7 @@ import type { ResultBackend, ResultBackendFeatures } from '../stores/backend.ts'
 import { chordConformance } from './chord-cases.ts';
 import { type ConformanceCase, patienceMs } from './conformance.ts';
 import { FakeClock } from './fake-clock.ts';
+import { pauseCase } from './pause-cases.ts';
 
 /** The parts of a driver that the suite needs. Each case gets its own harness, on an empty store. */
 export interface BackendHarness {
@@ -287,6 +288,8 @@ export const backendConformance: readonly Case[] = [
     await backend.put(record('big', 'SUCCESS', { result: text }));
     assert.equal((await backend.get('big'))?.result, text);
   }),
+
+  check(pauseCase.title, (harness) => pauseCase.run(() => harness.open(day))),
 
   ...chordConformance,
 ];

@@ -21,6 +21,7 @@ import {
 } from './conformance.ts';
 import { FakeClock } from './fake-clock.ts';
 import { fanoutCases } from './fanout-cases.ts';
+import { pauseCase } from './pause-cases.ts';
 import { quarantineCases } from './quarantine-cases.ts';
 
 /** What the suite needs of a driver. Each case gets one of its own, over an empty store. */
@@ -872,6 +873,8 @@ export const transportConformance: readonly Case[] = [
     },
     'durable',
   ),
+
+  check(pauseCase.title, (harness) => pauseCase.run(() => harness.open())),
 
   ...fanoutCases,
 ];

@@ -18,6 +18,7 @@ import { Executor } from './executor.ts';
 import { taskHooks } from './hooks.ts';
 import type { WorkerMetrics } from './metrics.ts';
 import { Operations } from './operations.ts';
+import { Pauses, queuesIn } from './pauses.ts';
 import { makePool } from './pools/make.ts';
 import type { Pool } from './pools/pool.ts';
 import { PrefetchGate } from './prefetch-gate.ts';
@@ -53,6 +54,7 @@ export interface Parts extends ShutdownParts {
   readonly active: ActiveTasks;
   readonly broadcastConsumer: Broadcasts;
   readonly operations: Operations;
+  readonly pauses: Pauses;
   readonly stallDetector: StallDetector;
   readonly eventLoop: EventLoopMonitor;
   readonly cluster: ClusterLimits;
@@ -110,7 +112,7 @@ function wire(
   options: ResolvedWorkerOptions,
   { consuming, broadcasts, connected, handle }: WiringParts,
 ): Parts {
-  const { stores, source: first, unsubscribe } = connected;
+  const { stores, source: first, pauseStore, paused, unsubscribe } = connected;
   const { transport, backend } = stores;
   const { config } = app;
   const { name, concurrency, autoscale, logger, clock } = options;
@@ -145,11 +147,28 @@ function wire(
   });
   const { rateLimits, timeLimits, revocations, events, activity } = operations.rules;
 
+  // The source of deliveries.
+  const open = (others: readonly string[]): Promise<Consumer> =>
+    transport.consume({ ...consuming, queues: others });
+  const sources = new Sources({ first, queues, paused: queuesIn(paused), open, clock, logger });
+  sources.watch(() => active.inHand);
+  const pauses = new Pauses({ store: pauseStore, known: paused, transport, sources, clock, logger });
+
   // The steps of a delivery.
   const duplicates = new DuplicateGuard(settler, backend, clock);
   const admission = new Admission(
     app,
-    admissionChecks({ config, settler, stallDetector, duplicates, revocations, rateLimits, cluster, clock }),
+    admissionChecks({
+      config,
+      settler,
+      stallDetector,
+      duplicates,
+      revocations,
+      pauses,
+      rateLimits,
+      cluster,
+      clock,
+    }),
   );
   const pool = makePool(options, stores);
   const executor = new Executor({
@@ -181,11 +200,7 @@ function wire(
     holding: { slots, prefetchGate, cluster },
   });
 
-  // The source of deliveries.
-  const open = (others: readonly string[]): Promise<Consumer> =>
-    transport.consume({ ...consuming, queues: others });
-  const sources = new Sources({ first, queues, open, clock, logger });
-  sources.watch(() => active.inHand);
+  // What claims.
   const { resize, onLost } = handle;
   const loop = new ClaimLoop({ source: sources, slots, processor, clock, logger, onLost });
   const broadcastConsumer = new Broadcasts({ transport, broadcasts, slots, processor, clock, logger });
@@ -204,6 +219,7 @@ function wire(
     active,
     retrier,
     operations,
+    pauses,
     stallDetector,
     eventLoop,
     cluster,

@@ -7,8 +7,10 @@ import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import { retrying } from '../lib/retry.ts';
 import type { Stores } from '../sending/sending-app.ts';
+import { type Pause, type PauseStore, pausesOf } from '../stores/pauses.ts';
 import { storeNamed } from '../stores/registry.ts';
 import type { ConsumeOptions, Consumer, Transport, TransportStatus } from '../stores/transport.ts';
+import { queuesIn } from './pauses.ts';
 import { logSameName } from './same-name.ts';
 import { EmptyConsumer } from './sources.ts';
 
@@ -23,6 +25,10 @@ interface ConnectRules {
 export interface ConnectedStores {
   readonly stores: Stores;
   readonly source: Consumer;
+  /** Null: no store keeps pauses. */
+  readonly pauseStore: PauseStore | null;
+  /** What is paused: the source does not serve it. */
+  readonly paused: readonly Pause[];
   /** Stops listening to the broker's status. */
   readonly unsubscribe: () => void;
 }
@@ -46,9 +52,14 @@ export async function connectStores(
       const stores = await app.open();
       unsubscribe = logStatusChanges(stores.transport, logger); // before registering, which may wait
       await warnOfSameName(stores, options.name, logger);
+      // Before the first claim: a worker that does not know what is paused must not take anything.
+      const pauseStore = await pausesOf(stores);
+      const paused = (await pauseStore?.read()) ?? [];
+      const closed = queuesIn(paused);
+      const queues = options.queues.filter((queue) => !closed.has(queue));
       const source =
-        options.queues.length === 0 ? new EmptyConsumer() : await stores.transport.consume(options);
-      return { stores, source, unsubscribe };
+        queues.length === 0 ? new EmptyConsumer() : await stores.transport.consume({ ...options, queues });
+      return { stores, source, pauseStore, paused, unsubscribe };
     };
     try {
       const connected = await unless(signal, join(), (late) => leave(late));

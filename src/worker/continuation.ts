@@ -58,6 +58,7 @@ export function continuationOfRejection(rejection: Rejection, sameStore: boolean
     case 'unknown':
       return rejection.until === null ? failure(notRegistered(rejection.message.task)) : null;
     case 'early':
+    case 'paused':
     case 'limited':
       return null;
   }

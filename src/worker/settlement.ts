@@ -105,6 +105,7 @@ export function settlementOfRejection(
     case 'finished':
       return ackOnly;
     case 'early':
+    case 'paused':
     case 'limited':
       return release(rejection.until, false);
     case 'expired':

@@ -5,7 +5,9 @@ import type { Consumer, Delivery } from '../stores/transport.ts';
 
 interface SourcesParts {
   readonly first: Consumer;
+  /** All that are to be served; `first` serves those that are not paused. */
   readonly queues: readonly string[];
+  readonly paused: ReadonlySet<string>;
   /** Opens another consumer. */
   readonly open: (queues: readonly string[]) => Promise<Consumer>;
   readonly clock: Clock;
@@ -19,6 +21,9 @@ export class Sources implements Consumer {
   readonly #parts: SourcesParts;
   #current: Consumer;
   #queues: readonly string[];
+  #paused: ReadonlySet<string>;
+  /** The queues of `#current`. */
+  #open: readonly string[];
   /** Ends the claims of `#current`. */
   #swap = new AbortController();
   #heeded: AbortSignal | null = null;
@@ -33,11 +38,18 @@ export class Sources implements Consumer {
     this.#parts = parts;
     this.#current = parts.first;
     this.#queues = parts.queues;
+    this.#paused = parts.paused;
+    this.#open = unpaused(parts.queues, parts.paused);
   }
 
-  /** The queues that are served. */
+  /** The queues that are served, also those of them that are paused. */
   get queues(): readonly string[] {
     return this.#queues;
+  }
+
+  /** The queues of which nothing is claimed. */
+  get paused(): ReadonlySet<string> {
+    return this.#paused;
   }
 
   /** Sets the source of the deliveries that are not settled yet. */
@@ -63,9 +75,12 @@ export class Sources implements Consumer {
 
   /** Serves these queues from now on. Claimed messages are finished. @throws the error of opening; then nothing has changed */
   serve(queues: readonly string[]): Promise<void> {
-    const change = this.#changing.then(() => this.#serve(queues));
-    this.#changing = change.catch(() => undefined);
-    return change;
+    return this.#change(() => this.#serve(queues, this.#paused));
+  }
+
+  /** Claims nothing of these queues from now on, and of all others that it serves. Claimed messages are finished. @throws as {@link serve} */
+  pause(queues: ReadonlySet<string>): Promise<void> {
+    return this.#change(() => this.#serve(this.#queues, queues));
   }
 
   async close(): Promise<void> {
@@ -88,15 +103,28 @@ export class Sources implements Consumer {
     if (signal.aborted) this.#swap.abort();
   }
 
-  async #serve(queues: readonly string[]): Promise<void> {
+  #change(change: () => Promise<void>): Promise<void> {
+    const changing = this.#changing.then(change);
+    this.#changing = changing.catch(() => undefined);
+    return changing;
+  }
+
+  async #serve(queues: readonly string[], paused: ReadonlySet<string>): Promise<void> {
     if (this.#closing.signal.aborted) return;
+    const wanted = unpaused(queues, paused);
+    if (wanted.join('\0') !== this.#open.join('\0')) await this.#replace(wanted);
+    this.#queues = queues;
+    this.#paused = paused;
+  }
+
+  async #replace(queues: readonly string[]): Promise<void> {
     const next = queues.length === 0 ? new EmptyConsumer() : await this.#parts.open(queues);
     const old = this.#current;
     this.#swap.abort();
     // A claim that has begun is finished: its deliveries are in hand before the old consumer is looked at.
     while (this.#claiming > 0) await this.#parts.clock.sleep(1);
     this.#current = next;
-    this.#queues = queues;
+    this.#open = queues;
     this.#swap = new AbortController();
     if (this.#heeded?.aborted) this.#swap.abort();
     this.#retired.add(old);
@@ -113,6 +141,10 @@ export class Sources implements Consumer {
       logger.warn({ err: error }, `cannot leave the former queues cleanly: ${String(error)}`);
     });
   }
+}
+
+function unpaused(queues: readonly string[], paused: ReadonlySet<string>): readonly string[] {
+  return queues.filter((queue) => !paused.has(queue));
 }
 
 /** A consumer that serves no queue. */

@@ -142,6 +142,7 @@ function eventOfRejection(rejection: Rejection): (TaskEvent & { readonly uuid: s
       return { type: 'task-failed', uuid: rejection.message.id, fields: { exception, traceback: null } };
     }
     case 'early':
+    case 'paused':
     case 'limited':
     case 'finished':
     case 'undecodable':

@@ -140,6 +140,8 @@ function lineOfRejection(rejection: Exclude<Rejection, { kind: 'undecodable' }>)
         text: `${task} expired: not run`,
         more: { expires: rejection.message.expires },
       };
+    case 'paused':
+      return { level: 'debug', text: `${task} is paused: back until ${rejection.until.toISOString()}` };
     case 'limited':
       return {
         level: 'debug',

@@ -159,6 +159,7 @@ export class Worker implements Service {
     this.#isRunning = true;
     await parts.scaler?.start();
     await parts.operations.start({ ...parts, resize, shutDown });
+    await parts.pauses.start();
     // Logged when it is ready to answer: a reader of the log may ask it at once.
     logger.info(
       { node: name, queues, concurrency },
@@ -192,6 +193,7 @@ export class Worker implements Service {
     const { how, cold } = this.#stopRequest;
     await workerShuttingDown.send({ hostname, how }, logger);
     await parts.broadcastConsumer.stop();
+    await parts.pauses.stop();
     await shutDown(parts, { cold, timeoutMs, clock, logger });
     await parts.stallDetector.stop();
     await parts.eventLoop.stop();

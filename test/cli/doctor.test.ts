@@ -153,6 +153,7 @@ describe('the doctor of a cluster', () => {
         workers: [worker('w1')],
         silent: [],
         waiting: { celery: 3 },
+        pauses: [],
         expiring: [],
         tasks: { 'shop.add': 'celery' },
       },
@@ -172,6 +173,15 @@ describe('the doctor of a cluster', () => {
       "expiration: Python's clients send messages with `expires`, which RabbitMQ itself expires: celery, slow",
     ],
     [{ waiting: { slow: 7 } }, 'consumers: messages wait in queues that no worker serves: slow (7)'],
+    [
+      {
+        pauses: [
+          { kind: 'queue', name: 'celery', since: new Date(0), by: 'ann', reason: 'tests' },
+          { kind: 'task', name: 'shop.add', since: new Date(0), by: 'ann', reason: '' },
+        ],
+      },
+      'paused: paused: queue celery (since 1970-01-01T00:00:00.000Z by ann: tests, 3 wait), task shop.add (since 1970-01-01T00:00:00.000Z by ann)',
+    ],
     [{ workers: [] }, 'consumers: messages wait in queues that no worker serves: celery (3)'],
     [
       { workers: [worker('w1'), worker('w2', { version: '0.0.9' })] },

@@ -18,7 +18,7 @@ test('workers in another process are seen, asked and changed', async () => {
       const { stdout } = await umbel(folder, ['status', '--json', '-t', '0.5', '-d', 'w@here,nobody@here']);
       return JSON.parse(stdout);
     })
-    .toEqual({ online: ['w@here'], silent: ['nobody@here'] });
+    .toEqual({ online: ['w@here'], silent: ['nobody@here'], paused: [] });
 
   const sent = await umbel(folder, ['-A', './app.js', 'call', 'shop.slow', '-a', '[30]']);
   const id = sent.stdout.trim();

@@ -67,6 +67,17 @@ test('why names the first obstacle on the way of a task', async () => {
     expect(alone.stdout).toBe(
       "no-worker: no worker serves its queue 'celery' (routed there by taskDefaultQueue); no worker answers: umbel worker -Q celery\n",
     );
+    const quick = ['-t', '0.2'];
+    const pause = await umbel(folder, ['queues', 'pause', 'celery', '--reason', 'it is late', ...quick]);
+    expect(pause).toMatchObject({ code: 0, stdout: 'Paused: queue celery (workers that know it: 0)\n' });
+    const paused = await umbel(folder, ['why', sent.id, ...quick]);
+    expect(paused.stdout).toMatch(
+      /^paused: its queue 'celery' is paused since \S+Z by \S+@\S+: it is late \(umbel queues resume celery\)\n$/,
+    );
+    expect((await umbel(folder, ['queues'])).stdout).toMatch(/Paused: queue celery since .*: it is late\n/);
+    expect((await umbel(folder, ['queues', 'resume', 'celery', ...quick])).stdout).toContain(
+      'Resumed: queue',
+    );
     const worker = start(folder, ['-A', './app.js', 'worker', '--log-format', 'json', '-l', 'info']);
     expect(await sent.get(patience)).toBe(3);
     const ended = await umbel(folder, ['-A', './app.js', 'why', sent.id, '-t', '0.2', '--json']);

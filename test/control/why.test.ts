@@ -38,6 +38,7 @@ const nothing: WhyFacts = {
   revoked: false,
   history: null,
   members: [],
+  pauses: [],
   workers: [serving],
   silent: [],
   running: [],
@@ -176,6 +177,37 @@ describe('the answer to why', () => {
         route: { queue: 'other', rule: 'taskRoutes' },
       },
       { kind: 'no-worker', queue: 'other', workers: ['celery@a'] },
+    ],
+    [
+      'its queue is paused',
+      {
+        waiting,
+        pauses: [{ kind: 'queue', name: 'slow', since: before, by: 'ann', reason: 'moving' }],
+        workers: [],
+      },
+      { kind: 'paused', what: 'queue', name: 'slow', since: before, by: 'ann', reason: 'moving' },
+    ],
+    [
+      'its task is paused, and a worker has put it back',
+      {
+        waiting: { ...waiting, due: later },
+        pauses: [{ kind: 'task', name: 'mail', since: before, by: 'ann', reason: '' }],
+      },
+      { kind: 'paused', what: 'task', name: 'mail', since: before, by: 'ann', reason: '' },
+    ],
+    [
+      'its queue is paused, where messages cannot be seen',
+      {
+        history,
+        canPeek: false,
+        pauses: [{ kind: 'queue', name: 'slow', since: before, by: 'ann', reason: '' }],
+      },
+      { kind: 'paused', what: 'queue', name: 'slow', since: before, by: 'ann', reason: '' },
+    ],
+    [
+      'something else is paused',
+      { waiting, pauses: [{ kind: 'task', name: 'slow', since: before, by: 'ann', reason: '' }] },
+      { kind: 'behind', queue: 'slow', position: 7, seconds: null },
     ],
   ];
   it.each(answers)('%s', (_, facts, answer) => {

@@ -3,6 +3,7 @@ import { describe } from 'vitest';
 import { acksCases } from './acks-cases.ts';
 import { type Broker, onEachBroker } from './everywhere.ts';
 import { limitCases, prefetchCases } from './limit-cases.ts';
+import { pauseCases } from './pause-cases.ts';
 import { revokeCases } from './revoke-cases.ts';
 import { uniqueCases } from './unique-cases.ts';
 
@@ -11,6 +12,7 @@ export function sameEverywhere(brokers: readonly Broker[]): void {
     describe('acknowledgements', () => acksCases(broker, newUrls));
     describe('limits of all workers', () => limitCases(broker, newUrls));
     describe('prefetching', () => prefetchCases(broker, newUrls));
+    describe('what is paused', () => pauseCases(broker, newUrls));
     describe('revoked tasks', () => revokeCases(broker, newUrls));
     describe('unique tasks', () => uniqueCases(broker, newUrls));
   });

@@ -182,6 +182,7 @@ const rejections: Readonly<
   revoked: [
     [{ kind: 'revoked', message }, 'ack REVOKED -> REVOKED TaskRevokedError -> REVOKED TaskRevokedError'],
   ],
+  paused: [[{ kind: 'paused', message, until: new Date(0) }, 'release later -> nothing -> nothing']],
   deadly: [
     [
       { kind: 'deadly', message, crashes: 3 },

@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander';
 import type { PeekQueueOptions, QueueState, WaitingTask } from '../../app/queues.ts';
 import { type CommonOptions, optionsOf, withApp } from '../common.ts';
+import { pauseCommand, pauseText, resumeCommand } from '../pausing.ts';
 import { clean } from '../terminal/clean.ts';
 import { positiveInteger } from '../values.ts';
 
@@ -13,7 +14,9 @@ interface PeekOptions extends CommonOptions {
 /** `umbel queues`: how full they are, and what waits in them. */
 export function queuesCommand(): Command {
   return new Command('queues')
-    .description('Show how full the queues are, and when they will be empty; peek at what waits.')
+    .description(
+      'Show how full the queues are, and when they will be empty; peek at what waits; pause and resume them.',
+    )
     .addHelpText(
       'after',
       `
@@ -24,7 +27,11 @@ Examples:
   umbel queues
   umbel -A ./app.ts queues --json
   umbel queues peek mail --limit 5
-  umbel queues peek mail --scheduled --first last`,
+  umbel queues peek mail --scheduled --first last
+  umbel queues pause mail --reason 'the mail server is down'
+  umbel queues resume mail
+
+Workers of Python Celery do not know that a queue is paused: umbel control cancel_consumer mail -d celery@host.`,
     )
     .addCommand(
       new Command('list')
@@ -46,7 +53,9 @@ Examples:
         .action((queue: string, _: unknown, command: Command) =>
           peek(queue, optionsOf<PeekOptions>(command)),
         ),
-    );
+    )
+    .addCommand(pauseCommand('queue'))
+    .addCommand(resumeCommand('queue'));
 }
 
 async function list(options: CommonOptions): Promise<void> {
@@ -55,6 +64,7 @@ async function list(options: CommonOptions): Promise<void> {
     output.data(queues);
     const head = ['queue', 'ready', 'scheduled', 'claimed', 'oldest', 'in/s', 'out/s', 'empty in'];
     await output.table(head, queues.map(rowOf));
+    for (const pause of await app.queues.paused()) output.say(`Paused: ${pauseText(pause)}`);
   });
 }
 
@@ -90,7 +100,8 @@ function rate(perSecond: number | null): string {
   return perSecond === null ? '?' : perSecond.toFixed(perSecond < 10 ? 2 : 0);
 }
 
-function emptyIn({ ready, inRate, outRate, drainsIn }: QueueState): string {
+function emptyIn({ ready, inRate, outRate, drainsIn, paused }: QueueState): string {
+  if (paused !== null) return 'paused';
   if (ready === 0) return '';
   if (drainsIn !== null) return `${inRate === null ? 'at least ' : ''}${lengthOf(drainsIn)}`;
   return outRate === null ? '?' : 'never at this rate';

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { optionsOf, withApp } from '../common.ts';
+import { pauseText } from '../pausing.ts';
 import { askingOf, count, type RemoteOptions, withRemoteOptions } from '../remote.ts';
 import { clean } from '../terminal/clean.ts';
 import { exitCode } from '../usage.ts';
@@ -28,7 +29,9 @@ async function status(options: RemoteOptions): Promise<void> {
     const online = [...replies.keys()].sort();
     for (const node of online) output.say(`->  ${output.bold(clean(node))}: OK`);
     for (const node of silent) output.say(`->  ${output.bold(clean(node))}: no answer`);
-    output.data({ online, silent });
+    const paused = await app.queues.paused();
+    for (const pause of paused) output.say(`Paused: ${pauseText(pause)}`);
+    output.data({ online, silent, paused });
     if (online.length > 0) {
       if (!options.quiet) output.say(`\n${count(online.length)} online.`);
       return;

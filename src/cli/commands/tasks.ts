@@ -4,6 +4,7 @@ import { type FacetField, facets } from '../../history/fields.ts';
 import { type CommonOptions, optionsOf, type Session, withApp } from '../common.ts';
 import { optionsOfFlags, withFlags } from '../flags.ts';
 import { asRow, asText, rowHead } from '../history-view.ts';
+import { pauseCommand, resumeCommand } from '../pausing.ts';
 import { exitCode } from '../usage.ts';
 import { jsonArray, jsonObject, positiveInteger } from '../values.ts';
 
@@ -75,6 +76,8 @@ export function tasksCommand(): Command {
         changeable,
       ).action((id: string, _: unknown, command: Command) => retry(id, optionsOf<RetryOptions>(command))),
     )
+    .addCommand(pauseCommand('task'))
+    .addCommand(resumeCommand('task'))
     .addHelpText(
       'after',
       `

@@ -3,6 +3,7 @@ import type { App } from '../../app/app.ts';
 import { queuesOfTasks } from '../../app/task-queues.ts';
 import { Control } from '../../control/control.ts';
 import { captureEvents } from '../../events/receiver.ts';
+import type { Pause } from '../../stores/pauses.ts';
 import { type Finding, listed } from './finding.ts';
 
 export interface WorkerFacts {
@@ -24,6 +25,8 @@ export interface ClusterFacts {
   readonly waiting: Readonly<Record<string, number>>;
   /** Queues of RabbitMQ that get messages with an `expiration`. */
   readonly expiring: readonly string[];
+  /** What is paused. */
+  readonly pauses: readonly Pause[];
   /** The application's tasks, with the queue of each. */
   readonly tasks: Readonly<Record<string, string>>;
 }
@@ -70,6 +73,7 @@ export async function gatherCluster(app: App): Promise<ClusterFacts> {
     })),
     silent: registered.silent,
     waiting,
+    pauses: await app.queues.paused(),
     expiring: [...new Set([...(stats?.replies.values() ?? [])].flatMap(expiringIn))].sort(),
     tasks: Object.fromEntries(
       [...queuesOfTasks(app)].flatMap(([queue, names]) => names.map((name) => [name, queue])),
@@ -79,7 +83,7 @@ export async function gatherCluster(app: App): Promise<ClusterFacts> {
 
 /** The findings. Pure. */
 export function examineCluster(facts: ClusterFacts): readonly Finding[] {
-  return [silent, consumers, expirations, versions, clocks, knowledge, strangers]
+  return [silent, paused, consumers, expirations, versions, clocks, knowledge, strangers]
     .map((check) => check(facts))
     .filter((finding) => finding !== null);
 }
@@ -105,6 +109,23 @@ function consumers({ workers, waiting }: ClusterFacts): Finding | null {
     what: `messages wait in queues that no worker serves: ${listed(alone.map(([queue, ready]) => `${queue} (${ready})`))}`,
     why: 'they wait for ever, and so do the callers that wait for their results',
     fix: `umbel worker -Q ${alone.map(([queue]) => queue).join(',')}, or send them elsewhere (umbel migrate -Q from:to)`,
+  };
+}
+
+function paused({ pauses, waiting }: ClusterFacts): Finding | null {
+  if (pauses.length === 0) return null;
+  const described = pauses.map(({ kind, name, since, by, reason }) => {
+    const ready = kind === 'queue' && waiting[name] ? `, ${waiting[name]} wait` : '';
+    return `${kind} ${name} (since ${since.toISOString()} by ${by}${reason === '' ? '' : `: ${reason}`}${ready})`;
+  });
+  return {
+    check: 'paused',
+    level: 'warning',
+    what: `paused: ${listed(described)}`,
+    why: 'no worker takes these messages until somebody resumes them, also after restarts',
+    fix: pauses
+      .map(({ kind, name }) => `umbel ${kind === 'queue' ? 'queues' : 'tasks'} resume ${name}`)
+      .join('; '),
   };
 }
 

@@ -7,6 +7,7 @@ import { isReady, type ResultRecord, type TaskState } from '../../protocol/resul
 import type { ResultBackend, ResultBackendFeatures } from '../backend.ts';
 import type { Limits, LimitsOptions } from '../limits.ts';
 import type { Locks } from '../locks.ts';
+import type { PauseStore } from '../pauses.ts';
 import { inOrder, type StoreWrite } from '../store-write.ts';
 import { closeMemory, type MemoryStore, openMemory } from './memory.ts';
 import { MemoryChords } from './memory-chords.ts';
@@ -129,6 +130,11 @@ class MemoryBackend implements ResultBackend {
   async openLocks(): Promise<Locks> {
     const { MemoryLocks } = await import('./memory-locks.ts');
     return new MemoryLocks(this.store, this.#clock);
+  }
+
+  async openPauses(): Promise<PauseStore> {
+    const { MemoryPauses } = await import('./memory-pauses.ts');
+    return new MemoryPauses(this.store);
   }
 
   async openLimits(options: LimitsOptions): Promise<Limits> {

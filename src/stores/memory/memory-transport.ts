@@ -7,6 +7,7 @@ import { decodeEnvelope, encodeEnvelope } from '../../protocol/envelope.ts';
 import type { Decoded, WireMessage } from '../../protocol/message.ts';
 import type { Limits, LimitsOptions } from '../limits.ts';
 import type { Locks } from '../locks.ts';
+import type { PauseStore } from '../pauses.ts';
 import { Quarantine } from '../quarantine.ts';
 import { checkQueueName } from '../reserved-names.ts';
 import { StatusNotifier } from '../status.ts';
@@ -114,6 +115,11 @@ class MemoryTransport implements Transport {
   async openLocks(): Promise<Locks> {
     const { MemoryLocks } = await import('./memory-locks.ts');
     return new MemoryLocks(this.store, this.#queues.clock);
+  }
+
+  async openPauses(): Promise<PauseStore> {
+    const { MemoryPauses } = await import('./memory-pauses.ts');
+    return new MemoryPauses(this.store);
   }
 
   async openLimits(options: LimitsOptions): Promise<Limits> {

@@ -8,6 +8,7 @@ import { decodeResult } from '../../protocol/result-codec.ts';
 import type { ResultRecord } from '../../protocol/result-meta.ts';
 import type { ResultBackend, ResultBackendFeatures } from '../backend.ts';
 import { keptMs, keptUnendedMs } from '../kept.ts';
+import type { PauseStore } from '../pauses.ts';
 import type { BackendOptions } from '../registry.ts';
 import type { StoreWrite } from '../store-write.ts';
 import { OneShotEvent, type RecordSource, watchRecord } from '../watch-record.ts';
@@ -145,6 +146,11 @@ class PostgresBackend implements ResultBackend {
       decode: (meta) => this.#decode(id, meta),
     };
     return watchRecord(source, signal);
+  }
+
+  async openPauses(): Promise<PauseStore> {
+    const { PostgresPauses } = await import('./postgres-pauses.ts');
+    return new PostgresPauses(this.#ask, this.#pool.settings.schema, this.#answerMs);
   }
 
   forget(id: string): Promise<boolean> {

@@ -74,4 +74,13 @@ BEGIN
   UPDATE $schema.chord SET extra = extra + added WHERE group_id = g;
 END $$;`,
   addChordPart,
+  `
+CREATE TABLE $schema.pause (            -- what no worker takes
+  kind text NOT NULL,                   -- queue, task
+  name text COLLATE "C" NOT NULL,
+  since timestamptz NOT NULL,
+  by text NOT NULL,
+  reason text NOT NULL,
+  PRIMARY KEY (kind, name)
+);`,
 ];

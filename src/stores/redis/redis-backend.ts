@@ -8,6 +8,7 @@ import type { Chords } from '../chords.ts';
 import { keptMs, keptUnendedMs } from '../kept.ts';
 import type { Limits, LimitsOptions } from '../limits.ts';
 import type { Locks } from '../locks.ts';
+import type { PauseStore } from '../pauses.ts';
 import type { BackendOptions } from '../registry.ts';
 import type { StoreWrite } from '../store-write.ts';
 import { OneShotEvent, type RecordSource, watchRecord } from '../watch-record.ts';
@@ -115,6 +116,11 @@ class RedisBackend implements ResultBackend {
   async openLocks(): Promise<Locks> {
     const { RedisLocks } = await import('./redis-locks.ts');
     return new RedisLocks(this.#connection);
+  }
+
+  async openPauses(): Promise<PauseStore> {
+    const { RedisPauses } = await import('./redis-pauses.ts');
+    return new RedisPauses(this.#connection);
   }
 
   async openLimits(options: LimitsOptions): Promise<Limits> {

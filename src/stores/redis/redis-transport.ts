@@ -5,6 +5,7 @@ import { type Clock, systemClock } from '../../lib/clock.ts';
 import { decodeEnvelope, encodeEnvelope } from '../../protocol/envelope.ts';
 import type { Limits, LimitsOptions } from '../limits.ts';
 import type { Locks } from '../locks.ts';
+import type { PauseStore } from '../pauses.ts';
 import { StatusNotifier } from '../status.ts';
 import type { TransportOptions } from '../topology.ts';
 import {
@@ -158,6 +159,11 @@ export class RedisTransport implements Transport {
   async openLocks(): Promise<Locks> {
     const { RedisLocks } = await import('./redis-locks.ts');
     return new RedisLocks(this.#connection);
+  }
+
+  async openPauses(): Promise<PauseStore> {
+    const { RedisPauses } = await import('./redis-pauses.ts');
+    return new RedisPauses(this.#connection);
   }
 
   async openLimits(options: LimitsOptions): Promise<Limits> {

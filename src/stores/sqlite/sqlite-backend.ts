@@ -8,6 +8,7 @@ import { isReady, type ResultRecord } from '../../protocol/result-meta.ts';
 import type { ResultBackend, ResultBackendFeatures } from '../backend.ts';
 import type { Limits, LimitsOptions } from '../limits.ts';
 import type { Locks } from '../locks.ts';
+import type { PauseStore } from '../pauses.ts';
 import { inOrder, type StoreWrite } from '../store-write.ts';
 import { SqliteStore, type Statement, type StoreOptions, type Transaction } from './sqlite.ts';
 import { chordSchema, SqliteChords } from './sqlite-chords.ts';
@@ -152,6 +153,11 @@ class SqliteBackend implements ResultBackend {
   async openLocks(): Promise<Locks> {
     const { openSqliteLocks } = await import('./sqlite-locks.ts');
     return openSqliteLocks(this.store);
+  }
+
+  async openPauses(): Promise<PauseStore> {
+    const { openSqlitePauses } = await import('./sqlite-pauses.ts');
+    return openSqlitePauses(this.store);
   }
 
   async openLimits(options: LimitsOptions): Promise<Limits> {

@@ -5,6 +5,7 @@ import { type Clock, systemClock } from '../../lib/clock.ts';
 import { decodeEnvelope } from '../../protocol/envelope.ts';
 import type { Limits, LimitsOptions } from '../limits.ts';
 import type { Locks } from '../locks.ts';
+import type { PauseStore } from '../pauses.ts';
 import { checkQueueName } from '../reserved-names.ts';
 import { StatusNotifier } from '../status.ts';
 import {
@@ -160,6 +161,11 @@ class SqliteTransport implements Transport {
   async openLocks(): Promise<Locks> {
     const { openSqliteLocks } = await import('./sqlite-locks.ts');
     return openSqliteLocks(this.store);
+  }
+
+  async openPauses(): Promise<PauseStore> {
+    const { openSqlitePauses } = await import('./sqlite-pauses.ts');
+    return openSqlitePauses(this.store);
   }
 
   async openLimits(options: LimitsOptions): Promise<Limits> {

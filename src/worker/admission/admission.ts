@@ -28,6 +28,8 @@ export type Rejection =
   /** Too many workers died while they held it. */
   | { readonly kind: 'deadly'; readonly message: TaskMessage; readonly crashes: number }
   | { readonly kind: 'early'; readonly message: TaskMessage; readonly until: Date }
+  /** Its task is paused. */
+  | { readonly kind: 'paused'; readonly message: TaskMessage; readonly until: Date }
   /** A limit lets it run then. */
   | { readonly kind: 'limited'; readonly message: TaskMessage; readonly until: Date }
   /** Deferred until then; `null`: the grace period is used up. */

@@ -172,6 +172,12 @@ export const cancelConsumer: Command = async ({ sources, logger }, args) => {
   return ok(`no longer consuming from ${queue}`);
 };
 
+/** Ours: somebody has paused or resumed something, and the store says what. Answered when it is in effect. */
+export const reloadPauses: Command = async ({ pauses }) => {
+  const paused = (await pauses.reload()).map(({ kind, name }) => `${kind} ${name}`);
+  return ok(paused.length === 0 ? 'nothing is paused' : `paused: ${paused.join(', ')}`);
+};
+
 export const poolGrow: Command = (panel, args) => {
   const { scaler, slots } = panel;
   if (scaler !== null)

@@ -60,7 +60,11 @@ export const registered: Command = (panel, args) => {
     });
 };
 
-export const activeQueues: Command = ({ app, sources }) => sources.queues.map((name) => queueInfo(app, name));
+export const activeQueues: Command = ({ app, sources }) =>
+  sources.queues.map((name) => ({
+    ...queueInfo(app, name),
+    ...(sources.paused.has(name) && { paused: true }), // not in Celery: there, and where nothing is paused, there is no such member
+  }));
 
 export const revoked: Command = ({ revocations }) => revocations.ids;
 

@@ -10,6 +10,7 @@ import type { Autoscaler } from '../autoscale.ts';
 import type { ClusterLimits } from '../cluster-limits.ts';
 import type { DeferredMessages } from '../deferred-messages.ts';
 import type { Heart } from '../heart.ts';
+import type { Pauses } from '../pauses.ts';
 import type { Pool } from '../pools/pool.ts';
 import type { RateLimits } from '../rate-limits.ts';
 import type { Revocations } from '../revocations.ts';
@@ -25,6 +26,7 @@ export interface Panel {
   readonly pool: Pool;
   readonly active: ActiveTasks;
   readonly sources: Sources;
+  readonly pauses: Pauses;
   readonly scaler: Autoscaler | null;
   readonly activity: Activity;
   readonly revocations: Revocations;

@@ -35,6 +35,7 @@ export const commands: ReadonlyMap<string, Command> = new Map<string, Command>([
   ['time_limit', change.timeLimit],
   ['add_consumer', change.addConsumer],
   ['cancel_consumer', change.cancelConsumer],
+  ['reload_pauses', change.reloadPauses],
   ['pool_grow', change.poolGrow],
   ['pool_shrink', change.poolShrink],
   ['pool_restart', change.poolRestart],

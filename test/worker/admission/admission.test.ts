@@ -33,6 +33,7 @@ interface Facts {
   readonly task?: typeof task;
   readonly finished?: ResultRecord;
   readonly revoked?: boolean;
+  readonly pausedSince?: Date;
   readonly crashes?: number;
   readonly deferrals?: number;
   readonly unknownGraceMs?: number;
@@ -66,6 +67,7 @@ function admitted(facts: Facts = {}): Promise<Answer> {
     stallDetector: { maybeFenced: false },
     duplicates: { await: async () => undefined },
     revocations: { has: () => facts.revoked ?? false },
+    pauses: { since: () => facts.pausedSince ?? null },
     rateLimits: {
       askFor: () => {
         asked.push('rate');
@@ -132,6 +134,23 @@ describe('a message is not run', () => {
   it('before its eta, even if nobody knows its task yet', async () => {
     expect(await admitted({ message: { eta: later } })).toMatchObject({ kind: 'early', until: later });
     expect(await admitted({ message: { eta: later }, task: undefined })).toMatchObject({ kind: 'early' });
+  });
+});
+
+describe('a message of a paused task', () => {
+  it('goes back for as long as the pause has lasted, within bounds, also if nobody here knows the task', async () => {
+    const until = async (ms: number): Promise<unknown> => {
+      const answer = await admitted({ pausedSince: new Date(now - ms), task: undefined });
+      return answer !== null && 'until' in answer ? [answer.kind, Number(answer.until) - now] : answer;
+    };
+    expect(await until(0)).toEqual(['paused', 5_000]);
+    expect(await until(60_000)).toEqual(['paused', 60_000]);
+    expect(await until(86_400_000)).toEqual(['paused', 300_000]);
+    expect(await until(-60_000)).toEqual(['paused', 5_000]); // another clock is ahead
+  });
+
+  it('ends if it is revoked', async () => {
+    expect(await admitted({ pausedSince: before, revoked: true })).toMatchObject({ kind: 'revoked' });
   });
 });
 
