@@ -28,6 +28,21 @@ export function asRow(task: TaskRecord): readonly string[] {
   ];
 }
 
+/** A line that says what has become of a task: time, state, name, id, worker, error. */
+export function changeRow(task: TaskRecord): string {
+  const { id, name, state, worker, runtimeMs, exception, heardAt } = task;
+  const words = [
+    timeOf(heardAt).slice(0, 23),
+    state.padEnd(8),
+    clean(name ?? '?'),
+    clean(id),
+    worker === null ? null : clean(worker),
+    runtimeMs === null ? null : lengthOf(runtimeMs),
+    exception === null ? null : clean(exception).slice(0, 200),
+  ];
+  return words.filter((word) => word !== null).join('  ');
+}
+
 /** A record with all its fields. */
 export function asText(task: TaskRecord, output: Output): string {
   const json = (value: unknown): string | null => (value === null ? null : JSON.stringify(value));

@@ -152,7 +152,8 @@ function afterItsEnd({ dead, record, history, waiting }: WhyFacts): Obstacle | n
   return null;
 }
 
-function errorOf({ status, result }: Pick<ResultRecord, 'status' | 'result'>): string | null {
+/** The error of a task that did not succeed: `OSError: away`; null: it succeeded, or the record has none. */
+export function errorOf({ status, result }: Pick<ResultRecord, 'status' | 'result'>): string | null {
   if (status === 'SUCCESS' || typeof result !== 'object' || result === null) return null;
   const type: unknown = Reflect.get(result, 'exc_type');
   const message: unknown = Reflect.get(result, 'exc_message');

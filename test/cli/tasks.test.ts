@@ -19,7 +19,12 @@ test('what a recorder has written stays when it is killed, and the next one goes
   await workerOf(folder, { taskEvents: true });
   const app = new App('shop', { broker: `sqlite://${join(folder, '.umbel', 'store.db')}` });
   try {
-    await (await app.send('shop.add', [1, 2])).get(patience);
+    const tail = start(folder, ['tasks', 'tail', 'state:success', '--json', '--limit', '1']);
+    await tail.said(/Listening for changes/);
+    const sum = await app.send('shop.add', [1, 2]);
+    await sum.get(patience);
+    expect(await tail.ended).toMatchObject({ code: 0 });
+    expect(tail.stdout).toContain(sum.id);
     await until(async () => (await app.history.counts()).SUCCESS === 1, 'the first task in the history');
     first.child.kill('SIGKILL');
     await first.ended;
@@ -48,6 +53,16 @@ test('what a recorder has written stays when it is killed, and the next one goes
       { name: 'shop.add', tasks: 1 },
       { name: 'shop.fail', tasks: 1 },
     ]);
+    const waited = await umbel(folder, ['tasks', 'wait', bad.id, sum.id, '--json']);
+    expect(waited.code).toBe(1);
+    expect(JSON.parse(`[${waited.stdout.trim().replaceAll('\n', ',')}]`)).toEqual(
+      expect.arrayContaining([
+        { id: sum.id, state: 'SUCCESS', error: null },
+        { id: bad.id, state: 'FAILURE', error: expect.stringContaining('no good') },
+      ]),
+    );
+    const early = await umbel(folder, ['tasks', 'wait', 'nobody', '--timeout', '50ms']);
+    expect(early).toMatchObject({ code: 3, stdout: '', stderr: 'not ended yet: nobody\n' });
     const wrong = await umbel(folder, ['tasks', 'list', 'colour:red']);
     expect(wrong.code).not.toBe(0);
     expect(wrong.stderr).toContain("there is no field 'colour'");

@@ -1,12 +1,13 @@
 import { Command, Option } from 'commander';
 import { travellingOptions } from '../../config/call-options.ts';
 import { type FacetField, facets } from '../../history/fields.ts';
+import type { Duration } from '../../lib/duration.ts';
 import { type CommonOptions, optionsOf, type Session, withApp } from '../common.ts';
 import { optionsOfFlags, withFlags } from '../flags.ts';
 import { asRow, asText, rowHead } from '../history-view.ts';
 import { pauseCommand, resumeCommand } from '../pausing.ts';
 import { exitCode } from '../usage.ts';
-import { jsonArray, jsonObject, positiveInteger } from '../values.ts';
+import { duration, jsonArray, jsonObject, positiveInteger } from '../values.ts';
 
 interface ListOptions extends CommonOptions {
   readonly sort: string;
@@ -17,6 +18,15 @@ interface ListOptions extends CommonOptions {
 interface RetryOptions extends CommonOptions {
   readonly args?: readonly unknown[];
   readonly kwargs?: Readonly<Record<string, unknown>>;
+}
+
+interface WaitOptions extends CommonOptions {
+  readonly timeout?: Duration;
+}
+
+interface TailOptions extends CommonOptions {
+  readonly limit?: number;
+  readonly enable?: boolean;
 }
 
 /** What may be different when a task runs again. */
@@ -76,6 +86,25 @@ export function tasksCommand(): Command {
         changeable,
       ).action((id: string, _: unknown, command: Command) => retry(id, optionsOf<RetryOptions>(command))),
     )
+    .addCommand(
+      new Command('wait')
+        .description('Wait until tasks have ended, and print how.')
+        .argument('<ids...>', 'Their ids.')
+        .option('--timeout <duration>', 'Wait at most this long. Default: as long as it takes.', duration)
+        .action((ids: readonly string[], _: unknown, command: Command) =>
+          wait(ids, optionsOf<WaitOptions>(command)),
+        ),
+    )
+    .addCommand(
+      new Command('tail')
+        .description('Print a line for each change of a task, as it happens.')
+        .argument('[query...]', 'A query: only tasks that it selects; default: all.')
+        .option('--limit <number>', 'End after this number of lines.', positiveInteger)
+        .option('--no-enable', 'Do not ask workers to send task events.')
+        .action((query: readonly string[], _: unknown, command: Command) =>
+          tail(query.join(' '), optionsOf<TailOptions>(command)),
+        ),
+    )
     .addCommand(pauseCommand('task'))
     .addCommand(resumeCommand('task'))
     .addHelpText(
@@ -87,6 +116,10 @@ Examples:
   umbel tasks list 'runtime:>10s' --sort=-runtime
   umbel tasks show 01a1fdea-afea-704d-89bb-a6a44598e872
   umbel tasks counts 'ended:<1h' --by name
+  umbel tasks wait 01a1fdea-afea-704d-89bb-a6a44598e872 --timeout 10m
+  umbel tasks tail 'name:mail.* NOT state:success' --json
+
+Exit code of wait: 0 all succeeded, 1 one did not, 3 not all have ended in time.
 
 The language of queries: docs/guide/operations.md`,
     );
@@ -119,6 +152,23 @@ async function show(id: string, options: CommonOptions): Promise<void> {
     }
     output.data(task);
     output.say(asText(task, output));
+  });
+}
+
+async function wait(ids: readonly string[], { timeout, ...options }: WaitOptions): Promise<void> {
+  const { waitForTasks } = await import('../tasks/wait.ts');
+  await withApp(options, (session) => waitForTasks(session, ids, timeout));
+}
+
+async function tail(query: string, { limit, enable = true, ...options }: TailOptions): Promise<void> {
+  const { tailTasks } = await import('../tasks/tail.ts');
+  await withApp(options, async (session) => {
+    await warn(session);
+    await tailTasks(session, query, {
+      enable,
+      quiet: options.quiet ?? false,
+      ...(limit !== undefined && { limit }),
+    });
   });
 }
 
