@@ -200,7 +200,7 @@ needs(describe, noChromium)('the dashboard in a browser without network', () => 
     await page.locator('#query:focus').waitFor();
     await page.keyboard.type('name:shop.later');
     await page.keyboard.press('Enter');
-    await page.getByText('No task fits').waitFor();
+    await page.getByText('No task matches').waitFor();
     const { id } = await app.send('shop.later', [1], { countdown: 3_600 });
     // Told by the server, without a new look.
     await page.locator('tbody').getByText('shop.later').waitFor();

@@ -1,4 +1,4 @@
-// Asking the server. Types come from its routes.
+// The client of the dashboard's API. Its types come from the server's routes.
 import { signal } from '@preact/signals';
 import { type ClientResponse, hc, type InferResponseType } from 'hono/client';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
@@ -7,9 +7,9 @@ import { base } from './router.ts';
 
 export const api = hc<PageRoutes>(`${base}/api/v1`);
 
-/** Why the server gave no answer, for people. */
+/** A failed request, with a message for the user. */
 export class Fault extends Error {
-  /** 0: it could not be reached. */
+  /** HTTP status; 0: the server was unreachable. */
   readonly status: number;
 
   constructor(status: number, message: string) {
@@ -18,10 +18,10 @@ export class Fault extends Error {
   }
 }
 
-/** Who asks; null: it is not known yet. */
+/** The logged-in user; null: not loaded yet. */
 export const me = signal<InferResponseType<typeof api.me.$get> | null>(null);
 
-/** Again and again until the server says it. */
+/** Loads `me`. Repeats until the server answers. */
 export async function askWhoAmI(): Promise<void> {
   try {
     me.value = await answer(api.me.$get());
@@ -37,7 +37,7 @@ export function may(role: 'operator' | 'admin'): boolean {
   return role === 'operator' || value.role === 'admin';
 }
 
-/** What a route answers. @throws Fault */
+/** The body of the response. @throws Fault */
 export async function answer<Value>(asking: Promise<ClientResponse<Value>>): Promise<Value> {
   let response: ClientResponse<Value>;
   try {
@@ -63,16 +63,16 @@ async function reasonOf(response: ClientResponse<unknown>): Promise<string> {
 }
 
 interface Loaded<Value> {
-  /** What was last answered; it stays while it is asked for again. */
+  /** The latest answer; it stays during a reload. Null: no answer yet. */
   readonly value: Value | null;
   readonly fault: Fault | null;
-  /** Asks again; resolves when there is an answer. */
+  /** Sends the request again; resolves when it has ended. */
   readonly reload: () => Promise<void>;
-  /** What is shown belongs to another question, whose answer is awaited. */
+  /** `value` belongs to another `key`; the answer for this `key` is loading. */
   readonly outdated: boolean;
 }
 
-/** `key`: what the question depends on; when it changes, it is asked anew. */
+/** Loads data from the server. A change of `key` loads it again. */
 export function useLoaded<Value>(key: string, load: () => Promise<Value>): Loaded<Value> {
   const [state, setState] = useState<{ key: string; value: Value | null; fault: Fault | null }>({
     key,
@@ -91,7 +91,7 @@ export function useLoaded<Value>(key: string, load: () => Promise<Value>): Loade
       function again(): Promise<void> {
         const asked = current.current;
         const askedKey = asked.key;
-        // One question at a time. Something may have changed after this one was answered: it is asked again then.
+        // One request at a time. The data may have changed since the server answered it, so another request follows it.
         if (asked.asking !== null) {
           asked.isOutdated = true;
           return asked.asking;
@@ -126,7 +126,7 @@ export function useLoaded<Value>(key: string, load: () => Promise<Value>): Loade
     [],
   );
   useEffect(() => {
-    void key; // asked anew for each
+    void key; // a change of `key` reloads
     void reload();
   }, [key, reload]);
   return { value: state.value, fault: state.fault, reload, outdated: state.key !== key };

@@ -1,4 +1,4 @@
-// Numbers and lengths of time for people.
+// Formats numbers and durations.
 
 const whole = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
 const short = new Intl.NumberFormat('en', { notation: 'compact', maximumFractionDigits: 1 });
@@ -7,7 +7,7 @@ export function count(value: number): string {
   return whole.format(value);
 }
 
-/** `12.3K` from ten thousand on. */
+/** `9,999`, `12.3K`: shortened from 10,000. */
 export function shortCount(value: number): string {
   return value < 10_000 ? whole.format(value) : short.format(value);
 }
@@ -69,6 +69,6 @@ export function share(part: number, whole: number): string {
   return `${percent === 0 ? '0' : percent < 0.1 ? '<0.1' : percent.toFixed(percent < 10 ? 1 : 0)} %`;
 }
 
-export function plural(value: number, one: string, many = `${one}s`): string {
-  return `${count(value)} ${value === 1 ? one : many}`;
+export function plural(value: number, singular: string, many = `${singular}s`): string {
+  return `${count(value)} ${value === 1 ? singular : many}`;
 }

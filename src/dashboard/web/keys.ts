@@ -1,4 +1,4 @@
-// The keyboard: what each key does, on this page and on all.
+// Keyboard shortcuts of the shown page and of all pages.
 import { useEffect, useRef } from 'preact/hooks';
 import { shortcuts } from './preferences.ts';
 
@@ -13,7 +13,7 @@ const pages: { readonly current: Actions }[] = [];
 let prefix: string | null = null;
 let timer: ReturnType<typeof setTimeout> | null = null;
 
-/** Keys of the shown page: `j`, `Enter`, `g t` (one after the other). The last that asks for a key has it. */
+/** Registers shortcuts of the shown page: `j`, `Enter`, `g t` (a sequence). The latest registration of a key wins. */
 export function useKeys(actions: Actions): void {
   const latest = useRef(actions);
   latest.current = actions;
@@ -32,7 +32,7 @@ export function startKeys(): void {
     if (target instanceof HTMLElement && target.closest('input, textarea, select, [contenteditable]')) return;
     if (document.querySelector('dialog[open]') !== null) return;
     if (shortcuts.value === 'off' && event.key.length === 1 && event.key !== '?') return;
-    // A button or a link has these itself.
+    // The browser handles these keys on buttons and links.
     if (
       (event.key === ' ' || event.key === 'Enter') &&
       target instanceof HTMLElement &&
@@ -87,7 +87,7 @@ export const keyMap: readonly (readonly [group: string, keys: readonly KeyHelp[]
     [
       { keys: 'j / k', does: 'Next, previous row' },
       { keys: 'Enter', does: 'Open' },
-      { keys: 'x', does: 'Select (Shift: from the last one on)' },
+      { keys: 'x', does: 'Select (Shift: all from the last selected)' },
       { keys: 'c', does: 'Revoke the selected tasks' },
     ],
   ],

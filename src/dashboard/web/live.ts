@@ -1,17 +1,17 @@
-// What changes in the cluster, as the server tells it.
+// Receives changes of the cluster from the server.
 import { effect, signal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import type { LiveDelta } from '../server/pages/live-feed.ts';
 import { base } from './router.ts';
 
-/** `stale`: nothing was heard for longer than the server is ever silent. */
+/** `stale`: the connection failed, or no message came for 12 s; the server sends one at least every 5 s. */
 type LiveState = 'connecting' | 'live' | 'paused' | 'stale';
 
 export const live = signal<LiveState>('connecting');
 export const paused = signal(false);
-/** When something was last heard, milliseconds since 1970. */
+/** Time of the latest message, milliseconds since 1970. */
 export const lastMessageAt = signal<number | null>(null);
-/** Moves each second while the page is seen. */
+/** The current time, milliseconds since 1970. Changes each second while the page is visible. */
 export const clock = signal(Date.now());
 
 const silenceMs = 12_000;
@@ -24,10 +24,10 @@ function open(): void {
   source.addEventListener('delta', ({ data }: MessageEvent<string>) => {
     lastMessageAt.value = Date.now();
     live.value = 'live';
-    const delta = JSON.parse(data) as LiveDelta; // what the server's route writes
+    const delta = JSON.parse(data) as LiveDelta; // the server's route sends this type
     for (const each of listeners) each(delta);
   });
-  // The browser connects again by itself, unless the server refused.
+  // The browser reconnects by itself, except after an error status.
   source.addEventListener('error', () => {
     live.value = 'stale';
     if (source?.readyState === EventSource.CLOSED) setTimeout(reopen, 3_000);
@@ -43,19 +43,19 @@ function close(): void {
   source = null;
 }
 
-/** Connects while the page is seen and not paused. */
+/** Keeps a connection while the page is visible and not paused. */
 export function startLive(): void {
-  const look = (): void => {
+  const connect = (): void => {
     if (document.hidden || paused.value) close();
     else if (source === null) open();
   };
   document.addEventListener('visibilitychange', () => {
     clock.value = Date.now();
-    look();
+    connect();
   });
   effect(() => {
     live.value = paused.value ? 'paused' : 'connecting';
-    look();
+    connect();
   });
   setInterval(() => {
     if (document.hidden) return;
@@ -70,17 +70,17 @@ export function useDeltas(listener: (delta: LiveDelta) => void): void {
   const latest = useRef(listener);
   latest.current = listener;
   useEffect(() => {
-    const hear = (delta: LiveDelta): void => latest.current(delta);
-    listeners.add(hear);
+    const call = (delta: LiveDelta): void => latest.current(delta);
+    listeners.add(call);
     return () => {
-      listeners.delete(hear);
+      listeners.delete(call);
     };
   }, []);
 }
 
 /**
- * Asks again when something has changed, but at most every `everyMs`; and every `idleMs` though nothing was told.
- * Not while it is paused.
+ * Reloads after changes, at most every `everyMs`; without changes every `idleMs`.
+ * Does nothing while live updates are paused.
  */
 export function useRefresh(reload: () => Promise<void>, everyMs = 2_000, idleMs = 15_000): void {
   const state = useRef({ at: Date.now(), dirty: false });

@@ -1,4 +1,4 @@
-// The dashboard's page: starts what it listens to, and draws.
+// Entry point of the page: starts live updates and shortcuts, and renders.
 import { render } from 'preact';
 import { askWhoAmI } from './api.ts';
 import { startKeys } from './keys.ts';

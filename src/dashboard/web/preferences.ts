@@ -1,24 +1,27 @@
-// What a person has chosen, kept in this browser.
+// The user's preferences, stored in the browser.
 import { effect, type Signal, signal } from '@preact/signals';
 
 export type Theme = 'system' | 'light' | 'dark';
 type TimeStyle = 'relative' | 'local' | 'utc';
 
-export const theme = kept<Theme>('theme', ['system', 'light', 'dark']);
-export const timeStyle = kept<TimeStyle>('time', ['relative', 'local', 'utc']);
-export const density = kept<'comfortable' | 'compact'>('density', ['comfortable', 'compact']);
-/** The keys of one letter; people who speak to their computer turn them off. */
-export const shortcuts = kept<'on' | 'off'>('shortcuts', ['on', 'off']);
+export const theme = stored<Theme>('theme', ['system', 'light', 'dark']);
+export const timeStyle = stored<TimeStyle>('time', ['relative', 'local', 'utc']);
+export const density = stored<'comfortable' | 'compact'>('density', ['comfortable', 'compact']);
+/** Shortcuts of a single letter. Users of speech input can switch them off. */
+export const shortcuts = stored<'on' | 'off'>('shortcuts', ['on', 'off']);
 
 /** The first choice is the default. */
-function kept<Choice extends string>(name: string, choices: readonly [Choice, ...Choice[]]): Signal<Choice> {
+function stored<Choice extends string>(
+  name: string,
+  choices: readonly [Choice, ...Choice[]],
+): Signal<Choice> {
   const key = `umbel.${name}`;
   const choice = signal<Choice>(choices.find((each) => each === read(key)) ?? choices[0]);
   effect(() => write(key, choice.value));
   return choice;
 }
 
-// A browser may forbid storage: then a choice lasts as long as the page.
+// A browser may forbid storage. Then a preference lasts until the page is closed.
 function read(key: string): string | null {
   try {
     return localStorage.getItem(key);

@@ -1,11 +1,11 @@
-// Which page is shown: the path and the query of the address, below the prefix under which the dashboard is mounted.
+// The router: the path and the query of the address, without the dashboard's `urlPrefix`.
 import { computed, signal } from '@preact/signals';
 
 export const base = document.querySelector<HTMLMetaElement>('meta[name="umbel-base"]')?.content ?? '';
 
 const address = signal(location.href);
 
-/** Below the prefix: `/tasks/5c0e…`. */
+/** The path without the prefix: `/tasks/5c0e…`. */
 export const path = computed(() => {
   const { pathname } = new URL(address.value);
   const below = pathname.startsWith(base) ? pathname.slice(base.length) : pathname;
@@ -46,7 +46,7 @@ export function setSearch(changes: Readonly<Record<string, string | null>>, repl
   navigate(url.href, replace);
 }
 
-/** The parts of the path after `prefix`, decoded; null: it is another page. */
+/** The rest of the path after `prefix`, decoded; null: the path is of another page. */
 export function under(prefix: string): string | null {
   if (!path.value.startsWith(`${prefix}/`)) return null;
   const rest = path.value.slice(prefix.length + 1);

@@ -1,4 +1,4 @@
-// The frame around all pages: where one can go, whether it is live, and how things are shown.
+// The frame of all pages: navigation, state of live updates, and preferences.
 import { signal, useSignalEffect } from '@preact/signals';
 import type { JSX } from 'preact';
 import { useEffect } from 'preact/hooks';
@@ -45,7 +45,7 @@ export function Shell(): JSX.Element {
       if (path.value === '/tasks') focus();
       else {
         navigate(link('/tasks'));
-        requestAnimationFrame(focus); // after the page is drawn
+        requestAnimationFrame(focus); // after rendering
       }
     },
     ' ': () => {
@@ -154,7 +154,7 @@ function nextTheme(): void {
   theme.value = theme.value === 'system' ? 'light' : theme.value === 'light' ? 'dark' : 'system';
 }
 
-/** Flower's addresses lead here, too: `/task/ID`, `/worker/NAME`, `/broker`. */
+/** Also serves Flower's paths: `/task/ID`, `/worker/NAME`, `/broker`. */
 function Page(): JSX.Element {
   switch (path.value) {
     case '/':
@@ -278,7 +278,7 @@ function Help(): JSX.Element {
                 shortcuts.value = currentTarget.checked ? 'on' : 'off';
               }}
             />
-            Keys of one letter
+            Single-letter shortcuts
           </label>
           <label class="check">
             <input

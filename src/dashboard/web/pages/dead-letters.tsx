@@ -1,4 +1,4 @@
-// Messages that could not be run: why, and what is done with them.
+// Dead letters: the list, the details, replay and discard.
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import { answer, api, useLoaded } from '../api.ts';
@@ -16,8 +16,8 @@ import { Value } from '../ui/value.tsx';
 const reasons = ['undecodable', 'unknown-task', 'max-deliveries', 'rejected', 'failed'] as const;
 
 export function DeadLettersPage(): JSX.Element {
-  const asked = search.value.get('reason');
-  const reason = reasons.find((each) => each === asked) ?? null;
+  const parameter = search.value.get('reason');
+  const reason = reasons.find((each) => each === parameter) ?? null;
   const before = search.value.get('before');
   const { value, fault, reload, outdated } = useLoaded(`dead ${reason} ${before}`, () =>
     answer(
@@ -210,7 +210,7 @@ export function DeadLetterPage({ id }: { id: string }): JSX.Element {
             title={isText ? 'Original bytes' : 'Original bytes, in hexadecimal'}
             aside={<CopyButton text={content} what="the bytes" />}
           >
-            {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard */}
+            {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrollable area must be reachable by keyboard */}
             <pre class="code" tabIndex={0}>
               {content}
               {isCut && '…'}

@@ -16,8 +16,8 @@ const windows = [
 ] as const;
 
 export function FailuresPage(): JSX.Element {
-  const asked = search.value.get('hours');
-  const { hours, word } = windows.find((each) => each.hours === asked) ?? windows[1];
+  const parameter = search.value.get('hours');
+  const { hours, word } = windows.find((each) => each.hours === parameter) ?? windows[1];
   const { value, fault, reload, outdated } = useLoaded(`failures ${hours}`, () =>
     answer(api.failures.$get({ query: { hours } })),
   );

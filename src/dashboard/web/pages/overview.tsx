@@ -1,4 +1,4 @@
-// How it goes, on one screen.
+// The overview of the cluster.
 import type { JSX } from 'preact';
 import type { Overview } from '../../server/pages/overview.ts';
 import { answer, api, useLoaded } from '../api.ts';
@@ -107,7 +107,7 @@ function Board({ board }: { board: Overview }): JSX.Element {
       <div class="columns">
         <Panel title="Queues" flush aside={<a href={link('/queues')}>All queues</a>}>
           {queues.value === null ? (
-            <Empty kind="broken" title="The broker cannot be asked">
+            <Empty kind="broken" title="The broker is unreachable">
               {queues.problem}
             </Empty>
           ) : (
@@ -167,7 +167,7 @@ function Board({ board }: { board: Overview }): JSX.Element {
   );
 }
 
-/** Ended tasks per minute of the last five minutes, or since the first one. */
+/** Ended tasks per minute, in the last five minutes or since the first ended task. */
 function rateOf(minutes: Overview['minutes'], now: number): number {
   const lately = minutes.slice(-6);
   const busy = lately.slice(lately.findIndex(({ succeeded, failed }) => succeeded + failed > 0));
@@ -318,7 +318,7 @@ function few(times: { readonly of: number } | null): string | undefined {
 
 const silentMs = 60_000;
 
-/** Only what is wrong: a healthy page is quiet. */
+/** Shows problems only. */
 function Warnings({ board }: { board: Overview }): JSX.Element {
   const { workers, queues, history, deadLetters, broker, at } = board;
   const alone = queues.value?.queues.filter((queue) => queue.ready > 0 && queue.workers?.length === 0) ?? [];
@@ -333,12 +333,12 @@ function Warnings({ board }: { board: Overview }): JSX.Element {
       )}
       {workers.problem !== null && broker.problem === null && (
         <Warning tone="red">
-          <b>The workers cannot be asked.</b> {workers.problem}
+          <b>The workers are unreachable.</b> {workers.problem}
         </Warning>
       )}
       {workers.problem === null && workers.workers.length === 0 && (
         <Warning>
-          <b>No worker answers.</b> Start one: <code>umbel worker</code> or <code>celery worker</code>
+          <b>No worker replies.</b> Start one: <code>umbel worker</code> or <code>celery worker</code>
         </Warning>
       )}
       {alone.length > 0 && (
@@ -381,8 +381,8 @@ function Warnings({ board }: { board: Overview }): JSX.Element {
             </button>
           }
         >
-          <b>No recorder listens{recordedUntil === null ? '' : ' any more'}.</b> Lists of tasks need one:{' '}
-          <code>umbel recorder</code>
+          <b>No recorder is running{recordedUntil === null ? '' : ' any more'}.</b> Lists of tasks need a
+          recorder: <code>umbel recorder</code>
         </Warning>
       )}
       {(deadLetters.value ?? 0) > 0 && (

@@ -38,7 +38,7 @@ export function QueuesPage(): JSX.Element {
         </Warning>
       )}
       {value?.counts === false && (
-        <Warning tone="blue">This broker does not tell how many messages are scheduled and held.</Warning>
+        <Warning tone="blue">This broker does not count scheduled and held messages.</Warning>
       )}
       {value !== null && (
         <div class="table-box">
@@ -97,7 +97,7 @@ function QueueRow({ queue, reload }: { queue: QueueLine; reload: () => Promise<v
         {workers === null ? (
           <span class="dim">not known</span>
         ) : workers.length === 0 ? (
-          <span class={`badge ${ready > 0 ? 'tone-red' : 'tone-stone'}`}>nobody</span>
+          <span class={`badge ${ready > 0 ? 'tone-red' : 'tone-stone'}`}>none</span>
         ) : workers.length === 1 && workers[0] !== undefined ? (
           <a href={workerLink(workers[0])}>{workers[0]}</a>
         ) : (
@@ -120,7 +120,7 @@ function QueueRow({ queue, reload }: { queue: QueueLine; reload: () => Promise<v
                   <>
                     <p>
                       Deletes <b>{plural(ready + scheduled, 'message')}</b> for good: {count(ready)} waiting
-                      and {count(scheduled)} scheduled. These tasks never run, and nobody is told.
+                      and {count(scheduled)} scheduled. No worker runs these tasks.
                     </p>
                     {held > 0 && <p>{plural(held, 'message')} that workers hold stay.</p>}
                   </>

@@ -188,7 +188,7 @@ function ScheduleRow(props: {
 
 const dayMs = 86_400_000;
 
-/** When it runs, from now until tomorrow at this time. */
+/** The runs of the next 24 hours. */
 function DayLine({ day, name }: { day: ScheduleLine['day']; name: string }): JSX.Element {
   const [width, height] = [144, 16];
   const now = clock.value;

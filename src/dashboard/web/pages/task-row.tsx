@@ -5,7 +5,7 @@ import { taskLink } from '../router.ts';
 import { State } from '../ui/state.tsx';
 import { Time } from '../ui/time.tsx';
 
-/** The cells of a task in a list: its name and its call, then what became of it. */
+/** The cells of a task in a list: name and call, state, times. */
 export function TaskCells({ task }: { task: TaskLine }): JSX.Element {
   const { id, name, state, queue, worker, retries, waitMs, runtimeMs, seenAt, endedAt, exception, call } =
     task;

@@ -1,4 +1,4 @@
-// One task: what became of it, and what can be done.
+// The page of a task: its state, timeline and relatives, and its actions.
 import type { JSX } from 'preact';
 import type { TaskRecord } from '../../../history/record.ts';
 import type { TaskLine } from '../../server/pages/tasks.ts';
@@ -26,8 +26,8 @@ export function TaskPage({ id }: { id: string }): JSX.Element {
   useDeltas(({ tasks, partial }) => {
     if (partial || tasks.some((task) => task.id === id || task.id === value?.task.parentId)) void reload();
   });
-  const task = value?.task as TaskRecord | undefined; // what the route answers, but for the depth of its JSON
-  // A retry is sent by the task itself.
+  const task = value?.task as TaskRecord | undefined; // the route's type; hono's JSON type is not deep enough
+  // A retry is sent by the task itself, and a task is not its own parent.
   const parentId = task?.parentId === id ? null : (task?.parentId ?? null);
   const workflow = task === undefined ? null : (task.rootId ?? task.id);
   useKeys({
@@ -146,7 +146,7 @@ export function TaskPage({ id }: { id: string }): JSX.Element {
                   parentId !== null && (
                     <li>
                       parent <a href={taskLink(parentId)}>{parentId}</a>{' '}
-                      <span class="dim">of which nothing was heard</span>
+                      <span class="dim">not in the history</span>
                     </li>
                   )
                 )}
@@ -156,7 +156,7 @@ export function TaskPage({ id }: { id: string }): JSX.Element {
         </div>
       </div>
       {children.length > 0 && (
-        <Panel title={`Sent by it${moreChildren ? ' (the first ones)' : ''}`} flush>
+        <Panel title={`Sent by this task${moreChildren ? ' (the first 100)' : ''}`} flush>
           <table class="table">
             <thead class="off-screen">
               <tr>
@@ -192,7 +192,8 @@ function Unknown({ id }: { id: string }): JSX.Element {
         <code>{id}</code>
       </p>
       <p>
-        It may be older than what is kept, or nobody listened when it was sent. Its result, if there is one:
+        It may be older than the history, or no recorder was running when it was sent. Its result, if there is
+        one:
       </p>
       <p>
         <code>umbel result {id}</code>
@@ -236,7 +237,7 @@ function askToRevoke({ id, name, state, worker }: TaskRecord, terminate: boolean
   });
 }
 
-/** A new task with the same call, or with what is typed instead. */
+/** Sends a new task with the same call, or with changed arguments. */
 function askToRetry({ id, name, args, kwargs, queue }: TaskRecord): void {
   const given = { args: boxOf(args), kwargs: boxOf(kwargs) };
   confirm({
@@ -254,7 +255,7 @@ function askToRetry({ id, name, args, kwargs, queue }: TaskRecord): void {
     ),
     act: async (why) => {
       const typed = { args: readBox(given.args), kwargs: readBox(given.kwargs) };
-      // What is of a wrong type, the server refuses in words.
+      // The server refuses values of a wrong type.
       const json = JSON.parse(JSON.stringify(typed)) as {
         args?: unknown[];
         kwargs?: Record<string, unknown>;
@@ -266,7 +267,7 @@ function askToRetry({ id, name, args, kwargs, queue }: TaskRecord): void {
   });
 }
 
-/** JSON that can be changed. */
+/** The state of an editor of JSON. */
 interface JsonBoxState {
   readonly before: string;
   text: string;
@@ -277,7 +278,7 @@ function boxOf(value: unknown): JsonBoxState {
   return { before: text, text };
 }
 
-/** Undefined: it is as it was. @throws Fault when it is no JSON */
+/** Undefined: the text is unchanged. @throws Fault when the text is not JSON */
 function readBox({ before, text }: JsonBoxState): unknown {
   if (text.trim() === before) return undefined;
   try {
@@ -358,7 +359,7 @@ interface Step {
   readonly note: string | null;
 }
 
-/** From sending to its end, with how long each part took. */
+/** The steps of the task, with their times and durations. */
 function Timeline({ task }: { task: TaskRecord }): JSX.Element {
   const steps = stepsOf(task);
   const now = clock.value;
@@ -413,14 +414,14 @@ function stepsOf(task: TaskRecord): readonly Step[] {
   }
   if (eta !== null && !isFinal(task.state) && eta > (steps.at(-1)?.at ?? 0))
     steps.push({ word: 'Due', tone: 'indigo', at: eta, note: null });
-  if (steps.length === 0) steps.push({ word: 'First heard of', tone: 'slate', at: task.seenAt, note: null });
+  if (steps.length === 0) steps.push({ word: 'First event', tone: 'slate', at: task.seenAt, note: null });
   return steps;
 }
 
-/** The last lines that its code has logged. */
+/** The last lines that the task logged. */
 function Log({ lines }: { lines: TaskRecord['log'] }): JSX.Element {
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrollable area must be reachable by keyboard
     <div class="log" tabIndex={0}>
       {lines.map(({ at, level, message }, index) => (
         <div key={`${at} ${index}`} class={`log-line log-${level ?? 'info'}`}>
@@ -462,7 +463,7 @@ function Attempts({ task }: { task: TaskRecord }): JSX.Element {
                 ) : (
                   <div class="trace">
                     <CopyButton text={trace} what="the traceback" />
-                    {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard */}
+                    {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrollable area must be reachable by keyboard */}
                     <pre class="code" tabIndex={0}>
                       {trace}
                     </pre>

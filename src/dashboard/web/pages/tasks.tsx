@@ -1,4 +1,4 @@
-// The list of tasks: asked for with a query, live, without rows that jump under the hand.
+// The list of tasks: a query, live updates, and rows that do not move under the pointer.
 import type { JSX } from 'preact';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { TaskLine } from '../../server/pages/tasks.ts';
@@ -253,8 +253,8 @@ function askToRevoke(tasks: readonly TaskLine[], done: () => void): void {
 }
 
 /**
- * Rows that are shown stay where they are while the pointer is on them: they change in place, and new ones wait to be asked for. Else the
- * list is as it was last answered.
+ * Keeps the shown rows in place while the pointer is on the list, the page is scrolled, or `hold(true)` was called. The rows are updated in
+ * place; `fresh` counts the new tasks, and `show` shows them. Otherwise the rows are the latest answer.
  */
 function useSteadyRows(
   key: string,
@@ -273,10 +273,10 @@ function useSteadyRows(
   );
   const [, redraw] = useState(0);
   useEffect(() => {
-    const look = (event: PointerEvent): void =>
+    const onMove = (event: PointerEvent): void =>
       setOver(event.target instanceof Element && event.target.closest('.table-tasks tbody') !== null);
-    document.addEventListener('pointermove', look);
-    return () => document.removeEventListener('pointermove', look);
+    document.addEventListener('pointermove', onMove);
+    return () => document.removeEventListener('pointermove', onMove);
   }, []);
   useDeltas(({ tasks }) => {
     const ids = new Set(shown?.rows.map(({ id }) => id));
@@ -302,7 +302,7 @@ function useSteadyRows(
   }, [latest, key]);
   const rows = useMemo(() => {
     if (shown === null) return null;
-    return shown.rows.map((task) => ({ ...task, ...changes.current.get(task.id) }) as TaskLine); // a state is a word
+    return shown.rows.map((task) => ({ ...task, ...changes.current.get(task.id) }) as TaskLine); // a delta's state is any string
   }, [shown, changes.current.size]);
   const ids = new Set(shown?.rows.map(({ id }) => id));
   const fresh = isNew || latest === null ? 0 : latest.filter(({ id }) => !ids.has(id)).length;
@@ -423,7 +423,7 @@ function QueryBar({ query, fault }: { query: string; fault: string | null }): JS
 interface Suggestion {
   readonly text: string;
   readonly means: string;
-  /** It takes the place of all that was typed, or completes a word. */
+  /** Replaces the whole text; false: completes the last word. */
   readonly whole: boolean;
 }
 
@@ -431,19 +431,19 @@ const words: readonly (readonly [string, string])[] = [
   ['state:', 'its state'],
   ['name:', 'its name; * stands for anything'],
   ['queue:', 'its queue'],
-  ['worker:', 'who had it last'],
+  ['worker:', 'its last worker'],
   ['ended:<1h', 'ended within the last hour'],
-  ['seen:<15m', 'first heard of lately'],
-  ['runtime:>', 'of its last try: 10s, 500ms'],
-  ['wait:>', 'until its first start'],
+  ['seen:<15m', 'first seen in the last 15 minutes'],
+  ['runtime:>', 'run time of its last attempt: 10s, 500ms'],
+  ['wait:>', 'time until its first start'],
   ['retries:>', 'how many times it was retried'],
   ['exception:', 'a part of its last error'],
   ['args:', 'a part of its arguments'],
   ['args.', 'a member of its arguments: args.user.id:5'],
   ['result:', 'a part of its result'],
-  ['root:', 'all of a workflow'],
+  ['root:', 'all tasks of a workflow'],
   ['tag:', 'a stamp'],
-  ['NOT ', 'not what follows'],
+  ['NOT ', 'excludes what follows'],
 ];
 
 function suggestionsFor(typed: string, names: readonly string[]): readonly Suggestion[] {
@@ -469,7 +469,7 @@ function completed(typed: string, text: string, whole: boolean): string {
   return whole ? text : typed.replace(/\S*$/, text);
 }
 
-/** The state that a query asks for, if it says so by a single word. */
+/** The state of a query that has a term like `state:failure`; null: it has none. */
 function stateIn(query: string): string | null {
   return /(?<!\S)state:(\w+)(?!\S)/i.exec(query)?.[1]?.toUpperCase() ?? null;
 }
@@ -485,9 +485,9 @@ function withState(query: string, state: string | null): string {
 function NoTasks({ query }: { query: string }): JSX.Element {
   if (query !== '')
     return (
-      <Empty kind="no-match" title="No task fits">
+      <Empty kind="no-match" title="No task matches">
         <p>
-          Searched for <code>{query}</code> in all that is kept.
+          Searched for <code>{query}</code> in the whole history.
         </p>
         <a class="button" href={link('/tasks')}>
           Clear the query
@@ -495,10 +495,10 @@ function NoTasks({ query }: { query: string }): JSX.Element {
       </Empty>
     );
   return (
-    <Empty kind="nothing" title="No task was heard of yet">
+    <Empty kind="nothing" title="No tasks yet">
       <p>
-        This list shows what workers tell while a recorder listens. Send a task, or switch on the events of
-        Python’s workers:
+        This list shows the tasks whose events a recorder has received. Send a task, or switch on the events
+        of Python’s workers:
       </p>
       <p>
         <code>celery -A app worker -E</code>

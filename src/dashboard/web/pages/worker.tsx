@@ -1,4 +1,4 @@
-// A worker: Flower's eight tabs, and what it can be told to do.
+// The page of a worker: Flower's eight tabs, and remote control.
 import type { ComponentChildren, JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import type { PagePart } from '../../server/pages/part.ts';
@@ -19,19 +19,19 @@ import { Busy, WorkerStatus } from './workers.tsx';
 const tabs = ['pool', 'broker', 'queues', 'tasks', 'limits', 'config', 'system', 'other'] as const;
 type TabName = (typeof tabs)[number];
 
-type Told = Readonly<Record<string, unknown>>;
+type JsonRecord = Readonly<Record<string, unknown>>;
 
 export function WorkerPage({ name }: { name: string }): JSX.Element {
   const loaded = useLoaded(`worker ${name}`, () => answer(api.workers[':name'].$get({ param: { name } })));
   const { fault, reload } = loaded;
-  const detail = loaded.value as WorkerDetail | null; // what the route answers, but for the depth of its JSON
+  const detail = loaded.value as WorkerDetail | null; // the route's type; hono's JSON type is not deep enough
   useRefresh(reload, 3_000, 10_000);
-  const asked = search.value.get('tab');
-  const tab: TabName = tabs.find((each) => each === asked) ?? 'pool';
+  const parameter = search.value.get('tab');
+  const tab: TabName = tabs.find((each) => each === parameter) ?? 'pool';
   if (detail === null)
     return fault === null ? <Loading rows={10} /> : <FaultNote isPage fault={fault} retry={reload} />;
   const { summary } = detail;
-  const tell = (title: string, order: WorkerOrder): Promise<void> =>
+  const sendCommand = (title: string, order: WorkerOrder): Promise<void> =>
     run(title, () => send(name, order)).then(() => reload());
   return (
     <>
@@ -61,7 +61,7 @@ export function WorkerPage({ name }: { name: string }): JSX.Element {
           <button
             type="button"
             class="button"
-            onClick={() => void tell('Events', { action: 'enable_events' })}
+            onClick={() => void sendCommand('Events', { action: 'enable_events' })}
           >
             Events on
           </button>
@@ -91,7 +91,7 @@ export function WorkerPage({ name }: { name: string }): JSX.Element {
             <button
               type="button"
               class="button"
-              onClick={() => void tell('Events', { action: 'enable_events' })}
+              onClick={() => void sendCommand('Events', { action: 'enable_events' })}
             >
               Switch on
             </button>
@@ -106,49 +106,59 @@ export function WorkerPage({ name }: { name: string }): JSX.Element {
         onSelect={(next) => setSearch({ tab: next })}
         tabs={tabs.map((each) => ({ name: each, label: each.charAt(0).toUpperCase() + each.slice(1) }))}
       >
-        <Tab tab={tab} detail={detail} tell={tell} />
+        <Tab tab={tab} detail={detail} sendCommand={sendCommand} />
       </Tabs>
     </>
   );
 }
 
-type Tell = (title: string, order: WorkerOrder) => Promise<void>;
+type SendCommand = (title: string, order: WorkerOrder) => Promise<void>;
 
 function send(worker: string, order: WorkerOrder, why: Why = {}) {
   return answer(api.control.$post({ query: why, json: { workers: [worker], order } }));
 }
 
-function Tab({ tab, detail, tell }: { tab: TabName; detail: WorkerDetail; tell: Tell }): JSX.Element {
+function Tab({
+  tab,
+  detail,
+  sendCommand,
+}: {
+  tab: TabName;
+  detail: WorkerDetail;
+  sendCommand: SendCommand;
+}): JSX.Element {
   switch (tab) {
     case 'pool':
-      return <PoolTab detail={detail} tell={tell} />;
+      return <PoolTab detail={detail} sendCommand={sendCommand} />;
     case 'broker':
       return (
         <Known part={detail.stats}>
-          {(stats) => <ToldFacts told={recordOf(stats.broker)} title="Connection" />}
+          {(stats) => <RecordFacts values={recordOf(stats.broker)} title="Connection" />}
         </Known>
       );
     case 'queues':
-      return <QueuesTab detail={detail} tell={tell} />;
+      return <QueuesTab detail={detail} sendCommand={sendCommand} />;
     case 'tasks':
       return <TasksTab detail={detail} />;
     case 'limits':
-      return <LimitsTab detail={detail} tell={tell} />;
+      return <LimitsTab detail={detail} sendCommand={sendCommand} />;
     case 'config':
-      return <Known part={detail.conf}>{(conf) => <ToldFacts told={conf} title="Settings" sorted />}</Known>;
+      return (
+        <Known part={detail.conf}>{(conf) => <RecordFacts values={conf} title="Settings" sorted />}</Known>
+      );
     case 'system':
       return (
         <Known part={detail.stats}>
-          {(stats) => <ToldFacts told={recordOf(stats.rusage)} title="Resources" />}
+          {(stats) => <RecordFacts values={recordOf(stats.rusage)} title="Resources" />}
         </Known>
       );
     case 'other':
       return (
         <Known part={detail.stats}>
           {(stats) => (
-            <ToldFacts
+            <RecordFacts
               title="Other"
-              told={Object.fromEntries(
+              values={Object.fromEntries(
                 Object.entries(stats).filter(
                   ([key]) => !['broker', 'rusage', 'pool', 'total', 'autoscaler'].includes(key),
                 ),
@@ -160,7 +170,7 @@ function Tab({ tab, detail, tell }: { tab: TabName; detail: WorkerDetail; tell: 
   }
 }
 
-/** What is known, or why it is not. */
+/** Shows a part of the page, or the problem that prevented its loading. */
 function Known<Value>({
   part,
   children,
@@ -177,20 +187,20 @@ function Known<Value>({
   return <>{children(part.value)}</>;
 }
 
-function recordOf(value: unknown): Told {
-  return typeof value === 'object' && value !== null ? (value as Told) : {}; // any object is one
+function recordOf(value: unknown): JsonRecord {
+  return typeof value === 'object' && value !== null ? (value as JsonRecord) : {}; // any object has this type
 }
 
-function ToldFacts({
-  told,
+function RecordFacts({
+  values,
   title,
   sorted = false,
 }: {
-  told: Told;
+  values: JsonRecord;
   title: string;
   sorted?: boolean;
 }): JSX.Element {
-  const entries = Object.entries(told);
+  const entries = Object.entries(values);
   if (sorted) entries.sort(([a], [b]) => (a < b ? -1 : 1));
   return (
     <Panel title={title}>
@@ -208,9 +218,9 @@ function ToldFacts({
   );
 }
 
-function PoolTab({ detail, tell }: { detail: WorkerDetail; tell: Tell }): JSX.Element {
+function PoolTab({ detail, sendCommand }: { detail: WorkerDetail; sendCommand: SendCommand }): JSX.Element {
   const [by, setBy] = useState('1');
-  const stats: Told = detail.stats.value ?? {};
+  const stats: JsonRecord = detail.stats.value ?? {};
   const autoscaler = stats.autoscaler === undefined ? null : recordOf(stats.autoscaler);
   const [min, setMin] = useState<string | null>(null);
   const [max, setMax] = useState<string | null>(null);
@@ -222,13 +232,13 @@ function PoolTab({ detail, tell }: { detail: WorkerDetail; tell: Tell }): JSX.El
   return (
     <div class="columns">
       <Known part={detail.stats}>
-        {(told) => (
-          <ToldFacts
+        {(values) => (
+          <RecordFacts
             title="Pool"
-            told={{
-              ...recordOf(told.pool),
-              pid: told.pid,
-              prefetch_count: told.prefetch_count,
+            values={{
+              ...recordOf(values.pool),
+              pid: values.pid,
+              prefetch_count: values.prefetch_count,
               ...(autoscaler && { autoscaler }),
             }}
           />
@@ -250,14 +260,14 @@ function PoolTab({ detail, tell }: { detail: WorkerDetail; tell: Tell }): JSX.El
             <button
               type="button"
               class="button"
-              onClick={() => void tell('Grow the pool', { action: 'pool_grow', n })}
+              onClick={() => void sendCommand('Grow the pool', { action: 'pool_grow', n })}
             >
               Grow
             </button>
             <button
               type="button"
               class="button"
-              onClick={() => void tell('Shrink the pool', { action: 'pool_shrink', n })}
+              onClick={() => void sendCommand('Shrink the pool', { action: 'pool_shrink', n })}
             >
               Shrink
             </button>
@@ -266,7 +276,7 @@ function PoolTab({ detail, tell }: { detail: WorkerDetail; tell: Tell }): JSX.El
             class="form-row"
             onSubmit={(event) => {
               event.preventDefault();
-              void tell('Autoscale', { action: 'autoscale', ...range });
+              void sendCommand('Autoscale', { action: 'autoscale', ...range });
             }}
           >
             <label class="field field-short">
@@ -295,7 +305,7 @@ function PoolTab({ detail, tell }: { detail: WorkerDetail; tell: Tell }): JSX.El
           </form>
           <p class="dim">
             {autoscaler === null
-              ? 'Autoscaling is off: the worker was started without --autoscale, and will say so.'
+              ? 'Autoscaling is off: the worker was started without --autoscale, and will refuse this.'
               : 'The worker chooses its size within these bounds; growing and shrinking by hand is refused.'}
           </p>
           <div class="form-row">
@@ -327,7 +337,7 @@ function PoolTab({ detail, tell }: { detail: WorkerDetail; tell: Tell }): JSX.El
   );
 }
 
-function QueuesTab({ detail, tell }: { detail: WorkerDetail; tell: Tell }): JSX.Element {
+function QueuesTab({ detail, sendCommand }: { detail: WorkerDetail; sendCommand: SendCommand }): JSX.Element {
   const [queue, setQueue] = useState('');
   const { name } = detail.summary;
   return (
@@ -359,16 +369,16 @@ function QueuesTab({ detail, tell }: { detail: WorkerDetail; tell: Tell }): JSX.
               </tr>
             </thead>
             <tbody>
-              {queues.map((told) => {
-                const own = String(told.name);
+              {queues.map((values) => {
+                const own = String(values.name);
                 return (
                   <tr key={own}>
                     <th scope="row">{own}</th>
-                    <td class="hide-s">{String(told.routing_key ?? '–')}</td>
-                    <td class="hide-s">{String(recordOf(told.exchange).name || '–')}</td>
-                    <td class="hide-m">{yesNo(told.durable)}</td>
-                    <td class="hide-m">{yesNo(told.exclusive)}</td>
-                    <td class="hide-m">{yesNo(told.auto_delete)}</td>
+                    <td class="hide-s">{String(values.routing_key ?? '–')}</td>
+                    <td class="hide-s">{String(recordOf(values.exchange).name || '–')}</td>
+                    <td class="hide-m">{yesNo(values.durable)}</td>
+                    <td class="hide-m">{yesNo(values.exclusive)}</td>
+                    <td class="hide-m">{yesNo(values.auto_delete)}</td>
                     <td class="right">
                       <Act needs="admin">
                         <button
@@ -404,7 +414,7 @@ function QueuesTab({ detail, tell }: { detail: WorkerDetail; tell: Tell }): JSX.
           class="form-row form-foot"
           onSubmit={(event) => {
             event.preventDefault();
-            void tell(`Serve ${queue}`, { action: 'add_consumer', queue }).then(() => setQueue(''));
+            void sendCommand(`Serve ${queue}`, { action: 'add_consumer', queue }).then(() => setQueue(''));
           }}
         >
           <label class="field">
@@ -559,7 +569,7 @@ function HeldTasks(props: {
   );
 }
 
-function LimitsTab({ detail, tell }: { detail: WorkerDetail; tell: Tell }): JSX.Element {
+function LimitsTab({ detail, sendCommand }: { detail: WorkerDetail; sendCommand: SendCommand }): JSX.Element {
   return (
     <Panel title="Tasks that it can run, and their limits" flush>
       <Known part={detail.registered}>
@@ -580,7 +590,7 @@ function LimitsTab({ detail, tell }: { detail: WorkerDetail; tell: Tell }): JSX.
                   <LimitRow
                     key={`${task.name} ${task.rateLimit} ${task.softTimeLimit} ${task.timeLimit}`}
                     task={task}
-                    tell={tell}
+                    sendCommand={sendCommand}
                   />
                 ))}
               </tbody>
@@ -592,7 +602,7 @@ function LimitsTab({ detail, tell }: { detail: WorkerDetail; tell: Tell }): JSX.
   );
 }
 
-function LimitRow({ task, tell }: { task: RegisteredTask; tell: Tell }): JSX.Element {
+function LimitRow({ task, sendCommand }: { task: RegisteredTask; sendCommand: SendCommand }): JSX.Element {
   const [rate, setRate] = useState(task.rateLimit ?? '');
   const [soft, setSoft] = useState(task.softTimeLimit?.toString() ?? '');
   const [hard, setHard] = useState(task.timeLimit?.toString() ?? '');
@@ -607,7 +617,7 @@ function LimitRow({ task, tell }: { task: RegisteredTask; tell: Tell }): JSX.Ele
           class="form-row form-inline"
           onSubmit={(event) => {
             event.preventDefault();
-            void tell(`Rate limit of ${task.name}`, {
+            void sendCommand(`Rate limit of ${task.name}`, {
               action: 'rate_limit',
               task: task.name,
               rate: rate.trim() === '' ? '0' : rate.trim(),
@@ -633,8 +643,8 @@ function LimitRow({ task, tell }: { task: RegisteredTask; tell: Tell }): JSX.Ele
           class="form-row form-inline"
           onSubmit={(event) => {
             event.preventDefault();
-            // Both: a worker forgets the one that is not said.
-            void tell(`Time limits of ${task.name}`, {
+            // Both limits: a worker removes the limit that the command does not have.
+            void sendCommand(`Time limits of ${task.name}`, {
               action: 'time_limit',
               task: task.name,
               soft: seconds(soft),
@@ -694,7 +704,7 @@ function askToShutDown({ summary, active }: WorkerDetail): void {
     act: async (why) => {
       await send(name, { action: 'shutdown' }, why);
       navigate(link('/workers'));
-      return 'Told to stop. No worker replies to this: watch it go offline.';
+      return 'Shutdown requested. Workers do not reply to it; the worker will go offline.';
     },
   });
 }

@@ -30,12 +30,12 @@ export function WorkersPage(): JSX.Element {
       {value === null && fault === null && <Loading />}
       {value?.problem != null && (
         <Warning tone="red">
-          <b>The workers cannot be asked.</b> {value.problem} What is shown was heard before.
+          <b>The workers are unreachable.</b> {value.problem} This list is from earlier events.
         </Warning>
       )}
       {value !== null && workers.length === 0 && (
         <Empty kind="broken" title="No worker answers">
-          <p>None was heard of, and none answered within a second. Start one:</p>
+          <p>No worker sent an event, and no worker replied within a second. Start one:</p>
           <p>
             <code>umbel -A ./app.ts worker</code>
           </p>
@@ -78,12 +78,12 @@ export function WorkersPage(): JSX.Element {
   );
 }
 
-/** With what was told since the list was asked for. */
+/** The list, updated with the changes since it was loaded. */
 function useLiveWorkers(listed: readonly WorkerSummary[]): readonly WorkerSummary[] {
-  const [told, setTold] = useState<ReadonlyMap<string, Partial<WorkerSummary>>>(new Map());
+  const [changes, setChanges] = useState<ReadonlyMap<string, Partial<WorkerSummary>>>(new Map());
   useDeltas(({ workers }) => {
     if (workers.length === 0) return;
-    setTold(
+    setChanges(
       (before) =>
         new Map<string, Partial<WorkerSummary>>([
           ...before,
@@ -91,7 +91,7 @@ function useLiveWorkers(listed: readonly WorkerSummary[]): readonly WorkerSummar
         ]),
     );
   });
-  return listed.map((worker) => ({ ...worker, ...told.get(worker.name) }));
+  return listed.map((worker) => ({ ...worker, ...changes.get(worker.name) }));
 }
 
 function WorkerRow({ worker }: { worker: WorkerSummary }): JSX.Element {

@@ -1,4 +1,4 @@
-// Where the tasks of a workflow stand: who was sent by whom, from left to right. Pure.
+// The layout of a workflow's graph: senders on the left, sent tasks on the right. Pure.
 import type { TaskLine } from '../../server/pages/tasks.ts';
 
 interface Box {
@@ -9,7 +9,7 @@ interface Box {
 
 export interface Frame {
   readonly id: string;
-  /** `siblings`: nobody has said that they are a group; one task has sent them. */
+  /** `siblings`: tasks that were sent by the same task, without a group id. */
   readonly word: 'group' | 'chord' | 'siblings';
   readonly x: number;
   readonly y: number;
@@ -31,20 +31,20 @@ export const boxWidth = 190;
 export const boxHeight = 46;
 const [gapX, gapY, frameGap] = [64, 14, 26];
 
-/** Each is right of its parent; a chord's body right of all of its header. */
+/** A task is right of its parent. A chord's body is right of all tasks of its header. */
 export function layoutOf(tasks: readonly TaskLine[]): Layout {
   const byId = new Map(tasks.map((task) => [task.id, task]));
   const parents = new Map<string, string[]>();
   for (const { id, parentId, chordId } of tasks) {
     if (parentId !== null && byId.has(parentId) && parentId !== id) add(parents, id, parentId);
-    // The body's parent is the one that was last; all of the header come before it.
+    // The body's `parentId` names only the last task of the header; the body follows all of them.
     if (chordId !== null && chordId !== id && byId.has(chordId)) add(parents, chordId, id);
   }
   const columns = new Map<string, number>();
   const columnOf = (id: string, path: ReadonlySet<string>): number => {
     const known = columns.get(id);
     if (known !== undefined) return known;
-    if (path.has(id)) return 0; // who says that it came from itself
+    if (path.has(id)) return 0; // bad data: a cycle of parents
     const column = Math.max(
       0,
       ...(parents.get(id) ?? []).map((parent) => columnOf(parent, new Set([...path, id])) + 1),
@@ -93,7 +93,7 @@ function add(map: Map<string, string[]>, key: string, value: string): void {
   map.set(key, known);
 }
 
-/** Beside those that sent them, groups together. */
+/** Sorts tasks next to their parents, and keeps groups together. */
 function inOrder(tasks: readonly TaskLine[], placed: ReadonlyMap<string, Box>): readonly TaskLine[] {
   const parentY = ({ parentId }: TaskLine): number => placed.get(parentId ?? '')?.y ?? 0;
   return [...tasks].sort(
@@ -108,7 +108,7 @@ function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-/** Short columns stand in the middle. */
+/** Centres short columns vertically. */
 function centred(boxes: ReadonlyMap<string, Box>, height: number): readonly Box[] {
   const lowest = new Map<number, number>();
   for (const { x, y } of boxes.values())

@@ -1,4 +1,4 @@
-// A workflow as a graph, and as a chart of times.
+// A workflow as a graph and as a timeline.
 import type { JSX } from 'preact';
 import type { TaskLine } from '../../server/pages/tasks.ts';
 import { answer, api, useLoaded } from '../api.ts';
@@ -40,7 +40,7 @@ export function WorkflowPage({ id }: { id: string }): JSX.Element {
             <code>{id}</code>
             <span>
               {count(done)} of {plural(tasks.length, 'task')} {done === 1 ? 'has' : 'have'} ended
-              {value.more && '; only the first ones are shown'}
+              {value.more && '; only the first 500 are shown'}
             </span>
             {stateOrder
               .map((state) => [state, tasks.filter((task) => task.state === state).length] as const)
@@ -74,7 +74,7 @@ export function WorkflowPage({ id }: { id: string }): JSX.Element {
 function Graph({ tasks }: { tasks: readonly TaskLine[] }): JSX.Element {
   const { boxes, edges, frames, width, height } = layoutOf(tasks);
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrollable area must be reachable by keyboard
     <section class="graph panel" aria-label="The graph of the workflow" tabIndex={0}>
       <svg width={width} height={height} viewBox={`0 0 ${width} ${height}`}>
         <title>Tasks of the workflow</title>
@@ -129,7 +129,7 @@ function cut(text: string, length: number): string {
   return text.length <= length ? text : `…${text.slice(1 - length)}`;
 }
 
-/** Waiting pale, running full, from the first to the last. */
+/** The timeline: for each task a pale bar while it waits, and a full bar while it runs. */
 function Times({ tasks }: { tasks: readonly TaskLine[] }): JSX.Element {
   const now = clock.value;
   const begin = (task: TaskLine): number => task.sentAt ?? task.seenAt;

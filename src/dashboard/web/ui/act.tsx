@@ -1,7 +1,7 @@
 import { type ComponentChildren, Fragment, type JSX } from 'preact';
 import { may } from '../api.ts';
 
-/** What is only for those who may act. */
+/** Shows its children only to users with the role. */
 export function Act({
   needs = 'operator',
   children,

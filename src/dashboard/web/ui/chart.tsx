@@ -1,4 +1,4 @@
-// Charts, drawn as SVG in the colours of the page. Each can be read as a table.
+// SVG charts. Each chart is also available as a table.
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import type { ActivityMinute } from '../../server/pages/activity.ts';
@@ -13,7 +13,7 @@ const series = [
 
 const [width, height, left, bottom, top] = [720, 190, 40, 22, 8];
 
-/** What ended in each minute, and what was sent. */
+/** Sent and ended tasks per minute. */
 export function ActivityChart({ minutes }: { minutes: readonly ActivityMinute[] }): JSX.Element {
   const [at, setAt] = useState<number | null>(null);
   const [asTable, setAsTable] = useState(false);
@@ -22,9 +22,9 @@ export function ActivityChart({ minutes }: { minutes: readonly ActivityMinute[] 
     ...minutes.map((minute) => Math.max(minute.sent, minute.succeeded + minute.failed + minute.retried)),
   );
   const steps = ticks(highest);
-  const most = steps.at(-1) ?? 4;
+  const max = steps.at(-1) ?? 4;
   const step = (width - left) / minutes.length;
-  const y = (value: number): number => top + (height - top - bottom) * (1 - value / most);
+  const y = (value: number): number => top + (height - top - bottom) * (1 - value / max);
   const shown = at === null ? null : (minutes[at] ?? null);
   return (
     <figure class="chart">
@@ -46,7 +46,7 @@ export function ActivityChart({ minutes }: { minutes: readonly ActivityMinute[] 
         </button>
       </figcaption>
       {asTable ? (
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrollable area must be reachable by keyboard
         <div class="chart-table" tabIndex={0}>
           <table class="table">
             <thead>
@@ -194,7 +194,7 @@ function clockOf(at: number): string {
   return timeStyle.value === 'utc' ? utcTime(at).slice(11, 16) : localTime(at).slice(11, 16);
 }
 
-/** Round numbers from 0 to above the highest. */
+/** Round numbers from 0 to the first one above `highest`. */
 function ticks(highest: number): readonly number[] {
   const rough = highest / 4;
   const power = 10 ** Math.floor(Math.log10(rough));
@@ -202,7 +202,7 @@ function ticks(highest: number): readonly number[] {
   return Array.from({ length: Math.ceil(highest / step) + 1 }, (_, index) => index * step);
 }
 
-/** A small line. `label` says it in words. */
+/** A small line chart. `label` describes it for screen readers. */
 export function Spark({
   values,
   label,
@@ -215,9 +215,9 @@ export function Spark({
   bars?: boolean;
 }): JSX.Element {
   const [w, h] = [96, 24];
-  const most = Math.max(1, ...values);
+  const max = Math.max(1, ...values);
   const x = (index: number): number => (values.length < 2 ? w : (index / (values.length - 1)) * w);
-  const y = (value: number): number => h - 2 - (value / most) * (h - 4);
+  const y = (value: number): number => h - 2 - (value / max) * (h - 4);
   const points = values.map((value, index) => `${x(index).toFixed(1)} ${y(value).toFixed(1)}`);
   return (
     <svg class="spark" viewBox={`0 0 ${w} ${h}`} role="img" aria-label={label} preserveAspectRatio="none">

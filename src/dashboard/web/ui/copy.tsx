@@ -2,7 +2,7 @@ import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import { Icon } from './icon.tsx';
 
-/** Also where the clipboard is forbidden, as on plain HTTP. */
+/** Copies text. Works also on plain HTTP, where browsers forbid the clipboard API. */
 export async function copy(text: string): Promise<void> {
   try {
     await navigator.clipboard.writeText(text);

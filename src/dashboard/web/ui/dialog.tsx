@@ -1,4 +1,4 @@
-// Questions before something is done, and what came of it.
+// Dialogs that confirm actions and show their outcomes.
 import { signal } from '@preact/signals';
 import type { ComponentChildren, JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
@@ -37,33 +37,33 @@ export function Dialog({
 
 interface Question {
   readonly title: string;
-  /** What it does, spelled out. */
+  /** Describes what the action will do. */
   readonly effect: ComponentChildren;
   readonly verb: string;
   readonly danger?: boolean;
-  /** Has to be typed before it can be done. */
+  /** Text that the user must type to confirm. */
   readonly type?: string;
   readonly act: (why: Why) => Promise<string | ControlOutcome>;
 }
 
-/** For the audit log, as the routes take it. */
+/** The user's reason, for the audit log. */
 export interface Why {
   readonly reason?: string;
 }
 
 const question = signal<Question | null>(null);
 
-/** Asks first, and says what came of it. */
-export function confirm(asked: Question): void {
-  question.value = asked;
+/** Asks for confirmation, runs the action and shows its outcome. */
+export function confirm(action: Question): void {
+  question.value = action;
 }
 
 export function ConfirmDialog(): JSX.Element | null {
-  const asked = question.value;
+  const action = question.value;
   const [typed, setTyped] = useState('');
   const [reason, setReason] = useState('');
   const [busy, setBusy] = useState(false);
-  if (asked === null) return null;
+  if (action === null) return null;
   const close = (): void => {
     question.value = null;
     setTyped('');
@@ -74,18 +74,18 @@ export function ConfirmDialog(): JSX.Element | null {
     event.preventDefault();
     setBusy(true);
     const given = reason.trim();
-    await run(asked.title, () => asked.act(given === '' ? {} : { reason: given }));
+    await run(action.title, () => action.act(given === '' ? {} : { reason: given }));
     close();
   };
   return (
-    <Dialog title={asked.title} onClose={close}>
+    <Dialog title={action.title} onClose={close}>
       <form onSubmit={(event) => void submit(event)}>
         <div class="dialog-body">
-          <div>{asked.effect}</div>
-          {asked.type !== undefined && (
+          <div>{action.effect}</div>
+          {action.type !== undefined && (
             <label class="field">
               <span>
-                Type <code>{asked.type}</code> to confirm
+                Type <code>{action.type}</code> to confirm
               </span>
               <input
                 value={typed}
@@ -106,10 +106,10 @@ export function ConfirmDialog(): JSX.Element | null {
           </button>
           <button
             type="submit"
-            class={`button ${asked.danger ? 'button-danger' : 'button-primary'}`}
-            disabled={busy || (asked.type !== undefined && typed !== asked.type)}
+            class={`button ${action.danger ? 'button-danger' : 'button-primary'}`}
+            disabled={busy || (action.type !== undefined && typed !== action.type)}
           >
-            {busy ? 'Working…' : asked.verb}
+            {busy ? 'Working…' : action.verb}
           </button>
         </footer>
       </form>
@@ -137,7 +137,7 @@ function dismiss(id: number): void {
   toasts.value = toasts.value.filter((each) => each.id !== id);
 }
 
-/** Does it without a question. */
+/** Runs an action without confirmation, and shows its outcome. */
 export async function run(title: string, act: () => Promise<string | ControlOutcome>): Promise<void> {
   try {
     const outcome = await act();
@@ -155,7 +155,7 @@ function isSilent({ replies, silent }: ControlOutcome): boolean {
 
 const shownReplies = 6;
 
-/** Each worker's reply; no reply is no success. */
+/** The replies of workers. A missing reply is shown as a failure. */
 function Outcome({ outcome: { replies, silent } }: { outcome: ControlOutcome }): JSX.Element {
   if (replies.length === 0 && silent.length === 0) return <>No worker replied within a second.</>;
   return (

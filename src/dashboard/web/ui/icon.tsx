@@ -1,4 +1,4 @@
-// Small drawings, in the colour of the text beside them.
+// Icons, in the colour of the surrounding text.
 import type { JSX } from 'preact';
 
 const drawings = {
@@ -39,7 +39,7 @@ const drawings = {
 
 export type IconName = keyof typeof drawings;
 
-/** Says nothing to who cannot see it: what it means stands beside it. */
+/** Hidden from screen readers: the text beside it has the same meaning. */
 export function Icon({ name, size = 16 }: { name: IconName; size?: number }): JSX.Element {
   return (
     <svg

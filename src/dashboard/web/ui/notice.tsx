@@ -1,10 +1,10 @@
-// What is said where there is nothing to show, or not all.
+// Notices in place of missing data, and warnings.
 import type { ComponentChildren, JSX } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import type { Fault } from '../api.ts';
 import { Icon, type IconName } from './icon.tsx';
 
-/** `kind`: nothing ever, nothing that fits, good news, or a fault. */
+/** `kind`: no data, no match, good news, or an error. */
 export function Empty({
   kind,
   title,
@@ -13,7 +13,7 @@ export function Empty({
 }: {
   kind: 'nothing' | 'no-match' | 'good' | 'broken';
   title: string;
-  /** There is nothing else on the page. */
+  /** The notice fills the page. */
   isPage?: boolean;
   children?: ComponentChildren;
 }): JSX.Element {
@@ -73,7 +73,7 @@ export function FaultNote({
   );
 }
 
-/** Rows of grey: not before it takes long. */
+/** Grey placeholder rows; they appear after a delay. */
 export function Loading({ rows = 6 }: { rows?: number }): JSX.Element {
   const [late, setLate] = useState(false);
   useEffect(() => {

@@ -20,7 +20,7 @@ export function PageHead({
   );
 }
 
-/** A block of a page with a heading. */
+/** A section of a page with a heading. */
 export function Panel({
   title,
   aside,
@@ -30,7 +30,7 @@ export function Panel({
   title: ComponentChildren;
   aside?: ComponentChildren;
   children: ComponentChildren;
-  /** Without a margin inside: a table. */
+  /** No inner margin, for tables. */
   flush?: boolean;
 }): JSX.Element {
   return (
@@ -44,7 +44,7 @@ export function Panel({
   );
 }
 
-/** Names and values. */
+/** A list of names and values. */
 export function Facts({
   facts,
 }: {

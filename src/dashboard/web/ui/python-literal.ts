@@ -1,6 +1,6 @@
-// Reads what Python's repr() writes of plain values: (1, 'a', {'b': None}). Nothing is ever run.
+// Parses Python's repr() of plain values: (1, 'a', {'b': None}). It never evaluates code.
 
-/** Null: it is something else, or was cut. */
+/** Null: the text is not a plain value, or was cut. */
 export function readPython(text: string): { readonly value: unknown } | null {
   try {
     const reader = new Reader(text);
@@ -109,7 +109,7 @@ class Reader {
     const [word = ''] = /^[-+\w.]+/.exec(this.#text.slice(this.#at)) ?? [];
     this.#at += word.length;
     if (Object.hasOwn(words, word)) return words[word];
-    // One that JavaScript cannot hold is left as it is written.
+    // An integer that JavaScript cannot represent stays text.
     if (/^-?\d+$/.test(word)) return Number.isSafeInteger(Number(word)) ? Number(word) : word;
     if (/^-?(?:\d+\.\d*|\d*\.\d+|\d+)(?:[eE][-+]?\d+)?$/.test(word)) return Number(word);
     throw new SyntaxError('no plain value');

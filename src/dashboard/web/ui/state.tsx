@@ -1,4 +1,4 @@
-// The state of a task: colour, drawing and word.
+// The state of a task: colour, icon and word.
 import type { JSX } from 'preact';
 import { Icon, type IconName } from './icon.tsx';
 
@@ -31,7 +31,7 @@ export const stateOrder = [
   'REJECTED',
 ] as const;
 
-/** A state of the user's own counts as running. */
+/** Custom states look like STARTED. */
 export function lookOf(state: string): Look {
   return looks[state] ?? { icon: 'play', tone: 'teal', word: state };
 }

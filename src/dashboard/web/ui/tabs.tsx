@@ -5,7 +5,7 @@ export interface Tab<Name extends string> {
   readonly label: ComponentChildren;
 }
 
-/** Tabs with the arrow keys of the ARIA pattern. */
+/** Tabs with the keyboard control of the ARIA pattern. */
 export function Tabs<Name extends string>(props: {
   tabs: readonly Tab<Name>[];
   current: Name;

@@ -5,7 +5,7 @@ import { timeStyle } from '../preferences.ts';
 
 const dayMs = 86_400_000;
 
-/** A moment, milliseconds since 1970, as the person wants to see it; all of it when pointed at. */
+/** A time, milliseconds since 1970, in the user's preferred format. The tooltip has the full time. */
 export function Time({ at }: { at: number | null }): JSX.Element {
   if (at === null || Math.abs(at) > 8e15) return <span class="dim">–</span>;
   const now = clock.value;

@@ -1,4 +1,4 @@
-// A value as a tree. Everything in it is text: markup in arguments stays what it is.
+// Shows a value as a tree. Everything is rendered as text, also markup in arguments.
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import { plural } from '../format.ts';
@@ -8,7 +8,7 @@ import { readPython } from './python-literal.ts';
 const shownMembers = 100;
 const openDepth = 2;
 
-/** `value` undefined: only its text is known, which is Python's or JSON. */
+/** `value` undefined: only its text is known, a Python repr or JSON. */
 export function Value({
   value,
   text,
@@ -33,7 +33,7 @@ export function Value({
         <CopyButton text={shown} what={what} />
       </div>
       {known === null || raw ? (
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrollable area must be reachable by keyboard
         <pre class="code" tabIndex={0}>
           {shown}
         </pre>
@@ -50,7 +50,7 @@ function isTree(value: unknown): boolean {
   return typeof value === 'object' && value !== null;
 }
 
-/** Null: it is neither JSON nor a plain Python value, or it was cut. */
+/** Null: the text is neither JSON nor a plain Python value, or was cut. */
 function readText(text: string): { readonly value: unknown } | null {
   if (text === '' || text.length > 200_000) return null;
   try {
