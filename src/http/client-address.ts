@@ -1,4 +1,4 @@
-// The address of a request's client: only our own server knows it, not a fetch handler that is mounted in another server.
+// The client's address of each request. Known only in our own HTTP server, not in a handler that is mounted in another server.
 
 const addresses = new WeakMap<Request, string>();
 

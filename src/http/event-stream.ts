@@ -2,22 +2,21 @@
 
 export interface ServerSentEvent {
   readonly event: string;
-  /** A client that connects again sends the id that it has seen last. No line breaks. */
+  /** A client that reconnects sends the id of its last event. Must not have line breaks. */
   readonly id: string;
-  /** JSON: has no line breaks. */
+  /** JSON on one line. */
   readonly data: string;
 }
 
-/** The life of a stream. */
 interface EventStreamOptions {
   readonly heartbeatMs: number;
-  /** Ends the stream; must end the events, too. */
+  /** Ends the stream. It must also end the source of the events. */
   readonly signal: AbortSignal;
-  /** Called once, when the stream has ended or failed, or its reader is gone. */
+  /** Called once, when the stream has ended or failed, or the client has disconnected. */
   readonly onEnd: () => void;
 }
 
-/** A response body that takes the next event when its reader has room for it. */
+/** A response body. It takes the next event when the client has read the earlier ones. */
 export function eventStream(
   events: AsyncIterable<ServerSentEvent>,
   { heartbeatMs, signal, onEnd }: EventStreamOptions,
@@ -26,14 +25,14 @@ export function eventStream(
   let heartbeat: NodeJS.Timeout | undefined;
   let onAbort = (): void => {};
   let ended = false;
-  /** False: it had ended before. */
+  /** Ends the stream once; false: it had already ended. */
   const finish = (): boolean => {
     if (ended) return false;
     ended = true;
     clearInterval(heartbeat);
     signal.removeEventListener('abort', onAbort);
     onEnd();
-    // Lets the source clean up if it is between two events. An error of that has no reader any more.
+    // Lets the source clean up. Its errors are ignored, because no client reads the stream any more.
     iterator.return?.().catch(() => {});
     return true;
   };
@@ -41,7 +40,7 @@ export function eventStream(
     start(controller) {
       controller.enqueue(encoder.encode(`retry: ${retryMs}\n\n`));
       heartbeat = setInterval(() => {
-        // Only if the client reads: comments must not pile up for a client that sleeps.
+        // Only if the client reads: heartbeats must not pile up for a client that does not.
         if ((controller.desiredSize ?? 0) > 0) controller.enqueue(encoder.encode(': still here\n\n'));
       }, heartbeatMs);
       onAbort = () => {
@@ -66,7 +65,7 @@ export function eventStream(
   });
 }
 
-/** When a client connects again after a lost connection, milliseconds. */
+/** How long a client waits before it reconnects, milliseconds. */
 const retryMs = 1000;
 const encoder = new TextEncoder();
 

@@ -19,23 +19,23 @@ interface HttpServerOptions {
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
-  /** Further connections get an answer that refuses them; far above that they are closed. */
+  /** Further connections get a 503; more than 100 above the limit, they are closed without an answer. */
   readonly maxConnections: number;
-  /** Serves HTTPS. */
+  /** Serve HTTPS with these files. */
   readonly tls?: TlsFiles;
 }
 
-/** As PEM. */
+/** Contents of PEM files. */
 export interface TlsFiles {
   readonly cert: Buffer;
   readonly key: Buffer;
-  /** Clients must have a certificate that one of these has signed. */
+  /** Certificate authorities. Clients must have a certificate signed by one of them. */
   readonly ca?: Buffer;
 }
 
-/** How many connections above the limit get an answer; more would be too many open files. */
-const answeredAbove = 100;
-/** How often Node looks for connections whose headers or requests take too long, milliseconds (its default is 30 s). */
+/** How many connections above the limit get a 503. More connections would need too many file descriptors. */
+const maxRefused = 100;
+/** How often Node checks for connections whose headers or requests take too long, milliseconds. Node's default is 30 s. */
 const connectionsCheckingInterval = 1000;
 
 export class HttpServer implements Service {
@@ -43,11 +43,11 @@ export class HttpServer implements Service {
   readonly #options: HttpServerOptions;
   #server: Server | null = null;
   /**
-   * The connections, with the number of requests under way. Node's closeIdleConnections() misses connections that had no request
-   * yet, which browsers open in advance.
+   * The connections, with the number of their active requests. Node's closeIdleConnections() does not close connections without any
+   * request so far, which browsers open in advance.
    */
   readonly #requests = new Map<Socket, number>();
-  /** Connections above the limit. */
+  /** Connections above `maxConnections`. */
   readonly #surplus = new WeakSet<Socket>();
   #starting: Promise<void> | null = null;
   #isStopping = false;
@@ -58,7 +58,7 @@ export class HttpServer implements Service {
     this.#options = options;
   }
 
-  /** Before it listens, the configured address. */
+  /** The server's address; before `start()` the configured address. */
   get url(): string {
     const { host, port } = this.#options;
     const address = this.#server?.address();
@@ -67,7 +67,10 @@ export class HttpServer implements Service {
   }
 
   start(): Promise<void> {
-    if (this.#isStopping) return Promise.reject(new ConfigError('the server was stopped; make a new one'));
+    if (this.#isStopping)
+      return Promise.reject(
+        new ConfigError('the server was stopped and cannot start again; create a new one'),
+      );
     this.#starting ??= this.#listen();
     return this.#starting;
   }
@@ -93,7 +96,7 @@ export class HttpServer implements Service {
     const handle = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
       const { socket } = incoming;
       this.#requests.set(socket, (this.#requests.get(socket) ?? 0) + 1);
-      // A connection that is kept alive would keep a server that stops.
+      // A keep-alive connection would prevent the server from stopping.
       if (this.#isStopping) outgoing.setHeader('Connection', 'close');
       outgoing.once('close', () => {
         const left = (this.#requests.get(socket) ?? 1) - 1;
@@ -101,7 +104,7 @@ export class HttpServer implements Service {
         if (this.#isStopping && left === 0) socket.destroySoon();
       });
       const refusal = this.#surplus.has(socket)
-        ? new Problem(503, `${maxConnections} connections are open already; try again`, {
+        ? new Problem(503, `the server has reached its limit of ${maxConnections} connections; try again`, {
             headers: { 'Retry-After': '5', Connection: 'close' },
           })
         : wrongTarget(incoming);
@@ -109,7 +112,7 @@ export class HttpServer implements Service {
       else refuse(outgoing, incoming, refusal);
     };
     const server = tls === undefined ? createServer(timeouts, handle) : secured(tls, timeouts, handle);
-    server.maxConnections = maxConnections + answeredAbove;
+    server.maxConnections = maxConnections + maxRefused;
     server.on(tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) => {
       if (this.#requests.size >= maxConnections) this.#surplus.add(socket);
       this.#requests.set(socket, 0);
@@ -132,14 +135,14 @@ export class HttpServer implements Service {
     if (!server?.listening) return;
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
     for (const [socket, requests] of this.#requests) if (requests === 0) socket.destroy();
-    // A client that does not read its answer must not keep the server for ever.
-    const patience = setTimeout(() => server.closeAllConnections(), patienceMs);
+    // A client that does not read its response must not prevent the server from stopping.
+    const timer = setTimeout(() => server.closeAllConnections(), closeTimeoutMs);
     await closed;
-    clearTimeout(patience);
+    clearTimeout(timer);
   }
 }
 
-const patienceMs = 5000;
+const closeTimeoutMs = 5000;
 
 /** @throws ConfigError for a certificate or key that cannot be used */
 function secured(
@@ -157,8 +160,8 @@ function secured(
 }
 
 /**
- * A request that names its host twice, in its target and in `Host`, must name the same host: we look at one of them only, and a proxy in
- * front may look at the other.
+ * A request may name its host twice: in its target and in `Host`. Both must be the same, because we check only one of them, and a
+ * proxy in front may check the other one.
  */
 function wrongTarget({ url = '', headers }: IncomingMessage): Problem | null {
   if (url.startsWith('/') || url === '*') return null;
@@ -183,10 +186,10 @@ function refuse(outgoing: ServerResponse, incoming: IncomingMessage, problem: Pr
 
 function cannotListen(host: string, port: number, error: NodeJS.ErrnoException): ConfigError {
   const reasons: Readonly<Record<string, string>> = {
-    EADDRINUSE: `port ${port} on ${host} is in use; choose another (--port or PORT), or stop what listens there`,
-    EACCES: `port ${port} on ${host} may not be listened on by this user; choose one above 1023`,
-    EADDRNOTAVAIL: `${host} is no address of this machine`,
-    ENOTFOUND: `the host '${host}' is not known`,
+    EADDRINUSE: `port ${port} on ${host} is in use; choose another (--port or PORT), or stop the program that listens on it`,
+    EACCES: `this user has no permission to listen on port ${port} of ${host}; choose a port above 1023`,
+    EADDRNOTAVAIL: `${host} is not an address of this machine`,
+    ENOTFOUND: `the host '${host}' is unknown`,
   };
   return new ConfigError(reasons[error.code ?? ''] ?? `cannot listen on ${host}:${port}: ${error.message}`, {
     cause: error,

@@ -1,4 +1,4 @@
-// Checks of options that every server of ours has.
+// Checks of options that all our servers have.
 import { ConfigError } from '../errors.ts';
 import { anyText, check, texts } from '../lib/checks.ts';
 import type { Check } from '../lib/schema.ts';
@@ -11,7 +11,7 @@ export const basePath = check<string>("a path like '/api'", (value, what) => {
   throw new ConfigError(`${what} must be a path like '/api', not '${given}'`);
 });
 
-/** A list of texts, each of which `read` makes of a given one. */
+/** A list of strings. `read` checks and converts each string. */
 export function listOf(expected: string, read: (text: string) => string): Check<readonly string[]> {
   return check(expected, (value, what) => texts.accept(value, what)?.map(read));
 }

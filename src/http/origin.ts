@@ -3,23 +3,20 @@ import { isLoopbackName } from './loopback.ts';
 import { Problem } from './problem.ts';
 
 /**
- * The request must name a host of ours. A page of evil.test whose name was pointed at 127.0.0.1 after it
- * was loaded (DNS rebinding) reaches us, but names its own host.
+ * Refuses requests whose `Host` is not an allowed name (null: any name is allowed). This stops DNS rebinding: a page of evil.test points
+ * its own name to 127.0.0.1 after it was loaded. Its requests then reach this server, but their `Host` is evil.test.
  * @throws Problem 403
  */
 export function checkHost(request: Request, allowed: readonly string[] | null): void {
   if (allowed === null) return;
   const name = hostName(request);
   if (isLoopbackName(name) || allowed.includes(name)) return;
-  throw new Problem(
-    403,
-    `this server does not answer to the host '${name.slice(0, 100)}'; see its option allowedHosts`,
-  );
+  throw new Problem(403, `the host '${name.slice(0, 100)}' is not allowed; see the option allowedHosts`);
 }
 
 /**
- * A request that changes something must not come from a page of another site. Programs send neither header; browsers send both, and
- * a page cannot change them.
+ * Refuses requests that may change something and come from a page of another site (CSRF). Browsers send `Origin` and `Sec-Fetch-Site`, and
+ * a page cannot change these headers. Other programs send neither.
  * @throws Problem 403
  */
 export function checkOrigin(request: Request, trusted: readonly string[]): void {
@@ -32,7 +29,7 @@ export function checkOrigin(request: Request, trusted: readonly string[]): void 
   if (own) return;
   throw new Problem(
     403,
-    'requests from pages of other sites are refused, unless the server was told to trust them',
+    'requests from pages of other sites are refused; the server can be configured to trust a site',
   );
 }
 

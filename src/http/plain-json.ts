@@ -1,7 +1,6 @@
 /**
- * Writes a value as JSON that every client can read. Dates become ISO 8601 text, bytes base64, and Decimal, Uuid and similar types their
- * text; so do bigints, which JavaScript clients would silently round as numbers. NaN and Infinity, which JSON does
- * not have, become null.
+ * Writes a value as JSON that every client can read. Dates become ISO 8601 text, and bytes base64. Decimal, Uuid and similar types become
+ * their text. Bigints become text, because JavaScript clients would round them. NaN and Infinity become null.
  */
 export function toPlainJson(value: unknown): string {
   switch (typeof value) {

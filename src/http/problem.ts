@@ -1,4 +1,4 @@
-// The answer to a failed request: RFC 9457, application/problem+json.
+// The response to a failed request: RFC 9457, application/problem+json.
 import { STATUS_CODES } from 'node:http';
 import {
   BrokerUnavailable,
@@ -15,7 +15,7 @@ import {
   UnknownTaskError,
 } from '../errors.ts';
 
-/** One fault of a request: in a value of its body, or in a parameter of its query. */
+/** An error in a value of the body, or in a parameter of the query. */
 export interface ProblemDetail {
   /** JSONPath-like, `$` being the body: `$.rows[3].id`. */
   readonly path?: string;
@@ -26,12 +26,12 @@ export interface ProblemDetail {
 interface ProblemOptions {
   readonly errors?: readonly ProblemDetail[];
   readonly headers?: Readonly<Record<string, string>>;
-  /** The code of the error behind it: stable, for programs. */
+  /** The stable code of the error that caused it, for programs. */
   readonly code?: string;
   readonly cause?: unknown;
 }
 
-/** Thrown by handlers to answer with a status and the reason. */
+/** A handler throws it to respond with this status and reason. */
 export class Problem extends Error {
   readonly status: number;
   readonly errors: readonly ProblemDetail[] | undefined;
@@ -47,16 +47,15 @@ export class Problem extends Error {
   }
 }
 
-/** 400: these parameters of the query are wrong. */
+/** A 400 for wrong parameters of the query. */
 export function wrongQuery(errors: readonly ProblemDetail[]): Problem {
   const what = errors.length === 1 ? 'a wrong parameter' : 'wrong parameters';
   const each = errors.map(({ parameter, message }) => `${parameter} ${message}`).join('; ');
   return new Problem(400, `the query has ${what}: ${each}`, { errors });
 }
 
-/** The problem document. */
 interface ProblemDocument {
-  /** Always `about:blank`: the status names the kind of problem, and `code` the problem. */
+  /** Always `about:blank`: `status` and `code` identify the problem. */
   readonly type: 'about:blank';
   readonly title: string;
   readonly status: number;
@@ -81,7 +80,7 @@ export function toDocument(problem: Problem, instance: string, requestId: string
   };
 }
 
-/** The answer to an error. A fault of our own reveals nothing about itself: the log has it. */
+/** Converts an error to a response. The response to an internal error has no details; the log has them. */
 export function toProblem(error: unknown): Problem {
   if (error instanceof Problem) return error;
   if (error instanceof UmbelError) {
@@ -102,15 +101,15 @@ export function toProblem(error: unknown): Problem {
     if (error instanceof PayloadTooLargeError) return new Problem(413, error.message, { code, cause: error });
     if (error instanceof SendUnconfirmed) {
       const id = error.taskIds.join(', ');
-      const detail = `the broker did not say whether it has the call, whose id is ${id}; repeat the request with its Idempotency-Key, if it has one, else with task_id=${id}: 202 sends it, 409 says that it was sent`;
+      const detail = `the broker did not confirm the task ${id}; repeat the request with the same Idempotency-Key, or without a key with task_id=${id}: 202 means that it is sent now, 409 that it was sent before`;
       return new Problem(503, detail, { code, headers: { 'Retry-After': '5' }, cause: error });
     }
     if (error instanceof BrokerUnavailable || error instanceof StoreLostError) {
-      const detail = 'the broker or the result backend is not available now, and nothing was sent; try again';
+      const detail = 'the broker or the result backend is unavailable, and nothing was sent; try again';
       return new Problem(503, detail, { code, headers: { 'Retry-After': '5' }, cause: error });
     }
   }
-  return new Problem(500, 'something went wrong here; the log says what, under this request id', {
+  return new Problem(500, 'internal error; the log of the server has the details under this request id', {
     cause: error,
   });
 }

@@ -2,15 +2,14 @@ import { decodeJsonBytes } from '../protocol/json.ts';
 import { defaultLimits } from '../protocol/limits.ts';
 import { Problem } from './problem.ts';
 
-/** A request's body. */
 interface JsonBody {
-  /** `undefined`: there was none. */
+  /** `undefined`: the request has no body. */
   readonly value: unknown;
   readonly bytes: Uint8Array;
 }
 
 /**
- * Reads a JSON body of at most `maxSize` bytes, and takes in no more. Integers beyond 2^53 become bigints. `anyType`: it may be called anything.
+ * Reads a JSON body of at most `maxSize` bytes. Integers beyond 2^53 become bigints. `anyType`: accept any Content-Type.
  * @throws Problem 400, 413, 415
  */
 export async function readJson(
@@ -28,7 +27,7 @@ export async function readJson(
 }
 
 /**
- * Reads a body of at most `maxSize` bytes, and takes in no more.
+ * Reads a body of at most `maxSize` bytes. Larger bodies are refused without reading the rest.
  * @throws Problem 413, 415
  */
 export async function readBytes(request: Request, maxSize: number): Promise<Uint8Array> {
@@ -36,7 +35,7 @@ export async function readBytes(request: Request, maxSize: number): Promise<Uint
   if (encoding !== null && encoding.toLowerCase() !== 'identity') {
     throw new Problem(
       415,
-      `a body with Content-Encoding '${shown(encoding)}' is not read; send it as it is`,
+      `a body with Content-Encoding '${shown(encoding)}' is not supported; send it unencoded`,
       {
         headers: { 'Accept-Encoding': 'identity' },
       },

@@ -1,4 +1,4 @@
-// What every server of ours does with a request: gives it an id, logs it, and answers an error by a problem document.
+// Middleware of all our servers: request ids, request logs, and problem documents for errors.
 import type { Context, MiddlewareHandler } from 'hono';
 import { requestId } from 'hono/request-id';
 import type { Logger } from '../lib/logger.ts';
@@ -11,7 +11,7 @@ interface IdentifiedEnv {
   Variables: { requestId: string };
 }
 
-/** Takes over an `X-Request-Id`, or makes one. */
+/** Uses the request's `X-Request-Id`, or creates an id. */
 export function identify(): MiddlewareHandler {
   return requestId({ generator: () => uuid7(), limitLength: 128 });
 }
@@ -20,7 +20,7 @@ export function logRequests(logger: Logger): MiddlewareHandler<IdentifiedEnv> {
   return async (request, next) => {
     const begun = performance.now();
     await next();
-    // Monitors read every few seconds; calls and failures are what matters in the log.
+    // Monitoring reads every few seconds, so successful reads are logged at debug level.
     const level = request.req.method !== 'POST' && request.res.status < 400 ? 'debug' : 'info';
     if (logger.isLevelEnabled?.(level) === false) return;
     logger[level](
@@ -36,7 +36,7 @@ export function logRequests(logger: Logger): MiddlewareHandler<IdentifiedEnv> {
   };
 }
 
-/** The answer to an error: what is no fault of the client is logged. */
+/** Responds with a problem document. Errors of the server (5xx) are logged. */
 export function answerError<Env extends IdentifiedEnv>(
   request: Context<Env>,
   error: unknown,
@@ -45,12 +45,12 @@ export function answerError<Env extends IdentifiedEnv>(
   const problem = loggedProblem(request, error, logger);
   return request.body(
     toPlainJson(toDocument(problem, request.req.path, request.get('requestId'))),
-    problem.status as 500, // any status: hono's type has only those that it knows
+    problem.status as 500, // any status: hono's type lists the statuses that it knows
     { 'Content-Type': 'application/problem+json', 'Cache-Control': 'no-store', ...problem.headers },
   );
 }
 
-/** The same for an answer of another form. */
+/** Logs a server error, and returns the problem for a response in another format. */
 export function loggedProblem<Env extends IdentifiedEnv>(
   request: Context<Env>,
   error: unknown,

@@ -329,7 +329,7 @@ it('connections beyond the limit are told so, and make room when they have been'
   const refused = await raw(url, ask);
   expect(refused).toMatch(/^HTTP\/1.1 503 /);
   expect(refused).toContain('application/problem+json');
-  expect(refused).toContain('1 connections are open already');
+  expect(refused).toContain('limit of 1 connections');
   first.write(ask);
   expect(String((await once(first, 'data'))[0])).toMatch(/^HTTP\/1.1 200 /);
   first.destroy();
