@@ -11,7 +11,7 @@ const silentMs = 60_000;
 const mostQueues = 1_000;
 
 /** @throws BrokerUnavailable */
-export async function queueStates(app: App): Promise<readonly QueueState[]> {
+export async function queueStates(app: App, also: Iterable<string>): Promise<readonly QueueState[]> {
   const broker = await app.broker();
   const { named } = app.topology;
   const pauses = (await app.queues.paused()).filter(({ kind }) => kind === 'queue');
@@ -21,6 +21,7 @@ export async function queueStates(app: App): Promise<readonly QueueState[]> {
     app.config.taskDefaultQueue,
     ...(await broker.queues()),
     ...paused.keys(),
+    ...also,
   ]);
   const rates = await ratesOf(app).catch(() => null); // without a history, what the broker tells is enough
   const now = Date.now();

@@ -64,9 +64,12 @@ export class BrokerQueues {
     this.#app = app;
   }
 
-  /** The queues of the application's own settings, and those that hold messages (of RabbitMQ only those that the application knows), by name. */
-  async list(): Promise<readonly QueueState[]> {
-    return (await import('./queue-states.ts')).queueStates(this.#app);
+  /**
+   * The queues of the application's own settings, and those that hold messages, by name. Of RabbitMQ only those that the application knows: `also`
+   * names others.
+   */
+  async list(also: Iterable<string> = []): Promise<readonly QueueState[]> {
+    return (await import('./queue-states.ts')).queueStates(this.#app, also);
   }
 
   /**

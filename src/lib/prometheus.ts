@@ -121,6 +121,11 @@ class Counter implements Metric {
     this.#series.at(labels).count++;
   }
 
+  /** Makes the series, with the value 0 if it is new: a rate needs a value before the first count. */
+  touch(...labels: Labels): void {
+    this.#series.at(labels);
+  }
+
   /** Deletes the counts with labels that will not come again. */
   forget(isGone: (labels: Labels) => boolean): void {
     this.#series.forget(isGone);

@@ -3,7 +3,11 @@ import { type Context, Hono } from 'hono';
 import type { WorkerState } from '../../../events/cluster-state.ts';
 import { Problem } from '../../../http/problem.ts';
 import { answerError, loggedProblem } from '../../../http/requests.ts';
+import { metricsType } from '../../../lib/prometheus.ts';
 import type { DashboardContext, DashboardEnv } from '../context.ts';
+import { CeleryExporterMetrics } from '../metrics/celery-exporter.ts';
+import { QueueMetrics } from '../metrics/queue-metrics.ts';
+import { Fleet } from '../pages/fleet.ts';
 import { needs } from '../roles.ts';
 import { FlowerMetrics } from './metrics.ts';
 import { queueLengths } from './queues.ts';
@@ -28,7 +32,15 @@ export function flowerRoutes(context: DashboardContext): Hono<DashboardEnv> {
     buckets: settings.taskRuntimeMetricBuckets,
     forgetAfter: settings.purgeOfflineWorkers,
   });
-  context.onEvent((event) => metrics.add(event));
+  const exporter = new CeleryExporterMetrics(cluster, {
+    buckets: settings.taskRuntimeMetricBuckets,
+    workers: () => metrics.workers,
+  });
+  const queues = new QueueMetrics(context.app, new Fleet(context.control));
+  context.onEvent((event) => {
+    metrics.add(event);
+    exporter.add(event);
+  });
   const flower: FlowerState = { context, metrics, workers: new WorkerRecords(context, metrics) };
   const router = new Hono<DashboardEnv>();
   for (const { method, path, role, handle } of routes) {
@@ -43,9 +55,9 @@ export function flowerRoutes(context: DashboardContext): Hono<DashboardEnv> {
       });
     });
   }
-  router.get('/metrics', (request) =>
-    request.body(metrics.text(), 200, {
-      'Content-Type': 'text/plain; version=0.0.4; charset=utf-8',
+  router.get('/metrics', async (request) =>
+    request.body(metrics.text() + exporter.text() + (await queues.text()), 200, {
+      'Content-Type': metricsType,
       'Cache-Control': 'no-store',
     }),
   );
