@@ -95,7 +95,7 @@ type InOf<S extends readonly AnySignature[]> = S[number] extends Signature<infer
 
 /** The result of each member, in its place. */
 type OutOf<S extends readonly AnySignature[]> = {
-  -readonly [Place in keyof S]: S[Place] extends Signature<never, infer Out> ? Out : never;
+  -readonly [Index in keyof S]: S[Index] extends Signature<never, infer Out> ? Out : never;
 };
 
 /**
@@ -148,7 +148,7 @@ type GivenBy<H extends Header, Options extends ChordOptions> = Options extends {
 
 /** A `Settled` for each member. */
 export type SettledOf<Results> = {
-  -readonly [Place in keyof Results]: Settled<Results[Place]>;
+  -readonly [Index in keyof Results]: Settled<Results[Index]>;
 };
 
 type ChordOf<H extends Header, Out> =

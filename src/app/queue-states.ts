@@ -8,7 +8,7 @@ const windowMs = 300_000;
 /** A recorder that has written within this time, milliseconds, is there. */
 const silentMs = 60_000;
 /** How many queues have rates. */
-const mostQueues = 1_000;
+const maxQueues = 1_000;
 
 /** @throws BrokerUnavailable */
 export async function queueStates(app: App, also: Iterable<string>): Promise<readonly QueueState[]> {
@@ -67,7 +67,7 @@ async function ratesOf(app: App): Promise<RatesByQueue | null> {
   const from = Math.max(now - windowMs, oldestAt, gaps.at(-1)?.until ?? 0);
   const seconds = Math.max(1, (now - from) / 1000);
   const counted = async (field: string): Promise<ReadonlyMap<string, number>> => {
-    const found = await app.history.countsBy('queue', `${field}:<${Math.ceil(seconds)}s queue:*`, mostQueues);
+    const found = await app.history.countsBy('queue', `${field}:<${Math.ceil(seconds)}s queue:*`, maxQueues);
     return new Map(found.map(([queue, tasks]) => [queue ?? '', tasks / seconds]));
   };
   const sent = await counted('sent');

@@ -14,15 +14,15 @@ export async function waitingTasks(
   queue: string,
   { place = 'ready', first = 'next', limit = 25 }: PeekQueueOptions,
 ): Promise<readonly WaitingTask[]> {
-  if (!Number.isInteger(limit) || limit < 1 || limit > mostPeeked)
-    throw new ConfigError(`'limit' of peek must be a whole number from 1 to ${mostPeeked}, not ${limit}`);
+  if (!Number.isInteger(limit) || limit < 1 || limit > maxPeeked)
+    throw new ConfigError(`'limit' of peek must be a whole number from 1 to ${maxPeeked}, not ${limit}`);
   const broker = await app.broker();
   if (broker.peek === undefined) throw new CannotPeekError(broker.name, queue);
   const found = await broker.peek(queue, { place, first, limit });
   return found.map((each) => waitingTask(app, each));
 }
 
-const mostPeeked = 1_000;
+const maxPeeked = 1_000;
 
 function waitingTask(app: App, { position, due, message }: PeekedMessage): WaitingTask {
   const place = { position: position ?? 0, due };

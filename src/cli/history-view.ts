@@ -30,9 +30,9 @@ export function asRow(task: TaskRecord): readonly string[] {
 
 /** A line that says what has become of a task: time, state, name, id, worker, error. */
 export function changeRow(task: TaskRecord): string {
-  const { id, name, state, worker, runtimeMs, exception, heardAt } = task;
+  const { id, name, state, worker, runtimeMs, exception, updatedAt } = task;
   const words = [
-    timeOf(heardAt).slice(0, 23),
+    timeOf(updatedAt).slice(0, 23),
     state.padEnd(8),
     clean(name ?? '?'),
     clean(id),

@@ -177,7 +177,7 @@ export function pageSql(
 
 function behind(field: SortField, descending: boolean, { value, seq }: Cursor): Sql {
   const column = sqlName(field);
-  const isKnown = field === 'seen' || field === 'heard' || field === 'state';
+  const isKnown = field === 'seen' || field === 'updated' || field === 'state';
   if (descending) {
     if (value === null) return sql`(${column} IS NULL AND seq < ${seq})`;
     const lower = sql`(${column}, seq) < (${value}, ${seq})`;

@@ -36,7 +36,7 @@ export const fields = {
     means: 'the time from its sending, or its eta, to its first start',
   },
   seen: { kind: 'age', column: 'seen', means: 'when its first event was sent' },
-  heard: { kind: 'age', column: 'heard', means: 'when its last event was sent' },
+  updated: { kind: 'age', column: 'updated', means: 'when its last event was sent' },
   sent: { kind: 'age', column: 'sent', means: 'when it was sent' },
   received: { kind: 'age', column: 'received', means: 'when a worker first received it' },
   started: { kind: 'age', column: 'started', means: 'when its last attempt began' },
@@ -50,7 +50,7 @@ export type FieldName = keyof typeof fields;
 /** The fields by which a list of tasks can be sorted. The guide says which of them have an index. */
 export const sortable = [
   'seen',
-  'heard',
+  'updated',
   'sent',
   'received',
   'started',

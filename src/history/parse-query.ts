@@ -6,7 +6,7 @@ import type { Comparison, Condition, MemberTest, Test } from './condition.ts';
 import { type FieldKind, type FieldName, fields } from './fields.ts';
 
 const longestQuery = 2_048;
-const mostTerms = 128;
+const maxTerms = 128;
 const deepest = 20;
 
 /**
@@ -118,7 +118,7 @@ class Parser {
     if (depth > deepest) this.#fail(token.at, `brackets and NOT go ${deepest} levels deep at most`);
     switch (token.kind) {
       case 'term':
-        if (++this.#terms > mostTerms) this.#fail(token.at, `a query has ${mostTerms} conditions at most`);
+        if (++this.#terms > maxTerms) this.#fail(token.at, `a query has ${maxTerms} conditions at most`);
         return conditionOf(this.#query, token);
       case 'NOT':
         return { kind: 'not', of: this.#one(depth + 1) };

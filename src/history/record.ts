@@ -52,7 +52,7 @@ export interface TaskRecord
   /** Time of the task's first event. */
   readonly seenAt: number;
   /** Time of the task's last event. */
-  readonly heardAt: number;
+  readonly updatedAt: number;
   readonly sentAt: number | null;
   /** When a worker first received the task. */
   readonly receivedAt: number | null;
@@ -122,7 +122,7 @@ export function recordOf(facts: TaskFacts): TaskRecord {
     eta,
     expires: lastSaid(marks, 'expires'),
     seenAt: marks[0]?.at ?? 0,
-    heardAt: marks.at(-1)?.at ?? 0,
+    updatedAt: marks.at(-1)?.at ?? 0,
     sentAt: sent?.at ?? null,
     receivedAt: marks.find(({ kind }) => kind === 'received')?.at ?? null,
     startedAt: marks.findLast(({ kind }) => kind === 'started')?.at ?? null,

@@ -173,7 +173,7 @@ function endOfString(text: string, start: number): number {
   return text.length;
 }
 
-const mostDigits = 10n ** BigInt(defaultLimits.maxDigits);
+const integerBound = 10n ** BigInt(defaultLimits.maxDigits);
 
 /** Writes values that native JSON cannot: bigints, NaN, Infinity, and floats beyond 2^53, which readers would take for exact integers. */
 function write(value: unknown, root: string): string {
@@ -184,7 +184,7 @@ function write(value: unknown, root: string): string {
       .join(',')}}`;
   }
   if (typeof value === 'bigint') {
-    if (value >= mostDigits || value <= -mostDigits) {
+    if (value >= integerBound || value <= -integerBound) {
       throw new NotSerializableError(
         root,
         `it holds an integer of more than ${defaultLimits.maxDigits} digits`,

@@ -35,7 +35,7 @@ export interface RecorderOptions {
   readonly redactHook?: FactsHook;
   /** Ask workers every 5 seconds to send task events (`enable_events`). Default true. */
   readonly enable?: boolean;
-  /** Called with each event that is heard, also of workers. */
+  /** Called with each received event, also events of workers. */
   readonly onEvent?: (event: WireEvent) => void;
 }
 
@@ -276,8 +276,8 @@ export class Recorder implements Service {
   }
 
   async #pruneAll(): Promise<void> {
-    const heardBefore = this.#keepMs === null ? null : Date.now() - this.#keepMs;
-    const retention = { heardBefore, mostTasks: this.#keepTasks };
+    const updatedBefore = this.#keepMs === null ? null : Date.now() - this.#keepMs;
+    const retention = { updatedBefore, maxTasks: this.#keepTasks };
     while (this.#store !== null && !this.#stopping.signal.aborted) {
       if ((await this.#store.prune(retention, pruneStep)) === 0) return;
       await new Promise((next) => setImmediate(next));

@@ -96,12 +96,12 @@ export class Crontab implements Schedule {
   #nextRealMinute(zone: Zone, at: number): number | null {
     const horizon = at + horizonMs;
     for (let from = at + minuteMs; from < horizon; ) {
-      const { end, offset } = zone.stretch(from);
+      const { end, offset } = zone.period(from);
       const match = nextMatch(this.#set, from + offset);
       if (match === null) return null;
       const due = match - offset;
       if (due < end) return due;
-      // Jumps to the next possible match. Near the end of a stretch it goes to that end: the next stretch may repeat local times.
+      // Jumps to the next possible match. Near the end of a period it goes to that end: the next period may repeat local times.
       from = end - from < 2 * dayMs ? end : Math.max(end, due - 2 * dayMs);
     }
     return null;

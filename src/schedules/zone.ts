@@ -1,8 +1,8 @@
 // Time zones: offsets from UTC, and the times at which they change. The facts come from the runtime (Intl).
 import { ConfigError } from '../errors.ts';
 
-/** A stretch of time with a constant offset. Times are milliseconds since 1970. */
-interface Stretch {
+/** A period with a constant offset. Times are milliseconds since 1970. */
+interface OffsetPeriod {
   readonly start: number;
   /** The time from which another offset holds, or the end of the search. */
   readonly end: number;
@@ -14,8 +14,8 @@ interface Stretch {
 export class Zone {
   readonly name: string;
   readonly #format: Intl.DateTimeFormat | null;
-  /** Stretches by the number of their "month", a span of 32 days. */
-  readonly #months = new Map<number, readonly Stretch[]>();
+  /** Periods by the number of their "month", a span of 32 days. */
+  readonly #months = new Map<number, readonly OffsetPeriod[]>();
 
   private constructor(name: string, format: Intl.DateTimeFormat | null) {
     this.name = name;
@@ -34,20 +34,20 @@ export class Zone {
 
   /** The offset at a time, milliseconds. */
   offset(at: number): number {
-    return this.stretch(at).offset;
+    return this.period(at).offset;
   }
 
-  /** The stretch around a time. It may end before the offset really changes, at the end of a searched month. */
-  stretch(at: number): Stretch {
+  /** The period around a time. It may end before the offset really changes, at the end of a searched month. */
+  period(at: number): OffsetPeriod {
     const month = Math.floor(at / monthMs);
-    let stretches = this.#months.get(month);
-    if (stretches === undefined) {
+    let periods = this.#months.get(month);
+    if (periods === undefined) {
       if (this.#months.size >= maxMonths) this.#months.clear();
-      stretches = this.#look(month * monthMs, (month + 1) * monthMs);
-      this.#months.set(month, stretches);
+      periods = this.#scan(month * monthMs, (month + 1) * monthMs);
+      this.#months.set(month, periods);
     }
-    for (const stretch of stretches) if (at < stretch.end) return stretch;
-    throw new RangeError(`no stretch holds ${at}`);
+    for (const period of periods) if (at < period.end) return period;
+    throw new RangeError(`no period holds ${at}`);
   }
 
   /**
@@ -56,16 +56,16 @@ export class Zone {
   resolve(local: number): number {
     // No offset is more than a day, so the search starts a day earlier.
     for (let at = local - dayMs; ; ) {
-      const { end, offset } = this.stretch(at);
-      // In this stretch the clocks show the local times from at+offset to end+offset.
+      const { end, offset } = this.period(at);
+      // In this period the clocks show the local times from at+offset to end+offset.
       const meant = local - offset;
       if (meant < end) return Math.max(meant, at);
       at = end;
     }
   }
 
-  #look(from: number, to: number): readonly Stretch[] {
-    const stretches: Stretch[] = [];
+  #scan(from: number, to: number): readonly OffsetPeriod[] {
+    const periods: OffsetPeriod[] = [];
     let start = from;
     let offset = this.#offsetAt(from);
     for (let at = from; at < to; at += stepMs) {
@@ -73,12 +73,12 @@ export class Zone {
       const after = this.#offsetAt(next);
       if (after === offset) continue;
       const moved = this.#whenMoved(at, next, offset);
-      stretches.push({ start, end: moved, offset });
+      periods.push({ start, end: moved, offset });
       start = moved;
       offset = after;
     }
-    if (start < to) stretches.push({ start, end: to, offset });
-    return stretches;
+    if (start < to) periods.push({ start, end: to, offset });
+    return periods;
   }
 
   /** The first time in (low, high] whose offset differs from `before`. Offsets change at full seconds. */

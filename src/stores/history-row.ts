@@ -6,7 +6,7 @@ import { recordOf } from '../history/record.ts';
 export const historyColumns = [
   'id',
   'seen',
-  'heard',
+  'updated',
   'state',
   'name',
   'queue',
@@ -87,7 +87,7 @@ export function rowOf(facts: TaskFacts): readonly (string | number | null)[] {
   const row: Readonly<Record<Column, string | number | null>> = {
     id: facts.id,
     seen: record.seenAt,
-    heard: record.heardAt,
+    updated: record.updatedAt,
     state: record.state,
     name: facts.name,
     queue: record.queue,

@@ -45,9 +45,9 @@ export interface Recording {
 /** Which tasks are deleted. */
 export interface Retention {
   /** Tasks whose last event is older than this time, milliseconds since 1970; null: no limit of age. */
-  readonly heardBefore: number | null;
+  readonly updatedBefore: number | null;
   /** The number of tasks that stay: of more, the oldest are deleted; null: no limit of number. */
-  readonly mostTasks: number | null;
+  readonly maxTasks: number | null;
 }
 
 /**

@@ -3,7 +3,7 @@ import { BrokerUnavailable, StoreError } from '../errors.ts';
 import { backoffDelay } from '../lib/backoff.ts';
 import { isReady, type ResultRecord } from '../protocol/result-meta.ts';
 
-export interface Follower {
+export interface RecordSubscriber {
   onMessage(text: string): void;
   /** Publications may have been missed. */
   onGap(): void;
@@ -15,8 +15,8 @@ export interface RecordSubscriptions {
    * Resolves when all announcements from then on are received.
    * @throws BrokerUnavailable when the server does not confirm in time
    */
-  add(channel: string, follower: Follower): Promise<void>;
-  remove(channel: string, follower: Follower): void;
+  add(channel: string, subscriber: RecordSubscriber): Promise<void>;
+  remove(channel: string, subscriber: RecordSubscriber): void;
 }
 
 export interface RecordSource {
@@ -105,7 +105,7 @@ class RecordWatch {
   /** Resolves when all publications from now on are received. */
   #join(): Promise<void> {
     const { key, subscriptions, closed } = this.#source;
-    const follower = {
+    const subscriber = {
       onMessage: (text: string): void => {
         // Celery stores RETRY after it has sent the retry, which may have ended already: an ended task stays ended.
         if (this.#news === null || !ended.test(this.#news)) this.#news = text;
@@ -122,9 +122,9 @@ class RecordWatch {
       this.#leave = () => {};
       this.#signal.removeEventListener('abort', this.end);
       unlisten();
-      subscriptions.remove(key, follower);
+      subscriptions.remove(key, subscriber);
     };
-    return subscriptions.add(key, follower);
+    return subscriptions.add(key, subscriber);
   }
 
   async *#changes(): AsyncGenerator<ResultRecord, void, undefined> {

@@ -4,7 +4,7 @@ import type { Clock } from '../lib/clock.ts';
 import { isReady, type ResultRecord } from '../protocol/result-meta.ts';
 import type { ResultBackend, ResultBackendFeatures } from '../stores/backend.ts';
 import { chordConformance } from './chord-cases.ts';
-import { type ConformanceCase, patienceMs } from './conformance.ts';
+import { type ConformanceCase, maxWaitMs } from './conformance.ts';
 import { FakeClock } from './fake-clock.ts';
 import { pauseCase } from './pause-cases.ts';
 
@@ -44,7 +44,7 @@ async function firstOf(
   id: string,
   wanted: (record: ResultRecord) => boolean,
 ): Promise<ResultRecord> {
-  for await (const each of backend.watch(id, AbortSignal.timeout(patienceMs))) if (wanted(each)) return each;
+  for await (const each of backend.watch(id, AbortSignal.timeout(maxWaitMs))) if (wanted(each)) return each;
   throw new Error(`the record of ${id} never came`);
 }
 
@@ -112,7 +112,7 @@ export const backendConformance: readonly Case[] = [
     const backend = await harness.open(day);
     await backend.put(record('a', 'STARTED'));
     const seen: string[] = [];
-    const late = AbortSignal.timeout(patienceMs);
+    const late = AbortSignal.timeout(maxWaitMs);
     for await (const { status } of backend.watch('a', late)) {
       seen.push(status);
       if (status === 'STARTED') await backend.put(record('a', 'PROGRESS', { result: { done: 1 } }));
@@ -136,7 +136,7 @@ export const backendConformance: readonly Case[] = [
     const backend = await harness.open(day);
     await backend.put(record('a', 'STARTED'));
     const seen: unknown[] = [];
-    for await (const { result } of backend.watch('a', AbortSignal.timeout(patienceMs))) {
+    for await (const { result } of backend.watch('a', AbortSignal.timeout(maxWaitMs))) {
       seen.push(result);
       if (seen.length > 20) break;
       // Sometimes within the same millisecond.

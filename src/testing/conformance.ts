@@ -71,7 +71,7 @@ export function publication(
 }
 
 /** How long a case waits for a message or event, milliseconds. It ends a case that hangs, and does not measure speed. */
-export const patienceMs: number = 60_000;
+export const maxWaitMs: number = 60_000;
 
 /** The id of the task in a delivery. */
 export function idOf(delivery: Delivery): string {
@@ -83,7 +83,7 @@ export function idOf(delivery: Delivery): string {
 export async function claim(
   consumer: Consumer,
   count = 1,
-  timeoutMs: number = patienceMs,
+  timeoutMs: number = maxWaitMs,
 ): Promise<Delivery[]> {
   const deliveries: Delivery[] = [];
   const signal = AbortSignal.timeout(timeoutMs);

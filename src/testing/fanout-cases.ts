@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import type { WireMessage } from '../protocol/message.ts';
 import type { FanoutExchange, Subscription } from '../stores/fanout.ts';
 import type { Transport, TransportFeatures } from '../stores/transport.ts';
-import { type ConformanceCase, patienceMs } from './conformance.ts';
+import { type ConformanceCase, maxWaitMs } from './conformance.ts';
 
 type Case = ConformanceCase<{ open(): Promise<Transport> }, TransportFeatures>;
 
@@ -118,14 +118,14 @@ async function listen(
   queue: string = `conformance.${process.pid}.${++listeners}`,
 ): Promise<Listening> {
   const received: (readonly [string, string])[] = [];
-  const subscription: Subscription = { exchange, keys, queue, ttlMs: patienceMs, expiresMs: patienceMs };
+  const subscription: Subscription = { exchange, keys, queue, ttlMs: maxWaitMs, expiresMs: maxWaitMs };
   const listening = await transport.fanout.subscribe(subscription, (message, key) =>
     received.push([key, message.ok ? Buffer.from(message.value.body).toString() : message.refusal.detail]),
   );
   return {
     received,
     async next(count) {
-      const until = performance.now() + patienceMs;
+      const until = performance.now() + maxWaitMs;
       while (received.length < count && performance.now() < until)
         await new Promise((resolve) => setTimeout(resolve, 2));
       return received.slice(0, count);

@@ -7,7 +7,7 @@ import {
   claimNothing,
   claimOne,
   idOf,
-  patienceMs,
+  maxWaitMs,
   publication,
 } from './conformance.ts';
 
@@ -82,7 +82,7 @@ export const quarantineCases: readonly Case[] = [
     const held = [await claimOne(busy)];
     await crashTwice(harness, ['quarantined']);
     assert.deepEqual(await claimNothing(busy, noticeMs), []);
-    for (const late = performance.now() + patienceMs; ; ) {
+    for (const late = performance.now() + maxWaitMs; ; ) {
       await transport.publish([publication('fresh')]);
       const claiming = claimSoon(busy);
       for (const delivery of held.splice(0)) await delivery.settle({ kind: 'ack' });
@@ -138,7 +138,7 @@ async function crashTwice(harness: Harness, ids: readonly string[]): Promise<voi
 
 /** Waits for the first messages, with more capacity than there are messages. */
 async function claimSoon(consumer: Consumer): Promise<[Delivery, ...Delivery[]]> {
-  const [first, ...others] = await consumer.claim(() => 10, AbortSignal.timeout(patienceMs));
+  const [first, ...others] = await consumer.claim(() => 10, AbortSignal.timeout(maxWaitMs));
   if (first === undefined) throw new Error('nothing was claimed');
   return [first, ...others];
 }

@@ -16,7 +16,7 @@ import {
   claimNothing,
   claimOne,
   idOf,
-  patienceMs,
+  maxWaitMs,
   publication,
 } from './conformance.ts';
 import { FakeClock } from './fake-clock.ts';
@@ -144,7 +144,7 @@ export const transportConformance: readonly Case[] = [
       await transport.publish(['a', 'b', 'c', 'd'].map((id) => publication(id)));
       const consumer = await join(transport);
       let room = 3;
-      const claiming = consumer.claim(() => room, AbortSignal.timeout(patienceMs));
+      const claiming = consumer.claim(() => room, AbortSignal.timeout(maxWaitMs));
       room = 1;
       assert.equal((await claiming).length, 1);
       // A broker that pushes may bring them one after the other.
@@ -218,7 +218,7 @@ export const transportConformance: readonly Case[] = [
     const abort = new AbortController();
     const quitting = [
       aborting.claim(() => 1, abort.signal),
-      closing.claim(() => 1, AbortSignal.timeout(patienceMs)),
+      closing.claim(() => 1, AbortSignal.timeout(maxWaitMs)),
     ];
     await settled(transport);
     const claiming = claim(staying, 2);
@@ -368,7 +368,7 @@ export const transportConformance: readonly Case[] = [
     await transport.publish([publication('in an hour', { eta: inAnHour() })]);
     // At once, or when the first worker has seen it: on a store that is shared with Python it is sent as Python sends it.
     if (transport.features.counts) {
-      const late = performance.now() + patienceMs;
+      const late = performance.now() + maxWaitMs;
       while ((await transport.size('celery')).scheduled === 0)
         if (performance.now() > late) throw new Error('it is not scheduled');
       assert.deepEqual(await transport.size('celery'), { ready: 0, scheduled: 1, claimed: 0 });
@@ -441,7 +441,7 @@ export const transportConformance: readonly Case[] = [
       ]);
       // On a store that is shared with Python it is there when a worker has seen it.
       const areScheduled = async (count: number): Promise<void> => {
-        const late = performance.now() + patienceMs;
+        const late = performance.now() + maxWaitMs;
         while ((await transport.size('celery')).scheduled < count)
           if (performance.now() > late) throw new Error('they are not scheduled');
       };
@@ -819,7 +819,7 @@ export const transportConformance: readonly Case[] = [
       await leaving.close();
       await leaving.close();
       assert.equal(await held.settle({ kind: 'ack' }), 'fenced');
-      assert.deepEqual(await leaving.claim(() => 1, AbortSignal.timeout(patienceMs)), []);
+      assert.deepEqual(await leaving.claim(() => 1, AbortSignal.timeout(maxWaitMs)), []);
       const again = await claim(await join(transport), 2);
       assert.deepEqual(
         again.map(({ crashes }) => crashes),
@@ -832,7 +832,7 @@ export const transportConformance: readonly Case[] = [
   check('a closing consumer that waits stops waiting', async (harness) => {
     const transport = await harness.open();
     const consumer = await join(transport);
-    const claiming = consumer.claim(() => 1, AbortSignal.timeout(patienceMs));
+    const claiming = consumer.claim(() => 1, AbortSignal.timeout(maxWaitMs));
     await consumer.close();
     assert.deepEqual(await claiming, []);
   }),
@@ -899,7 +899,7 @@ function pastTime(ms: number): Promise<void> {
 async function within<T>(promise: Promise<T>, what: string): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`${what} did not come`)), patienceMs);
+    timer = setTimeout(() => reject(new Error(`${what} did not come`)), maxWaitMs);
   });
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }

@@ -24,7 +24,7 @@ export interface RunLimits {
 const longestTimerMs = 2 ** 31 - 1;
 
 /** How many lines of a run are kept. */
-const mostLines = 100;
+const maxLines = 100;
 
 /** What all runs of a worker share. */
 export interface RunParts {
@@ -144,12 +144,12 @@ export class Run implements RunContext, Subject {
 
   /** A line was logged for this run: it is kept, if it is among the first. */
   logged(level: LogLevel, text: string): void {
-    if (this.#lines > mostLines) return;
-    const isLast = this.#lines++ === mostLines;
+    if (this.#lines > maxLines) return;
+    const isLast = this.#lines++ === maxLines;
     this.#parts.keepLine(
       this,
       level,
-      isLast ? `further lines are not kept (${mostLines} of an attempt)` : text,
+      isLast ? `further lines are not kept (${maxLines} of an attempt)` : text,
     );
   }
 

@@ -246,13 +246,13 @@ export function historyCases(name: string, open: () => Promise<HistoryStore>): v
     });
 
     it('forgets what is old or too much, a few at a time', async () => {
-      expect(await store.prune({ heardBefore: null, mostTasks: 5 }, 10)).toBe(0);
-      expect(await store.prune({ heardBefore: (began + 150) * 1000, mostTasks: 5 }, 1)).toBe(1);
-      expect(await store.prune({ heardBefore: (began + 150) * 1000, mostTasks: 5 }, 1)).toBe(1);
-      expect(await store.prune({ heardBefore: (began + 150) * 1000, mostTasks: 5 }, 1)).toBe(0);
+      expect(await store.prune({ updatedBefore: null, maxTasks: 5 }, 10)).toBe(0);
+      expect(await store.prune({ updatedBefore: (began + 150) * 1000, maxTasks: 5 }, 1)).toBe(1);
+      expect(await store.prune({ updatedBefore: (began + 150) * 1000, maxTasks: 5 }, 1)).toBe(1);
+      expect(await store.prune({ updatedBefore: (began + 150) * 1000, maxTasks: 5 }, 1)).toBe(0);
       expect(await idsOf('')).toEqual(['lost-1', 'add-2', 'add-1']);
       expect(await store.recordings()).toEqual([]);
-      expect(await store.prune({ heardBefore: null, mostTasks: 1 }, 10)).toBe(2);
+      expect(await store.prune({ updatedBefore: null, maxTasks: 1 }, 10)).toBe(2);
       expect(await idsOf('')).toEqual(['lost-1']);
       const { tasks, bytes, oldestAt } = await store.size();
       expect({ tasks, oldestAt }).toEqual({ tasks: 1, oldestAt: (began + 400) * 1000 });

@@ -78,19 +78,19 @@ async function newsOf(
   const ids = [...changed.keys()].slice(0, atOnce);
   if (ids.length === 0) return [];
   const named = `(${ids.map((id) => `id:"${id}"`).join(' OR ')})`;
-  const { tasks: known } = await app.history.list(named, { limit: atOnce, sort: 'heard' });
-  for (const { id, heardAt } of known) if (heardAt >= (changed.get(id)?.at ?? 0) - 1) changed.delete(id);
+  const { tasks: known } = await app.history.list(named, { limit: atOnce, sort: 'updated' });
+  for (const { id, updatedAt } of known) if (updatedAt >= (changed.get(id)?.at ?? 0) - 1) changed.delete(id);
   // Those that the history does not know yet go to the end.
   for (const id of ids) {
     const open = changed.get(id);
     if (open !== undefined && changed.delete(id)) changed.set(id, open);
   }
   if (query.trim() === '') return known;
-  const { tasks } = await app.history.list(`(${query}) ${named}`, { limit: atOnce, sort: 'heard' });
+  const { tasks } = await app.history.list(`(${query}) ${named}`, { limit: atOnce, sort: 'updated' });
   return tasks;
 }
 
-/** Forgets what the history has not heard of for too long; whether there was any. */
+/** Drops changed tasks that the history has not received for too long. Returns whether there were any. */
 function dropped(changed: Map<string, Changed>): boolean {
   const late = [...changed].filter(([, { since }]) => performance.now() - since > patienceMs);
   for (const [id] of late) changed.delete(id);

@@ -144,7 +144,7 @@ export class Returns {
     else if (this.#free.take(key)) this.#parts.admit(delivery, feed);
     else {
       feed.kept.add(delivery);
-      this.#kept.set(key, { delivery, feed, holder: null, untilMs: this.#patienceFor(key) });
+      this.#kept.set(key, { delivery, feed, holder: null, untilMs: this.#waitUntilMs(key) });
       this.#questions.add(key);
       void this.#watch();
       this.#parts.onKept();
@@ -202,8 +202,8 @@ export class Returns {
     this.#adrift.clear();
   }
 
-  /** Where connections break again and again, a living worker has answered in between: then the wait is shorter each time. */
-  #patienceFor(key: string): number {
+  /** If connections break repeatedly, a living worker had time to ask for the message in between. So the wait becomes shorter each time. */
+  #waitUntilMs(key: string): number {
     const { clock, graceMs } = this.#parts;
     const now = clock.monotonic();
     const firstMs = this.#unclaimed.get(key) ?? now;

@@ -59,7 +59,7 @@ export class MemoryQueues {
     { readonly queues: readonly string[]; readonly owner: Owner }
   >();
   /** Consumers that claim nothing now, because of quarantined messages. */
-  readonly #holdingBack = new Set<WaitingConsumer>();
+  readonly #quarantineWaiters = new Set<WaitingConsumer>();
   readonly #dead = new Map<number, Dead>();
   #seq = 0;
   #deadId = 0;
@@ -94,7 +94,7 @@ export class MemoryQueues {
     limit: number,
   ): { entries: QueuedMessage[]; turn: number; againMs: number | null } {
     this.#waiting.delete(waiter);
-    this.#holdingBack.delete(waiter);
+    this.#quarantineWaiters.delete(waiter);
     this.#promote();
     const quarantined = this.#quarantinedIn(queues);
     const may = owner.quarantine.look(quarantined !== undefined);
@@ -103,7 +103,7 @@ export class MemoryQueues {
     if (may.quarantined && limit > 0) {
       const first = quarantined?.pop();
       if (first !== undefined) entries.push(this.#hold(first, owner));
-      this.#ringHoldingBack();
+      this.#wakeQuarantineWaiters();
     }
     while (may.others && entries.length < limit) {
       const queue = this.#mostUrgent(queues, next);
@@ -115,7 +115,7 @@ export class MemoryQueues {
     if (entries.length === 0 && limit > 0 && may.againMs === null)
       this.#waiting.set(waiter, { queues, owner });
     else this.#passOn(queues);
-    if (may.againMs !== null) this.#holdingBack.add(waiter);
+    if (may.againMs !== null) this.#quarantineWaiters.add(waiter);
     return { entries, turn: next, againMs: may.againMs };
   }
 
@@ -128,7 +128,7 @@ export class MemoryQueues {
     if (this.#claims.get(entry) !== owner) return false;
     this.#claims.delete(entry);
     if (owner.quarantine.letGo(entry.crashes)) {
-      this.#ringHoldingBack();
+      this.#wakeQuarantineWaiters();
       for (const waiter of this.#waiting.keys()) waiter.wake(); // for the next quarantined message
     }
     return true;
@@ -175,7 +175,7 @@ export class MemoryQueues {
   /** Removes a waiting consumer. If it was just woken for a message, another consumer is woken in its place. */
   leave(waiter: WaitingConsumer, queues: readonly string[]): void {
     this.#waiting.delete(waiter);
-    this.#holdingBack.delete(waiter);
+    this.#quarantineWaiters.delete(waiter);
     this.#passOn(queues);
   }
 
@@ -328,8 +328,8 @@ export class MemoryQueues {
     }
   }
 
-  #ringHoldingBack(): void {
-    for (const waiter of this.#holdingBack) waiter.wake();
+  #wakeQuarantineWaiters(): void {
+    for (const waiter of this.#quarantineWaiters) waiter.wake();
   }
 
   #hold(entry: QueuedMessage, owner: Owner): QueuedMessage {

@@ -16,10 +16,10 @@ import { sqlStateOf } from './client/errors.ts';
 import { migrate } from './client/migrate.ts';
 import { PostgresPool } from './client/pool.ts';
 import { postgresSettings } from './client/settings.ts';
-import { channelOf, Followers } from './followers.ts';
 import { PostgresChords } from './postgres-chords.ts';
 import { keyOf, rowOf } from './record-row.ts';
 import { resultSchema } from './schema.ts';
+import { channelOf, PostgresSubscriptions } from './subscriptions.ts';
 import { type RunQuery, Writes } from './writes.ts';
 
 interface PostgresBackendOptions extends BackendOptions {
@@ -86,7 +86,7 @@ class PostgresBackend implements ResultBackend {
   readonly #gets: MicroBatcher<Get> = new MicroBatcher((gets) => {
     for (const chunk of chunksOf(gets, maxGets, 1, () => 0)) void this.#read(chunk);
   });
-  readonly #followers: Followers;
+  readonly #subscriptions: PostgresSubscriptions;
   readonly #closing: OneShotEvent = new OneShotEvent();
   readonly #sweepEveryMs: number;
   #sweeper: NodeJS.Timeout | null = null;
@@ -100,7 +100,7 @@ class PostgresBackend implements ResultBackend {
     this.#keptMs = keptMs(expiresMs);
     this.#keptUnendedMs = keptUnendedMs(expiresMs);
     this.#writes = new Writes(this.#ask, schema, channelOf(pool.settings), answerMs);
-    this.#followers = Followers.of(pool.settings);
+    this.#subscriptions = PostgresSubscriptions.of(pool.settings);
     const alone: StoreWrite = { store: this.store, apply: refuseToTravel };
     this.chords = new PostgresChords(this.#ask, { schema, answerMs, keptMs: this.#keptUnendedMs, alone });
     // Expired records are deleted within a tenth of their lifetime, and sweeps are between 1 s and 1 min apart.
@@ -140,7 +140,7 @@ class PostgresBackend implements ResultBackend {
     const key = keyOf(id);
     const source: RecordSource = {
       key,
-      subscriptions: this.#followers,
+      subscriptions: this.#subscriptions,
       closed: this.#closing,
       read: () => this.#meta(key),
       decode: (meta) => this.#decode(id, meta),
@@ -180,7 +180,7 @@ class PostgresBackend implements ResultBackend {
     this.#closing.end();
     if (this.#sweeper !== null) clearTimeout(this.#sweeper);
     await this.#writes.settled();
-    await this.#followers.release();
+    await this.#subscriptions.release();
     await this.#pool.close();
   }
 

@@ -27,7 +27,7 @@ export async function findDisorder(
   const { keyPrefix: prefix, prioritySteps } = connection.settings;
   const ask = (...command: string[]): Promise<unknown> => connection.call(command, options);
   const own = (name: string): string => `${prefix}umbel:${name}`;
-  const places = await claims(ask, prefix);
+  const owned = await ownedKeys(ask, prefix);
   const known = await membersOf(ask, queuesKey(prefix));
   const all = [...new Set([...queues, ...known])];
   const expected = new Map<string, string>([
@@ -46,7 +46,7 @@ export async function findDisorder(
       [own(`dead:of:${queue}`), 'zset'],
       [bindingKey(prefix, queue), 'set'],
     ]),
-    ...places.map(({ key, kind }): [string, string] => [key, kind === 'taken' ? 'list' : 'hash']),
+    ...owned.map(({ key, kind }): [string, string] => [key, kind === 'taken' ? 'list' : 'hash']),
   ]);
   const types = await Promise.all([...expected.keys()].map((key) => ask('TYPE', key)));
   const wrong = [...expected].flatMap(([key, type], at) => {
@@ -60,20 +60,23 @@ export async function findDisorder(
     return false;
   };
   const orphans: string[] = [];
-  for (const { key, kind, owner } of places)
+  for (const { key, kind, owner } of owned)
     if (kind !== 'consumer' && !broken.has(key) && !(await isKnown(owner))) orphans.push(key);
   return { wrong, orphans };
 }
 
-interface Place {
+interface OwnedKey {
   readonly key: string;
   readonly kind: string;
   readonly owner: string;
 }
 
 /** The keys that each consumer has. */
-async function claims(ask: (...command: string[]) => Promise<unknown>, prefix: string): Promise<Place[]> {
-  const places: Place[] = [];
+async function ownedKeys(
+  ask: (...command: string[]) => Promise<unknown>,
+  prefix: string,
+): Promise<OwnedKey[]> {
+  const owned: OwnedKey[] = [];
   const pattern = `${prefix.replace(/[\\*?[\]]/g, '\\$&')}umbel:[ct][loa]*:*`;
   let cursor = '0';
   for (let looked = 0; looked < maxScanned; looked += atOnce) {
@@ -83,12 +86,12 @@ async function claims(ask: (...command: string[]) => Promise<unknown>, prefix: s
     for (const key of keys) {
       const [, kind, owner] =
         /^umbel:(claimed|taken|consumer):([^:]+)/.exec(String(key).slice(prefix.length)) ?? [];
-      if (kind !== undefined && owner !== undefined) places.push({ key: String(key), kind, owner });
+      if (kind !== undefined && owner !== undefined) owned.push({ key: String(key), kind, owner });
     }
     cursor = String(reply[0]);
     if (cursor === '0') break;
   }
-  return places;
+  return owned;
 }
 
 async function membersOf(ask: (...command: string[]) => Promise<unknown>, key: string): Promise<string[]> {

@@ -5,7 +5,7 @@ import { SideClient } from './client/side-client.ts';
 import type { MaintenanceData, MaintenanceInput, MaintenanceOutput, Trouble } from './maintenance.ts';
 
 /** A message that our blocking read took, and that the consumer has not received. */
-interface Lying {
+interface TakenMessage {
   readonly suffix: string;
   readonly sha: string;
   /** By our own monotonic clock. */
@@ -56,7 +56,7 @@ let offset = 0;
 let lastBeat = -Infinity;
 let notBefore = -Infinity;
 let lookedAt = -Infinity;
-let lying: ReadonlyMap<string, Lying> = new Map();
+let takenMessages: ReadonlyMap<string, TakenMessage> = new Map();
 /** The last report of refused steps. */
 let lastReported = '';
 
@@ -82,7 +82,7 @@ async function call(): Promise<boolean> {
   const mine = id;
   const due = dueAt;
   const looks = started - lookedAt >= pollIntervalMs;
-  const returned = looks ? [...lying.values()].filter((each) => mayGoBack(each, started)) : [];
+  const returned = looks ? [...takenMessages.values()].filter((each) => mayGoBack(each, started)) : [];
   const back = returned.flatMap(({ suffix, sha }) => [...listOf(suffix), sha]);
   const reply = await side.run(
     ...[prefix, mine, String(leaseMs), '1', String(evictedMs), String(looks ? returned.length : -1)],
@@ -92,13 +92,13 @@ async function call(): Promise<boolean> {
   const { alive, now, nextDue, nextLease, promoted, more, quarantined, troubles, taken } = read(reply);
   reportTroubles(troubles);
   lastBeat = started;
-  const before = lying;
+  const before = takenMessages;
   if (looks) lookedAt = started;
-  const found = taken.map(({ suffix, sha }): [string, Lying] => {
+  const found = taken.map(({ suffix, sha }): [string, TakenMessage] => {
     const name = `${suffix} ${sha}`;
     return [name, before.get(name) ?? { suffix, sha, since: started }];
   });
-  lying = new Map(looks ? found : [...before, ...found]);
+  takenMessages = new Map(looks ? found : [...before, ...found]);
   offset = now - Date.now();
   leaseAt = nextLease;
   // The thread that moved due messages goes on with the next; where another process was faster, that one does.
@@ -117,7 +117,7 @@ async function call(): Promise<boolean> {
 }
 
 /** True, unless the consumer has received it meanwhile. */
-function mayGoBack({ suffix, since }: Lying, now: number): boolean {
+function mayGoBack({ suffix, since }: TakenMessage, now: number): boolean {
   return now - since >= blockedMs && Atomics.compareExchange(handoff, suffixes.indexOf(suffix), 0, 2) === 0;
 }
 

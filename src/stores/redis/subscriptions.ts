@@ -1,6 +1,6 @@
 // The channels of records that this process waits for: one connection for each server.
 
-import type { Follower, RecordSubscriptions } from '../watch-record.ts';
+import type { RecordSubscriber, RecordSubscriptions } from '../watch-record.ts';
 import type { RedisSettings } from './client/settings.ts';
 import { RedisSubscriber } from './client/subscriber.ts';
 
@@ -9,14 +9,14 @@ const shared = new Map<string, Subscriptions>();
 export class Subscriptions implements RecordSubscriptions {
   readonly #identity: string;
   readonly #subscriber: RedisSubscriber;
-  readonly #followers = new Set<Follower>();
+  readonly #subscribers = new Set<RecordSubscriber>();
   #users = 0;
 
   private constructor(settings: RedisSettings, identity: string) {
     this.#identity = identity;
     this.#subscriber = new RedisSubscriber(settings);
     this.#subscriber.onGap(() => {
-      for (const follower of this.#followers) follower.onGap();
+      for (const subscriber of this.#subscribers) subscriber.onGap();
     });
   }
 
@@ -33,16 +33,16 @@ export class Subscriptions implements RecordSubscriptions {
    * Resolves when the server has confirmed: messages published from then on are received.
    * @throws BrokerUnavailable when it does not in time
    */
-  add(channel: string, follower: Follower): Promise<void> {
-    this.#followers.add(follower);
-    return this.#subscriber.subscribe(channel, follower.onMessage);
+  add(channel: string, subscriber: RecordSubscriber): Promise<void> {
+    this.#subscribers.add(subscriber);
+    return this.#subscriber.subscribe(channel, subscriber.onMessage);
   }
 
-  /** Also for a follower whose `add` is under way, or has failed. */
-  remove(channel: string, follower: Follower): void {
-    this.#followers.delete(follower);
+  /** Also for a subscriber whose `add` is under way, or has failed. */
+  remove(channel: string, subscriber: RecordSubscriber): void {
+    this.#subscribers.delete(subscriber);
     // A server that does not answer has dropped the connection, and the channel with it.
-    this.#subscriber.unsubscribe(channel, follower.onMessage).catch(() => {});
+    this.#subscriber.unsubscribe(channel, subscriber.onMessage).catch(() => {});
   }
 
   async release(): Promise<void> {

@@ -53,7 +53,7 @@ export function applyWrite(transaction: Transaction, store: SqliteStore, write: 
 }
 
 /** The position of a message in its queue. */
-export interface Place {
+export interface QueuePosition {
   readonly queue: string;
   readonly priority: number;
   readonly seq: number;
@@ -65,17 +65,17 @@ export interface Place {
 export function makeReady(
   transaction: Transaction,
   store: SqliteStore,
-  place: Place,
+  position: QueuePosition,
   due: number | null,
 ): void {
   const { sql } = transaction;
   if (due === null) {
-    const line = isQuarantined(place.crashes) ? 'quarantined' : 'ready';
-    sql(`INSERT INTO ${line} VALUES (?, ?, ?)`).run(place.queue, place.priority, place.seq);
-    notifyWaiting(transaction, store, place.queue);
+    const line = isQuarantined(position.crashes) ? 'quarantined' : 'ready';
+    sql(`INSERT INTO ${line} VALUES (?, ?, ?)`).run(position.queue, position.priority, position.seq);
+    notifyWaiting(transaction, store, position.queue);
   } else {
     const before = sql('SELECT due FROM scheduled ORDER BY due LIMIT 1').get()?.due;
-    sql('INSERT INTO scheduled VALUES (?, ?)').run(due, place.seq);
+    sql('INSERT INTO scheduled VALUES (?, ?)').run(due, position.seq);
     if (before === undefined || due < Number(before)) notifyOfEarlierTimer(transaction, store);
   }
 }

@@ -54,6 +54,7 @@ CREATE TABLE recording (               -- times in which a recorder listened
   began REAL NOT NULL,
   until REAL NOT NULL
 ) WITHOUT ROWID;`,
+  'ALTER TABLE task RENAME COLUMN heard TO updated;',
 ];
 
 /** @throws StoreError, BrokerUnavailable */
@@ -164,18 +165,18 @@ class SqliteHistoryStore implements HistoryStore {
     }));
   }
 
-  async prune({ heardBefore, mostTasks }: Retention, limit: number): Promise<number> {
-    const surplus = mostTasks === null ? 0 : (await this.size()).tasks - mostTasks;
-    if (heardBefore === null && surplus <= 0) return 0;
+  async prune({ updatedBefore, maxTasks }: Retention, limit: number): Promise<number> {
+    const surplus = maxTasks === null ? 0 : (await this.size()).tasks - maxTasks;
+    if (updatedBefore === null && surplus <= 0) return 0;
     const deleted = await this.#store.write(false, ({ sql: prepare }) => {
       let rows = 0;
-      if (heardBefore !== null) {
+      if (updatedBefore !== null) {
         // By the index on `seen`, the first rows are deleted or are old tasks with recent events, which are rare.
-        const old = 'SELECT seq FROM task WHERE seen < ? AND heard < ? ORDER BY seen LIMIT ?';
+        const old = 'SELECT seq FROM task WHERE seen < ? AND updated < ? ORDER BY seen LIMIT ?';
         rows += Number(
-          prepare(`DELETE FROM task WHERE seq IN (${old})`).run(heardBefore, heardBefore, limit).changes,
+          prepare(`DELETE FROM task WHERE seq IN (${old})`).run(updatedBefore, updatedBefore, limit).changes,
         );
-        prepare('DELETE FROM recording WHERE until < ?').run(heardBefore);
+        prepare('DELETE FROM recording WHERE until < ?').run(updatedBefore);
       }
       const more = Math.min(surplus, limit) - rows;
       if (more > 0) {

@@ -20,7 +20,7 @@ import {
   type TransportFeatures,
   type TransportStatus,
 } from '../transport.ts';
-import { insertMessage, makeReady, notifyAllWaiting, type Place, toRow } from './enqueue.ts';
+import { insertMessage, makeReady, notifyAllWaiting, type QueuePosition, toRow } from './enqueue.ts';
 import { messageSchema } from './schema.ts';
 import { SqliteStore, type SqlRow, type SqlValue, type Transaction } from './sqlite.ts';
 import { SqliteConsumer } from './sqlite-consumer.ts';
@@ -189,7 +189,7 @@ class SqliteTransport implements Transport {
       const { sql } = transaction;
       let count = 0;
       for (const row of meant) {
-        const { seq, queue, priority, crashes } = placeOf(row);
+        const { seq, queue, priority, crashes } = positionOf(row);
         const isScheduled = Number(sql('DELETE FROM scheduled WHERE seq = ?').run(seq).changes) > 0;
         if (isScheduled) makeReady(transaction, this.store, { queue, priority, seq, crashes }, null);
         if (!isScheduled && !waiting) continue;
@@ -267,7 +267,7 @@ class SqliteTransport implements Transport {
   }
 }
 
-function placeOf({ seq, queue, priority, crashes }: Readonly<Record<string, unknown>>): Place {
+function positionOf({ seq, queue, priority, crashes }: Readonly<Record<string, unknown>>): QueuePosition {
   return { seq: Number(seq), queue: String(queue), priority: Number(priority), crashes: Number(crashes) };
 }
 

@@ -34,7 +34,7 @@ export function receivedQuery(name: string, op: '>=' | '<=', text: string): stri
 
 /** Translates Flower's `sort_by`. @throws Problem 400 */
 export function sortOf(text: string | null): string {
-  if (text === null) return '-heard';
+  if (text === null) return '-updated';
   if (/^-?(?:name|state|received|started)$/.test(text)) return text;
   throw new Problem(
     400,

@@ -31,7 +31,7 @@ export function flowerTask(
     worker: task.worker,
     result: task.result,
     exception: task.exception,
-    timestamp: seconds(task.heardAt),
+    timestamp: seconds(task.updatedAt),
     runtime: seconds(task.runtimeMs),
     traceback: task.traceback,
     exchange: null, // the history does not store it

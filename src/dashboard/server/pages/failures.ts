@@ -74,7 +74,7 @@ function groupOf(key: string, tasks: readonly TaskRecord[], from: number, until:
   let [first, last] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
   let latest = tasks[0];
   for (const task of tasks) {
-    const at = task.endedAt ?? task.heardAt;
+    const at = task.endedAt ?? task.updatedAt;
     const part = Math.min(parts - 1, Math.max(0, Math.floor(((at - from) / (until - from)) * parts)));
     trend[part] = (trend[part] ?? 0) + 1;
     first = Math.min(first, at);

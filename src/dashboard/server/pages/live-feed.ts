@@ -81,7 +81,7 @@ export class LiveFeed {
   }
 
   async #load(history: TaskHistory): Promise<void> {
-    const { tasks } = await history.list('heard:<1h', { sort: '-heard', limit: maxLoaded });
+    const { tasks } = await history.list('updated:<1h', { sort: '-updated', limit: maxLoaded });
     for (const task of tasks) this.activity.addRecord(task, this.#beganAt);
   }
 

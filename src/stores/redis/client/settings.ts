@@ -87,14 +87,14 @@ export function redisSettings(
   driver: Readonly<Record<string, unknown>> = {},
 ): RedisSettings {
   requireKnownOptions(driver, [...known, ...needless], 'Redis', what);
-  const places = url
+  const urls = url
     .split(';')
     .filter((each) => each.trim() !== '')
-    .map((each) => placeOf(each.trim(), what));
-  const [first] = places;
+    .map((each) => parseUrl(each.trim(), what));
+  const [first] = urls;
   if (first === undefined) throw new ConfigError(`${what}: not a URL like 'redis://localhost/0'`);
-  for (const place of places) {
-    if (place.scheme !== first.scheme || place.db !== first.db)
+  for (const each of urls) {
+    if (each.scheme !== first.scheme || each.db !== first.db)
       throw new ConfigError(`${what}: several URLs must have one scheme and one database`);
   }
   const isSentinel = first.scheme === 'sentinel';
@@ -104,7 +104,7 @@ export function redisSettings(
       `${what}: 'sentinel://' needs the master's name: brokerTransportOptions: { masterName: 'mymaster' }`,
     );
   const own = recordOf(driver.sentinelKwargs, `${what}: sentinelKwargs`);
-  const endpoints = places.map((place) => place.endpoint);
+  const endpoints = urls.map((each) => each.endpoint);
   const address = endpoints.map(shownEndpoint).join(',');
   // The server is the same whatever the password, the database and the options are.
   const identity = isSentinel ? `${String(masterName)}@${address}` : address;
@@ -130,7 +130,7 @@ export function redisSettings(
   };
 }
 
-interface Place {
+interface ParsedUrl {
   readonly scheme: string;
   readonly endpoint: RedisEndpoint;
   readonly username: string | null;
@@ -141,7 +141,7 @@ interface Place {
 
 const defaultPorts: Readonly<Record<string, number>> = { redis: 6379, rediss: 6379, sentinel: 26379 };
 
-function placeOf(url: string, what: string): Place {
+function parseUrl(url: string, what: string): ParsedUrl {
   const scheme = /^([a-z+]+):\/\//i.exec(url)?.[1]?.toLowerCase() ?? '';
   let parsed: URL;
   let username: string | null;
@@ -199,7 +199,7 @@ function dbOf(text: string, what: string): number {
 }
 
 /** By default a server that cannot prove its identity is refused. */
-function tlsOf({ scheme, query }: Place, ssl: unknown, what: string): RedisTls | null {
+function tlsOf({ scheme, query }: ParsedUrl, ssl: unknown, what: string): RedisTls | null {
   if (ssl === false || ssl === null || (ssl === undefined && scheme !== 'rediss')) return null;
   const given = ssl === true || ssl === undefined ? {} : recordOf(ssl, `${what}: ssl`);
   const option = (name: string, inQuery: string): string | null => query.get(inQuery) ?? textOf(given[name]);

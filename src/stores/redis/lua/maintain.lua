@@ -71,7 +71,7 @@ for i = 7, first_queue - 1, 3 do
     return stored and redis.sha1hex(stored) == ARGV[i + 2] and give_back_next(taken, queue, step)
   end)
 end
-local lying = {}
+local taken_messages = {}
 if id ~= '' and ARGV[6] ~= '-1' then
   local steps = try({consumer_key(id), 'hash'}, redis.call, 'HGET', consumer_key(id), 'steps') or ''
   for i = first_queue, #ARGV do
@@ -79,8 +79,8 @@ if id ~= '' and ARGV[6] ~= '-1' then
       local taken = taken_key(id, step, ARGV[i])
       local stored = try({taken, 'list'}, redis.call, 'LINDEX', taken, -1)
       if stored then
-        lying[#lying + 1] = ':' .. step .. ':' .. ARGV[i]
-        lying[#lying + 1] = redis.sha1hex(stored)
+        taken_messages[#taken_messages + 1] = ':' .. step .. ':' .. ARGV[i]
+        taken_messages[#taken_messages + 1] = redis.sha1hex(stored)
       end
     end
   end
@@ -222,5 +222,5 @@ end
 local more = (budget == 0 or room == 0) and 1 or 0
 local reply = {alive, now, tonumber(next_due or 0), next_lease, promoted, more, quarantined, #problems / 2}
 for _, each in ipairs(problems) do reply[#reply + 1] = each end
-for _, each in ipairs(lying) do reply[#reply + 1] = each end
+for _, each in ipairs(taken_messages) do reply[#reply + 1] = each end
 return reply
