@@ -57,19 +57,21 @@ async function change(
         ? await control.pause(what, { ...asking, ...(reason !== undefined && { reason }) })
         : await control.resume(what, asking);
     const nodes = [...replies.keys()].sort();
-    const deaf = nodes.filter((node) => isRecord(replies.get(node)) && 'error' in Object(replies.get(node)));
-    const heard = nodes.filter((node) => !deaf.includes(node));
+    const unsupported = nodes.filter(
+      (node) => isRecord(replies.get(node)) && 'error' in Object(replies.get(node)),
+    );
+    const confirmed = nodes.filter((node) => !unsupported.includes(node));
     const paused = await app.queues.paused();
-    output.data({ paused, heard, deaf, silent });
+    output.data({ paused, confirmed, unsupported, silent });
     const name = 'queue' in what ? `queue ${what.queue}` : `task ${what.task}`;
     output.say(
-      `${how === 'pause' ? 'Paused' : 'Resumed'}: ${clean(name)} (workers that know it: ${heard.length})`,
+      `${how === 'pause' ? 'Paused' : 'Resumed'}: ${clean(name)} (workers that confirmed it: ${confirmed.length})`,
     );
     if (silent.length > 0)
-      output.note(`No answer from ${silent.map(clean).join(', ')}: they look within ten seconds.`);
-    if (deaf.length > 0 && how === 'pause')
+      output.note(`No answer from ${silent.map(clean).join(', ')}: they read it within ten seconds.`);
+    if (unsupported.length > 0 && how === 'pause')
       output.note(
-        `${deaf.map(clean).join(', ')}: no worker of Umbel's, or of an older version: it still takes messages. ${'queue' in what ? `umbel control cancel_consumer ${clean(what.queue)} -d ${deaf.map(clean).join(',')}` : ''}`,
+        `${unsupported.map(clean).join(', ')}: not a worker of Umbel, or an older version: still takes messages. ${'queue' in what ? `umbel control cancel_consumer ${clean(what.queue)} -d ${unsupported.map(clean).join(',')}` : ''}`,
       );
   });
 }

@@ -73,7 +73,7 @@ test.each([
   [['upgrade'], 2, /settings/],
   [['logtool'], 2, /stats/],
   [['amqp'], 2, /needs RabbitMQ/],
-  [['flower', '--address=0.0.0.0'], 1, /give it a login/],
+  [['flower', '--address=0.0.0.0'], 1, /has no login/],
   [['purge'], 0, /Purged 0 messages from 'celery'/],
   [['shell'], 0, /^$/],
   [['report'], 0, /software -> umbel:/],

@@ -84,7 +84,7 @@ test('why names the first obstacle on the way of a task', async () => {
     );
     const quick = ['-t', '0.2'];
     const pause = await umbel(folder, ['queues', 'pause', 'celery', '--reason', 'it is late', ...quick]);
-    expect(pause).toMatchObject({ code: 0, stdout: 'Paused: queue celery (workers that know it: 0)\n' });
+    expect(pause).toMatchObject({ code: 0, stdout: 'Paused: queue celery (workers that confirmed it: 0)\n' });
     const paused = await umbel(folder, ['why', sent.id, ...quick]);
     expect(paused.stdout).toMatch(
       /^paused: its queue 'celery' is paused since \S+Z by \S+@\S+: it is late \(umbel queues resume celery\)\n$/,

@@ -101,6 +101,7 @@ export const bootsteps: readonly Step[] = [
   { part: 'Heart', needs: ['Broker', 'Processor'], start: 'operations.start' },
   { part: 'Remote control', needs: ['Broker', 'Heart', 'Claiming'], start: 'operations.start' },
   { part: 'Mingle', needs: ['Revocations', 'Remote control'], start: 'operations.start' },
+  { part: 'Pauses', needs: ['Broker', 'Results', 'Claiming'], start: 'pauses.start' },
 ];
 
 export function bootstepsGraph(): Graph {

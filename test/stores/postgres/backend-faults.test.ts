@@ -8,6 +8,7 @@ import { BrokerUnavailable, ConfigError, StoreError } from '../../../src/errors.
 import { isReady, type ResultRecord } from '../../../src/protocol/result-meta.ts';
 import type { ResultBackend } from '../../../src/stores/backend.ts';
 import { openPostgresBackend } from '../../../src/stores/postgres/postgres-backend.ts';
+import { resultSchema } from '../../../src/stores/postgres/schema.ts';
 import { openBackend } from '../../../src/stores/registry.ts';
 import { commandOf } from '../../e2e/harness/compiled.ts';
 import { needs } from '../../needs.ts';
@@ -238,7 +239,7 @@ needs(describe, noPostgres)('results in PostgreSQL', () => {
     const rows = await server.sql(`SELECT task_id FROM ${schema}.result`);
     expect(rows).toHaveLength(children.length);
     expect(await server.sql(`SELECT * FROM ${schema}.schema_version`)).toEqual([
-      { part: 'result', version: 3 },
+      { part: 'result', version: resultSchema.length },
     ]);
   });
 
@@ -248,7 +249,9 @@ needs(describe, noPostgres)('results in PostgreSQL', () => {
     await server.sql(`UPDATE ${schema}.schema_version SET version = 99`);
     const opening = open(schema);
     await expect(opening).rejects.toThrow(StoreError);
-    await expect(opening).rejects.toThrow(/newer Umbel \(result 99, this one knows 3\); update this one/);
+    await expect(opening).rejects.toThrow(
+      `newer Umbel (result 99, this one knows ${resultSchema.length}); update this one`,
+    );
   });
 
   test('a user without the right to create tables uses those that are there', async () => {
