@@ -45,12 +45,12 @@ async function firstOf(
   wanted: (record: ResultRecord) => boolean,
 ): Promise<ResultRecord> {
   for await (const each of backend.watch(id, AbortSignal.timeout(maxWaitMs))) if (wanted(each)) return each;
-  throw new Error(`the record of ${id} never came`);
+  throw new Error(`the record of ${id} did not come in time`);
 }
 
 /** The conformance suite of the contract `ResultBackend`. */
 export const backendConformance: readonly Case[] = [
-  check('a record comes back as it was put', async (harness) => {
+  check('a record is read as it was written', async (harness) => {
     const backend = await harness.open(day);
     const full = record('a', 'FAILURE', {
       result: { exc_type: 'ValueError', exc_message: ['no', 42], exc_module: 'builtins' },
@@ -77,14 +77,14 @@ export const backendConformance: readonly Case[] = [
     assert.deepEqual((await backend.get('b'))?.result, value);
   }),
 
-  check('what was never put is unknown', async (harness) => {
+  check('a record that was never written is undefined', async (harness) => {
     const backend = await harness.open(day);
     assert.equal(await backend.get('nobody'), undefined);
     assert.equal(await backend.forget('nobody'), false);
   }),
 
   check(
-    'a result without a form on the wire is refused with its path, and nothing is stored',
+    'a result that cannot be serialized is refused with its path, and nothing is stored',
     async (harness) => {
       const backend = await harness.open(day);
       const broken = record('a', 'SUCCESS', { result: { rows: [{ id: () => 1 }] } });
@@ -93,7 +93,7 @@ export const backendConformance: readonly Case[] = [
     },
   ),
 
-  check('a SUCCESS is never overwritten, and an ended task never goes back', async (harness) => {
+  check('a SUCCESS is never overwritten, and a final state never becomes an earlier one', async (harness) => {
     const backend = await harness.open(day);
     await backend.put(record('a', 'STARTED'));
     await backend.put(record('a', 'SUCCESS', { result: 1 }));
@@ -108,7 +108,7 @@ export const backendConformance: readonly Case[] = [
     assert.equal((await backend.get('b'))?.result, 2);
   }),
 
-  check('a watcher sees the present record, later ones, and always the last', async (harness) => {
+  check('a watcher gets the current record, later records, and always the final one', async (harness) => {
     const backend = await harness.open(day);
     await backend.put(record('a', 'STARTED'));
     const seen: string[] = [];
@@ -125,14 +125,14 @@ export const backendConformance: readonly Case[] = [
     assert.equal(late.aborted, false, 'the watch of a task that had ended did not end');
   }),
 
-  check('a watcher that comes first is woken by the first record', async (harness) => {
+  check('a watcher that starts before the first record is woken by it', async (harness) => {
     const backend = await harness.open(day);
     const watching = firstOf(backend, 'a', ({ status }) => status === 'SUCCESS');
     await backend.put(record('a', 'SUCCESS', { result: 1 }));
     assert.equal((await watching).result, 1);
   }),
 
-  check('a record that is forgotten and made anew is seen by those who watch', async (harness) => {
+  check('watchers get a record that was forgotten and written again', async (harness) => {
     const backend = await harness.open(day);
     await backend.put(record('a', 'STARTED'));
     const seen: unknown[] = [];
@@ -150,7 +150,7 @@ export const backendConformance: readonly Case[] = [
   }),
 
   check(
-    'a watcher is woken by another process, and not by looking again',
+    'a watcher is woken by another process, and not by polling',
     async (harness) => {
       const clock = new FakeClock(Date.now());
       const [here, there] = [await harness.open({ ...day, clock }), await harness.open(day)];
@@ -177,7 +177,7 @@ export const backendConformance: readonly Case[] = [
     assert.equal(await watching, 'ended');
   }),
 
-  check('a thousand may watch at once', async (harness) => {
+  check('a thousand records can be watched at the same time', async (harness) => {
     const backend = await harness.open(day);
     const ids = Array.from({ length: 1000 }, (_, n) => `t${n}`);
     const watching = Promise.all(ids.map((id) => firstOf(backend, id, ({ status }) => isReady(status))));
@@ -188,7 +188,7 @@ export const backendConformance: readonly Case[] = [
     );
   }),
 
-  check('all who watch a record see how it ends', async (harness) => {
+  check('all watchers of a record get its final state', async (harness) => {
     const [one, two] = [await harness.open(day), await harness.open(day)];
     const isEnd = ({ status }: ResultRecord): boolean => isReady(status);
     const watching = [one, one, two].map((backend) => firstOf(backend, 'a', isEnd));
@@ -200,7 +200,7 @@ export const backendConformance: readonly Case[] = [
     );
   }),
 
-  check('what a reader does to a value is not seen by others', async (harness) => {
+  check('a value that a reader changes stays unchanged for other readers', async (harness) => {
     const backend = await harness.open(day);
     const result = { rows: [1] };
     await backend.put(record('a', 'SUCCESS', { result }));
@@ -210,7 +210,7 @@ export const backendConformance: readonly Case[] = [
     assert.deepEqual((await backend.get('a'))?.result, { rows: [1] });
   }),
 
-  check('a sent task that has not ended exists, whatever its state', async (harness) => {
+  check('records of unfinished tasks are stored in any state, also custom states', async (harness) => {
     const backend = await harness.open(day);
     for (const status of ['PENDING', 'RECEIVED', 'STARTED', 'RETRY', 'MY OWN', 'PENDING']) {
       const result = status === 'RETRY' ? { exc_type: 'E', exc_message: [], exc_module: '' } : { status };
@@ -219,7 +219,7 @@ export const backendConformance: readonly Case[] = [
     }
   }),
 
-  check('many writes at once of one record leave the one that ends it', async (harness) => {
+  check('the final state wins over concurrent writes of the same record', async (harness) => {
     const handles = [await harness.open(day), await harness.open(day)];
     const writes = Array.from({ length: 100 }, (_, n) =>
       handles[n % 2]?.put(n === 50 ? record('a', 'SUCCESS', { result: n }) : record('a', 'PROGRESS')),
@@ -228,7 +228,7 @@ export const backendConformance: readonly Case[] = [
     for (const handle of handles) assert.equal((await handle.get('a'))?.result, 50);
   }),
 
-  check('forget deletes', async (harness) => {
+  check('forget deletes a record', async (harness) => {
     const backend = await harness.open(day);
     await backend.put(record('a', 'SUCCESS'));
     assert.equal(await backend.forget('a'), true);
@@ -236,9 +236,9 @@ export const backendConformance: readonly Case[] = [
   }),
 
   check(
-    'what has expired is really deleted',
+    'expire deletes the expired records',
     async (harness) => {
-      // Long enough that the backend does not sweep on its own before it is asked to.
+      // The lifetime is long, so that the backend does not sweep before the test does.
       const backend = await harness.open(day);
       const ids = Array.from({ length: 1200 }, (_, n) => `t${n}`);
       await Promise.all(ids.map((id) => backend.put(record(id, 'SUCCESS'))));
@@ -250,39 +250,39 @@ export const backendConformance: readonly Case[] = [
     'sweeps',
   ),
 
-  check('what has expired is not given out', async (harness) => {
+  check('expired records are not returned', async (harness) => {
     const backend = await harness.open({ expiresMs: 1 });
     const ids = Array.from({ length: 1200 }, (_, n) => `t${n}`);
     await Promise.all(ids.map((id) => backend.put(record(id, 'SUCCESS'))));
     await expired();
     const given = (await Promise.all(ids.map((id) => backend.get(id)))).filter((each) => each !== undefined);
-    assert.equal(given.length, 0, 'given out after it expired');
+    assert.equal(given.length, 0, 'an expired record was returned');
   }),
 
-  check('an id may be used again when its record has expired', async (harness) => {
+  check('an id can be used again after its record has expired', async (harness) => {
     const backend = await harness.open({ expiresMs: 1 });
     await backend.put(record('a', 'SUCCESS', { result: 1 }));
     await expired();
-    assert.equal(await backend.get('a'), undefined, 'given out until it was swept away');
+    assert.equal(await backend.get('a'), undefined, 'an expired record was returned');
     await backend.put(record('a', 'STARTED'));
     assert.equal((await backend.get('a'))?.status, 'STARTED');
   }),
 
-  check('a task that has not ended outlives what is kept of those that have', async (harness) => {
+  check('the record of an unfinished task outlives the lifetime of final records', async (harness) => {
     const backend = await harness.open({ expiresMs: 1 });
     await backend.put(record('a', 'STARTED'));
     assert.equal(await backend.expire(new Date(Date.now() + 1000)), 0);
     assert.equal((await backend.get('a'))?.status, 'STARTED');
   }),
 
-  check('nothing expires that is to be kept for ever', async (harness) => {
+  check('without a lifetime, records never expire', async (harness) => {
     const backend = await harness.open({ expiresMs: null });
     await backend.put(record('a', 'SUCCESS', { result: 1 }));
     assert.equal(await backend.expire(new Date(8_000_000_000_000)), 0);
     assert.equal((await backend.get('a'))?.result, 1);
   }),
 
-  check('a big result is kept whole', async (harness) => {
+  check('a large result is stored completely', async (harness) => {
     const backend = await harness.open(day);
     const text = 'x'.repeat(3_000_000);
     await backend.put(record('big', 'SUCCESS', { result: text }));

@@ -36,23 +36,20 @@ async function valuesOf(chords: Chords, groupId = 'g'): Promise<readonly unknown
 }
 
 export const chordConformance: readonly Case[] = [
-  check(
-    'a chord is complete with its last part, whose results come in the order of their places',
-    async (harness) => {
-      const chords = chordsOf(await harness.open(day));
-      await chords.resize('g', 12);
-      for (const index of [3, 11, 0, 7, 2, 1, 10, 9, 4, 5, 6])
-        assert.equal(await end(chords, index), 'open', `after part ${index}`);
-      assert.equal(await end(chords, 8), 'complete');
-      assert.deepEqual(
-        await valuesOf(chords),
-        Array.from({ length: 12 }, (_, index) => index * 10),
-      );
-    },
-  ),
+  check('the last part completes a chord, and the results are in the order of the group', async (harness) => {
+    const chords = chordsOf(await harness.open(day));
+    await chords.resize('g', 12);
+    for (const index of [3, 11, 0, 7, 2, 1, 10, 9, 4, 5, 6])
+      assert.equal(await end(chords, index), 'open', `after part ${index}`);
+    assert.equal(await end(chords, 8), 'complete');
+    assert.deepEqual(
+      await valuesOf(chords),
+      Array.from({ length: 12 }, (_, index) => index * 10),
+    );
+  }),
 
   check(
-    'of many parts that end at once, on several handles, exactly one completes the chord',
+    'exactly one of many concurrent parts completes the chord, also on several handles',
     async (harness) => {
       const handles = [await harness.open(day), await harness.open(day)];
       for (let round = 0; round < 5; round++) {
@@ -69,7 +66,7 @@ export const chordConformance: readonly Case[] = [
     },
   ),
 
-  check('a member that ends again counts once, and its first result stays', async (harness) => {
+  check('a member that ends twice counts once, and its first result stays', async (harness) => {
     const chords = chordsOf(await harness.open(day));
     await chords.resize('g', 2);
     assert.equal(await end(chords, 0), 'open');
@@ -82,7 +79,7 @@ export const chordConformance: readonly Case[] = [
   }),
 
   check(
-    'only the member that completed a chord is told so again, until the chord is done',
+    'only the member that completed a chord gets complete again, until the chord is done',
     async (harness) => {
       const chords = chordsOf(await harness.open(day));
       await chords.resize('g', 2);
@@ -93,11 +90,11 @@ export const chordConformance: readonly Case[] = [
       await chords.done('g');
       assert.equal(await end(chords, 1), 'done');
       assert.equal(await end(chords, 0), 'done');
-      assert.deepEqual(await chords.parts('g'), [], 'nothing is left, and nothing is begun anew');
+      assert.deepEqual(await chords.parts('g'), [], 'parts are left, or a new chord was started');
     },
   ),
 
-  check('a sender or a member that comes back after the end begins nothing anew', async (harness) => {
+  check('a sender or member that runs again after the end starts no new chord', async (harness) => {
     const chords = chordsOf(await harness.open(day));
     await chords.resize('g', 1);
     assert.equal(await end(chords, 0), 'complete');
@@ -109,7 +106,7 @@ export const chordConformance: readonly Case[] = [
     assert.deepEqual(await chords.parts('g'), []);
   }),
 
-  check('a chord is complete though the id of its body has a result already', async (harness) => {
+  check('a chord becomes complete even if the id of its body has a result already', async (harness) => {
     const backend = await harness.open(day);
     const chords = chordsOf(backend);
     await backend.put(record('body', 'SUCCESS'));
@@ -120,25 +117,22 @@ export const chordConformance: readonly Case[] = [
     assert.equal(await end(chords, 0, { groupId: 'fast', last: true }), 'complete');
   }),
 
-  check(
-    'a chord that nobody remembers and whose body has ended is not ended once more by a late part',
-    async (harness) => {
-      const backend = await harness.open(day);
-      const chords = chordsOf(backend);
-      await backend.put(record('body', 'STARTED'));
-      assert.equal(
-        await end(chords, 0, { groupId: 'replacing', last: true }),
-        'complete',
-        'a task that was replaced by this chord has the id of its body',
-      );
-      await backend.put(record('body', 'FAILURE'));
-      assert.equal(await end(chords, 0, { last: true }), 'open');
-      await chords.resize('g', 2);
-      assert.equal(await end(chords, 1), 'complete', 'it was only not known yet how many there are');
-    },
-  ),
+  check('a late part does not complete a forgotten chord whose body has ended', async (harness) => {
+    const backend = await harness.open(day);
+    const chords = chordsOf(backend);
+    await backend.put(record('body', 'STARTED'));
+    assert.equal(
+      await end(chords, 0, { groupId: 'replacing', last: true }),
+      'complete',
+      'a task that was replaced by this chord has the id of its body',
+    );
+    await backend.put(record('body', 'FAILURE'));
+    assert.equal(await end(chords, 0, { last: true }), 'open');
+    await chords.resize('g', 2);
+    assert.equal(await end(chords, 1), 'complete', 'the size was not known before');
+  }),
 
-  check('a chord whose size is not known yet is not complete', async (harness) => {
+  check('a chord of unknown size is not complete', async (harness) => {
     const chords = chordsOf(await harness.open(day));
     assert.equal(await end(chords, 0), 'open');
     await chords.resize('g', 2);
@@ -146,19 +140,19 @@ export const chordConformance: readonly Case[] = [
     assert.equal(await end(chords, 1), 'complete');
   }),
 
-  check('a member adds another, once, even if it runs twice', async (harness) => {
+  check('a member that runs twice extends the chord once', async (harness) => {
     const chords = chordsOf(await harness.open(day));
     await chords.resize('g', 2);
     await end(chords, 0);
     await chords.extend('g', 't9');
     await chords.extend('g', 't9');
     assert.equal(await end(chords, 1), 'open');
-    assert.equal((await chords.parts('g')).length, 2, 'what has not ended is no part');
+    assert.equal((await chords.parts('g')).length, 2, 'an unfinished member is not a part');
     assert.equal(await end(chords, 9, { index: null }), 'complete');
     assert.deepEqual(await valuesOf(chords), [0, 10, 90]);
   }),
 
-  check('a part may end the chord before all are there', async (harness) => {
+  check('a part with `last` completes the chord before all parts are there', async (harness) => {
     const chords = chordsOf(await harness.open(day));
     await chords.resize('g', 5);
     await end(chords, 0);
@@ -168,11 +162,11 @@ export const chordConformance: readonly Case[] = [
       await chords.add(failed, { groupId: 'g', index: 3, bodyId: 'body', last: true }),
       'complete',
     );
-    assert.equal(await end(chords, 4, { last: true }), 'open', 'there is one who ends it');
+    assert.equal(await end(chords, 4, { last: true }), 'open', 'another part has completed it');
     assert.deepEqual(await chords.parts('g'), [{ taskId: 't0', status: 'SUCCESS', result: 0 }, failed]);
   }),
 
-  check('parts without a place come after all others', async (harness) => {
+  check('parts without an index come after all others', async (harness) => {
     const chords = chordsOf(await harness.open(day));
     await chords.resize('g', 3);
     await end(chords, 5, { index: null });
@@ -181,17 +175,14 @@ export const chordConformance: readonly Case[] = [
     assert.deepEqual(await valuesOf(chords), [0, 10, 50]);
   }),
 
-  check(
-    'members of different tasks may have the same place, as in nested groups of Python',
-    async (harness) => {
-      const chords = chordsOf(await harness.open(day));
-      await chords.resize('g', 2);
-      assert.equal(await end(chords, 1, { index: 0 }), 'open');
-      assert.equal(await end(chords, 2, { index: 0 }), 'complete');
-    },
-  ),
+  check('different tasks may have the same index, as in nested groups of Python', async (harness) => {
+    const chords = chordsOf(await harness.open(day));
+    await chords.resize('g', 2);
+    assert.equal(await end(chords, 1, { index: 0 }), 'open');
+    assert.equal(await end(chords, 2, { index: 0 }), 'complete');
+  }),
 
-  check('results keep what JSON has no form for', async (harness) => {
+  check('results keep values that plain JSON cannot represent', async (harness) => {
     const chords = chordsOf(await harness.open(day));
     const result = { when: new Date(1_600_000_000_123), big: 2n ** 70n, text: 'größer\u0000🌱' };
     const place = { groupId: 'größer 🌱', index: 0, bodyId: null, last: false };
@@ -204,7 +195,7 @@ export const chordConformance: readonly Case[] = [
     );
   }),
 
-  check('what nobody ended is forgotten some day, and not before a day has passed', async (harness) => {
+  check('an unfinished chord is deleted after some days, but not within a day', async (harness) => {
     const backend = await harness.open({ expiresMs: 1 });
     const chords = chordsOf(backend);
     await chords.resize('g', 2);

@@ -82,7 +82,7 @@ export const fanoutCases: readonly Case[] = [
     assert.deepEqual(gone.received, []);
   }),
 
-  check('a worker is known by its name while it lives', async (harness) => {
+  check('a worker is listed by its name while it lives', async (harness) => {
     const transport = await harness.open();
     if ((await transport.fanout.workers()) === null) return; // such a store does not know its workers
     const consumer = await transport.consume({ queues: ['celery'], name: 'celery@one', leaseMs: 15_000 });
@@ -92,7 +92,7 @@ export const fanoutCases: readonly Case[] = [
     assert.deepEqual(await (await harness.open()).fanout.workers(), []);
   }),
 
-  check('a revocation is read by all until it expires', async (harness) => {
+  check('a revocation can be read by all handles until it expires', async (harness) => {
     const transport = await harness.open();
     await transport.revocations.put(['old'], Date.now() - 1000);
     await transport.revocations.put(['a', 'b'], Date.now() + 60_000);

@@ -6,9 +6,9 @@ interface KeepsPauses {
   openPauses?(): Promise<PauseStore>;
 }
 
-/** For `check`: the title, and what runs with two handles on one store. A store that keeps no pauses passes. */
+/** The title and the body of a case with two handles on one store. A store that does not store pauses passes. */
 export const pauseCase = {
-  title: 'what is paused is kept until it is resumed, and a second pause keeps the time of the first',
+  title: 'a pause is stored until it is resumed, and a second pause keeps the time of the first',
   async run(open: () => Promise<KeepsPauses>): Promise<void> {
     const [one, other] = [await (await open()).openPauses?.(), await (await open()).openPauses?.()];
     if (one === undefined || other === undefined) return;

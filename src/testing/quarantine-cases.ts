@@ -1,4 +1,4 @@
-// The conformance cases of quarantine: a transport must tell messages that kill their owners from messages that only ran beside them.
+// The conformance cases of quarantine: a transport must distinguish poison messages from messages that were only claimed together with them.
 import assert from 'node:assert/strict';
 import type { Consumer, Delivery, Transport, TransportFeatures } from '../stores/transport.ts';
 import {
@@ -24,7 +24,7 @@ const forEverMs = 600_000;
 const noticeMs = 800;
 
 export const quarantineCases: readonly Case[] = [
-  check('a message whose owners died twice is claimed alone, and nothing beside it', async (harness) => {
+  check('a message with two crashes is claimed alone', async (harness) => {
     const transport = await harness.open();
     const [one, other] = [await join(transport), await join(await harness.open())];
     await crashTwice(harness, ['a', 'b', 'c']);
@@ -51,7 +51,7 @@ export const quarantineCases: readonly Case[] = [
     assert.equal(idOf(await claimOne(one)), 'innocent');
   }),
 
-  check('a quarantined message is charged with no death of other poison messages', async (harness) => {
+  check('crashes of other messages do not count for a quarantined message', async (harness) => {
     const transport = await harness.open();
     const [careful, doomed] = [await join(transport), await join(await harness.open())];
     await crashTwice(harness, ['innocent']);
@@ -75,33 +75,36 @@ export const quarantineCases: readonly Case[] = [
     throw new Error('the innocent message did not come');
   }),
 
-  check('while a quarantined message waits for it to be empty a consumer claims nothing', async (harness) => {
-    const transport = await harness.open();
-    const busy = await join(await harness.open());
-    await transport.publish([publication('held')]);
-    const held = [await claimOne(busy)];
-    await crashTwice(harness, ['quarantined']);
-    assert.deepEqual(await claimNothing(busy, noticeMs), []);
-    for (const late = performance.now() + maxWaitMs; ; ) {
-      await transport.publish([publication('fresh')]);
-      const claiming = claimSoon(busy);
-      for (const delivery of held.splice(0)) await delivery.settle({ kind: 'ack' });
-      const [first, ...beside] = await claiming;
-      if (idOf(first) === 'quarantined') {
-        assert.deepEqual(beside, []);
-        await first.settle({ kind: 'ack' });
-        break;
+  check(
+    'a consumer with claimed messages claims no more while a quarantined message waits',
+    async (harness) => {
+      const transport = await harness.open();
+      const busy = await join(await harness.open());
+      await transport.publish([publication('held')]);
+      const held = [await claimOne(busy)];
+      await crashTwice(harness, ['quarantined']);
+      assert.deepEqual(await claimNothing(busy, noticeMs), []);
+      for (const late = performance.now() + maxWaitMs; ; ) {
+        await transport.publish([publication('fresh')]);
+        const claiming = claimSoon(busy);
+        for (const delivery of held.splice(0)) await delivery.settle({ kind: 'ack' });
+        const [first, ...beside] = await claiming;
+        if (idOf(first) === 'quarantined') {
+          assert.deepEqual(beside, []);
+          await first.settle({ kind: 'ack' });
+          break;
+        }
+        // The consumer may not know yet that quarantined messages wait, and then claims others, but not for ever.
+        if (performance.now() > late) throw new Error('the quarantined message was never claimed');
+        held.push(first, ...beside, ...(await claimNothing(busy, noticeMs)));
+        for (const delivery of held) assert.equal(idOf(delivery), 'fresh');
       }
-      // The consumer may not know yet that quarantined messages wait, and then claims others, but not for ever.
-      if (performance.now() > late) throw new Error('others are claimed all the time');
-      held.push(first, ...beside, ...(await claimNothing(busy, noticeMs)));
-      for (const delivery of held) assert.equal(idOf(delivery), 'fresh');
-    }
-    assert.equal(idOf(await claimOne(busy)), 'fresh');
-  }),
+      assert.equal(idOf(await claimOne(busy)), 'fresh');
+    },
+  ),
 
   check(
-    'long tasks keep no quarantined message waiting for ever, and a long one no others',
+    'after quarantineMs, a quarantined message is claimed beside long tasks, and others beside a long quarantined task',
     async (harness) => {
       const transport = await harness.open();
       const busy = await join(await harness.open(), 300);

@@ -1,4 +1,4 @@
-// What every transport must do.
+// The conformance suite of transports.
 import assert from 'node:assert/strict';
 import type { Clock } from '../lib/clock.ts';
 import { isReady, type ResultRecord } from '../protocol/result-meta.ts';
@@ -24,18 +24,18 @@ import { fanoutCases } from './fanout-cases.ts';
 import { pauseCase } from './pause-cases.ts';
 import { quarantineCases } from './quarantine-cases.ts';
 
-/** What the suite needs of a driver. Each case gets one of its own, over an empty store. */
+/** The parts of a driver that the suite needs. Each case gets its own harness, on an empty store. */
 export interface TransportHarness {
   /**
-   * A handle on the store; each call as from another process, if the driver's store is shared by several. `clock` is for
-   * drivers that can be given one, and stands still: who looks now and then would not look again.
+   * Opens a handle on the store, each time as if from another process, if processes can share the driver's store. `clock` is for drivers that
+   * accept one. It stands still, so that a driver that only polls would never poll again.
    */
   open(options?: { readonly clock?: Clock }): Promise<Transport>;
-  /** A result backend whose writes can travel with this transport's settlements (`atomicSettlement`). */
+  /** Opens a result backend whose writes can be part of this transport's settlements (`atomicSettlement`). */
   openBackend(transport: Transport, options: { readonly expiresMs: number | null }): Promise<ResultBackend>;
-  /** Puts bytes into a queue as somebody else might. */
+  /** Puts raw bytes into a queue, as another program could. */
   putRaw(queue: string, raw: Uint8Array): Promise<void>;
-  /** Lets the owner of this consumer's deliveries die without a word. */
+  /** Simulates the sudden death of the consumer's process. */
   kill(consumer: Consumer): Promise<void>;
 }
 
@@ -57,7 +57,7 @@ const record = (taskId: string, status: string, result: unknown = null): ResultR
   dateDone: isReady(status) ? new Date() : null,
 });
 
-/** The position, the time and the id of a message that was looked at; null: it was left out. */
+/** Position, due time and id of a peeked message; id null: the message was left out. */
 const shown = ({ position, due, message }: PeekedMessage): unknown => [
   position,
   due,
@@ -66,12 +66,12 @@ const shown = ({ position, due, message }: PeekedMessage): unknown => [
 
 const day = { expiresMs: 86_400_000 };
 
-/** What a record of a failed task has as its result. */
+/** The result in the record of a failed task. */
 const exception = { exc_type: 'ValueError', exc_message: ['no'], exc_module: 'builtins' };
 
 /** The conformance suite of the contract `Transport`. */
 export const transportConformance: readonly Case[] = [
-  check('messages of one queue come in the order in which they were sent', async (harness) => {
+  check('messages of one queue are delivered in the order in which they were sent', async (harness) => {
     const transport = await harness.open();
     await transport.publish(['a', 'b'].map((id) => publication(id)));
     await transport.publish([publication('c')]);
@@ -99,7 +99,7 @@ export const transportConformance: readonly Case[] = [
     assert.deepEqual(await transport.queues(), [queue]);
   }),
 
-  check('a large batch with a large message is kept whole and in order', async (harness) => {
+  check('a large batch with a large message is delivered completely and in order', async (harness) => {
     const transport = await harness.open();
     const batch = Array.from({ length: 1500 }, (_, n) => publication(`m${n}`));
     const big = publication('big', { text: 'x'.repeat(3_000_000) });
@@ -111,7 +111,7 @@ export const transportConformance: readonly Case[] = [
   }),
 
   check(
-    'the more urgent come first, and among equals the earlier',
+    'messages are delivered by priority, and messages of equal priority in the order of sending',
     async (harness) => {
       const transport = await harness.open();
       const sent: readonly [string, number][] = [
@@ -126,19 +126,22 @@ export const transportConformance: readonly Case[] = [
     'priority',
   ),
 
-  check('only the queues asked for are served, equally urgent ones in turn', async (harness) => {
-    const transport = await harness.open();
-    const ids = ['a1', 'a2', 'b1', 'b2', 'x1'];
-    await transport.publish(ids.map((id) => publication(id, { queue: id.slice(0, 1) })));
-    const consumer = await join(transport, ['a', 'b']);
-    const got: string[] = [];
-    for (let n = 0; n < 4; n++) got.push(idOf(await claimOne(consumer)));
-    assert.deepEqual(got, ['a1', 'b1', 'a2', 'b2']);
-    assert.deepEqual(await transport.size('x'), { ready: 1, scheduled: 0, claimed: 0 });
-  }),
+  check(
+    'a consumer gets messages of its own queues only, and queues with messages of equal priority take turns',
+    async (harness) => {
+      const transport = await harness.open();
+      const ids = ['a1', 'a2', 'b1', 'b2', 'x1'];
+      await transport.publish(ids.map((id) => publication(id, { queue: id.slice(0, 1) })));
+      const consumer = await join(transport, ['a', 'b']);
+      const got: string[] = [];
+      for (let n = 0; n < 4; n++) got.push(idOf(await claimOne(consumer)));
+      assert.deepEqual(got, ['a1', 'b1', 'a2', 'b2']);
+      assert.deepEqual(await transport.size('x'), { ready: 1, scheduled: 0, claimed: 0 });
+    },
+  ),
 
   check(
-    'a claim takes no more than there is room for, and room is asked for when the claim is made',
+    'a claim takes no more messages than its limit, and reads the limit when it takes them',
     async (harness) => {
       const transport = await harness.open();
       await transport.publish(['a', 'b', 'c', 'd'].map((id) => publication(id)));
@@ -147,12 +150,12 @@ export const transportConformance: readonly Case[] = [
       const claiming = consumer.claim(() => room, AbortSignal.timeout(maxWaitMs));
       room = 1;
       assert.equal((await claiming).length, 1);
-      // A broker that pushes may bring them one after the other.
+      // A broker that pushes may deliver them in several claims.
       assert.equal((await claim(consumer, 2)).length, 2);
     },
   ),
 
-  check('a claim waits, and is woken by a message that is sent later', async (harness) => {
+  check('a waiting claim is woken by a message that is sent later', async (harness) => {
     const transport = await harness.open();
     const consumer = await join(transport);
     const claiming = claimOne(consumer);
@@ -162,7 +165,7 @@ export const transportConformance: readonly Case[] = [
   }),
 
   check(
-    'a waiting claim is woken by another process, and not by looking again',
+    'a waiting claim is woken by another process, and not by polling',
     async (harness) => {
       const clock = new FakeClock(Date.now());
       const [sender, receiver] = [await harness.open(), await harness.open({ clock })];
@@ -179,7 +182,7 @@ export const transportConformance: readonly Case[] = [
     'multiProcess',
   ),
 
-  check('an aborted claim ends, and leaves nothing in limbo', async (harness) => {
+  check('an aborted claim ends without a message, and loses none', async (harness) => {
     const transport = await harness.open();
     const consumer = await join(transport);
     const abort = new AbortController();
@@ -208,7 +211,7 @@ export const transportConformance: readonly Case[] = [
     assert.equal(idOf(await claiming), 'a');
   }),
 
-  check('one who stops waiting takes no wake-up from those who go on', async (harness) => {
+  check('a consumer that stops waiting takes no wake-up from consumers that still wait', async (harness) => {
     const transport = await harness.open();
     const [aborting, closing, staying] = [
       await join(transport),
@@ -233,7 +236,7 @@ export const transportConformance: readonly Case[] = [
     assert.deepEqual((await claiming).map(idOf).sort(), ['a', 'b']);
   }),
 
-  check('each of many messages is delivered to exactly one of many claimers', async (harness) => {
+  check('each of many messages is delivered to exactly one of many consumers', async (harness) => {
     const total = 2000;
     const handles = [await harness.open(), await harness.open()];
     const consumers = await Promise.all([0, 1, 0, 1].map((n) => join(handles[n] ?? fail())));
@@ -279,7 +282,7 @@ export const transportConformance: readonly Case[] = [
   }),
 
   check(
-    'a released message comes again first, without counting a crash, and knows that it was delivered',
+    'a released message is delivered again as the first, marked as redelivered, without a crash',
     async (harness) => {
       const transport = await harness.open();
       await transport.publish(['a', 'b'].map((id) => publication(id)));
@@ -293,19 +296,16 @@ export const transportConformance: readonly Case[] = [
     'keepsPlace',
   ),
 
-  check(
-    'a released message comes again, without counting a crash, and knows that it was delivered',
-    async (harness) => {
-      const transport = await harness.open();
-      await transport.publish([publication('a')]);
-      const consumer = await join(transport);
-      await (await claimOne(consumer)).settle({ kind: 'release', until: null });
-      const again = await claimOne(consumer);
-      assert.deepEqual([idOf(again), again.redelivered, again.crashes, again.deferrals], ['a', true, 0, 0]);
-    },
-  ),
+  check('a released message is delivered again, marked as redelivered, without a crash', async (harness) => {
+    const transport = await harness.open();
+    await transport.publish([publication('a')]);
+    const consumer = await join(transport);
+    await (await claimOne(consumer)).settle({ kind: 'release', until: null });
+    const again = await claimOne(consumer);
+    assert.deepEqual([idOf(again), again.redelivered, again.crashes, again.deferrals], ['a', true, 0, 0]);
+  }),
 
-  check('a message that is given back wakes another who waits', async (harness) => {
+  check('a released message wakes another waiting consumer', async (harness) => {
     const [first, second] = [await harness.open(), await harness.open()];
     await first.publish([publication('a'), publication('b')]);
     const leaving = await join(first);
@@ -318,7 +318,7 @@ export const transportConformance: readonly Case[] = [
   }),
 
   check(
-    'a message released until later is not deferred, and until earlier is there at once',
+    'a message that is released until a time counts no deferral, and a past time means now',
     async (harness) => {
       const transport = await harness.open();
       await transport.publish([publication('a')]);
@@ -333,7 +333,7 @@ export const transportConformance: readonly Case[] = [
     },
   ),
 
-  check('a deferred message comes back after its time, and each deferral is counted', async (harness) => {
+  check('a deferred message is delivered at its time, and each deferral is counted', async (harness) => {
     const transport = await harness.open();
     await transport.publish(['long', 'short'].map((id) => publication(id)));
     const consumer = await join(transport);
@@ -346,7 +346,7 @@ export const transportConformance: readonly Case[] = [
     assert.deepEqual([idOf(again), again.deferrals, again.crashes], ['short', 1, 0]);
   }),
 
-  check('a message that is given back because its process died of it has one crash more', async (harness) => {
+  check('a message that is released as crashed counts one more crash', async (harness) => {
     const transport = await harness.open();
     await transport.publish([publication('a')]);
     const consumer = await join(transport);
@@ -366,11 +366,11 @@ export const transportConformance: readonly Case[] = [
     const consumer = await join(transport);
     const claiming = claimOne(consumer);
     await transport.publish([publication('in an hour', { eta: inAnHour() })]);
-    // At once, or when the first worker has seen it: on a store that is shared with Python it is sent as Python sends it.
+    // On a store that is shared with Python, an eta message is scheduled only when a worker has received it.
     if (transport.features.counts) {
       const late = performance.now() + maxWaitMs;
       while ((await transport.size('celery')).scheduled === 0)
-        if (performance.now() > late) throw new Error('it is not scheduled');
+        if (performance.now() > late) throw new Error('the message was not scheduled in time');
       assert.deepEqual(await transport.size('celery'), { ready: 0, scheduled: 1, claimed: 0 });
     }
     const eta = new Date(Date.now() + 400);
@@ -379,7 +379,7 @@ export const transportConformance: readonly Case[] = [
     assert.ok(Date.now() >= eta.getTime(), 'early');
   }),
 
-  check('messages can be looked at, from either end, and are there afterwards', async (harness) => {
+  check('waiting messages can be peeked from both ends, and stay in the queue', async (harness) => {
     const transport = await harness.open();
     if (transport.peek === undefined) return;
     const look = async (first: PeekOptions['first'], limit = 9): Promise<unknown> =>
@@ -396,9 +396,9 @@ export const transportConformance: readonly Case[] = [
     assert.deepEqual(await look('last', 2), [c, b]);
     assert.deepEqual(await transport.peek('celery', { place: 'scheduled', first: 'next', limit: 9 }), []);
     if (transport.features.priority) {
-      const [most, least] = transport.features.mostUrgent === 'lowest' ? [0, 9] : [9, 0];
-      await transport.publish([publication('late', { priority: least })]);
-      await transport.publish([publication('d', { priority: most })]);
+      const [first, last] = transport.features.mostUrgent === 'lowest' ? [0, 9] : [9, 0];
+      await transport.publish([publication('late', { priority: last })]);
+      await transport.publish([publication('d', { priority: first })]);
       assert.deepEqual(await look('last', 2), [
         [4, null, 'late'],
         [3, null, 'd'],
@@ -406,11 +406,11 @@ export const transportConformance: readonly Case[] = [
     }
     const consumer = await join(transport);
     const first = await claimOne(consumer);
-    // What was looked at is as if nobody had.
+    // Peeking does not change a message.
     assert.deepEqual([idOf(first), first.redelivered, first.crashes], ['a', false, 0]);
     assert.deepEqual(await look('next', 1), [[0, null, 'b']]);
     await first.settle({ kind: 'ack' });
-    // Of large ones only the first is read, and those that it leaves room for.
+    // The bytes that a peek reads are limited, so the large message is left out.
     await transport.publish([
       publication('big', { text: 'x'.repeat(1_200_000), queue: 'large' }),
       publication('small', { queue: 'large' }),
@@ -422,45 +422,42 @@ export const transportConformance: readonly Case[] = [
     ]);
   }),
 
-  check(
-    'what waits for its time can be looked at, from either end, and is there afterwards',
-    async (harness) => {
-      const transport = await harness.open();
-      if (transport.peek === undefined) return;
-      const look = async (first: PeekOptions['first'], limit = 9): Promise<unknown> =>
-        (await transport.peek?.('celery', { place: 'scheduled', first, limit }))?.map(shown);
-      const consumer = await join(transport);
-      const claiming = claimOne(consumer);
-      const [first, second, third] = [1, 2, 3].map((n) => new Date(inAnHour().getTime() + 60_000 * n));
-      if (first === undefined || second === undefined || third === undefined) return fail();
-      await transport.publish([
-        publication('c', { eta: third }),
-        publication('a', { eta: first }),
-        publication('b', { eta: second }),
-        publication('elsewhere', { eta: first, queue: 'other' }),
-      ]);
-      // On a store that is shared with Python it is there when a worker has seen it.
-      const areScheduled = async (count: number): Promise<void> => {
-        const late = performance.now() + maxWaitMs;
-        while ((await transport.size('celery')).scheduled < count)
-          if (performance.now() > late) throw new Error('they are not scheduled');
-      };
-      await areScheduled(3);
-      assert.deepEqual(await look('next', 2), [
-        [0, first, 'a'],
-        [1, second, 'b'],
-      ]);
-      assert.deepEqual(await look('last', 2), [
-        [2, third, 'c'],
-        [1, second, 'b'],
-      ]);
-      assert.equal((await transport.size('celery')).scheduled, 3);
-      await transport.publish([publication('now')]);
-      assert.equal(idOf(await claiming), 'now');
-    },
-  ),
+  check('scheduled messages can be peeked from both ends, and stay scheduled', async (harness) => {
+    const transport = await harness.open();
+    if (transport.peek === undefined) return;
+    const look = async (first: PeekOptions['first'], limit = 9): Promise<unknown> =>
+      (await transport.peek?.('celery', { place: 'scheduled', first, limit }))?.map(shown);
+    const consumer = await join(transport);
+    const claiming = claimOne(consumer);
+    const [first, second, third] = [1, 2, 3].map((n) => new Date(inAnHour().getTime() + 60_000 * n));
+    if (first === undefined || second === undefined || third === undefined) return fail();
+    await transport.publish([
+      publication('c', { eta: third }),
+      publication('a', { eta: first }),
+      publication('b', { eta: second }),
+      publication('elsewhere', { eta: first, queue: 'other' }),
+    ]);
+    // On a store that is shared with Python, an eta message is scheduled only when a worker has received it.
+    const areScheduled = async (count: number): Promise<void> => {
+      const late = performance.now() + maxWaitMs;
+      while ((await transport.size('celery')).scheduled < count)
+        if (performance.now() > late) throw new Error('the messages were not scheduled in time');
+    };
+    await areScheduled(3);
+    assert.deepEqual(await look('next', 2), [
+      [0, first, 'a'],
+      [1, second, 'b'],
+    ]);
+    assert.deepEqual(await look('last', 2), [
+      [2, third, 'c'],
+      [1, second, 'b'],
+    ]);
+    assert.equal((await transport.size('celery')).scheduled, 3);
+    await transport.publish([publication('now')]);
+    assert.equal(idOf(await claiming), 'now');
+  }),
 
-  check('an eta before that of others is not missed, and one that has passed is now', async (harness) => {
+  check('an earlier eta than that of other messages is met, and a past eta means now', async (harness) => {
     const transport = await harness.open();
     const consumer = await join(transport);
     for (const near of ['near', 'nearer', 'nearest']) {
@@ -477,7 +474,7 @@ export const transportConformance: readonly Case[] = [
   }),
 
   check(
-    'what has come due stands in line: by urgency, then as it was sent',
+    'due messages are ordered by priority, then by the order of sending',
     async (harness) => {
       const transport = await harness.open();
       const etaMs = Date.now() + 80;
@@ -492,7 +489,7 @@ export const transportConformance: readonly Case[] = [
     'priority',
   ),
 
-  check("a dead worker's messages go to others, with one more crash counted for each", async (harness) => {
+  check("a dead worker's messages are delivered to others, each with one more crash", async (harness) => {
     const [first, second] = [await harness.open(), await harness.open()];
     await first.publish(['a', 'b'].map((id) => publication(id)));
     const doomed = await join(first);
@@ -511,39 +508,42 @@ export const transportConformance: readonly Case[] = [
     );
   }),
 
-  check('each death counts, and a worker taken for dead is told and may go on', async (harness) => {
-    const transport = await harness.open();
-    await transport.publish([publication('killer')]);
-    const begun = Date.now();
-    const consumer = await transport.consume({ queues: ['celery'], name: 'conformance', leaseMs: 6000 });
-    let claiming = claimOne(consumer);
-    for (const crashes of [0, 1, 2]) {
+  check(
+    'each eviction counts a crash; an evicted consumer is notified, and may continue',
+    async (harness) => {
+      const transport = await harness.open();
+      await transport.publish([publication('killer')]);
+      const begun = Date.now();
+      const consumer = await transport.consume({ queues: ['celery'], name: 'conformance', leaseMs: 6000 });
+      let claiming = claimOne(consumer);
+      for (const crashes of [0, 1, 2]) {
+        const delivery = await claiming;
+        assert.equal(delivery.crashes, crashes);
+        const leaseLost = new Promise<void>((done) =>
+          delivery.lost.addEventListener('abort', () => done(), { once: true }),
+        );
+        await harness.kill(consumer);
+        // The consumer is notified at the next claim, and also without one.
+        if (crashes > 0) claiming = claimOne(consumer);
+        await within(leaseLost, 'the loss of the lease');
+        if (crashes === 0) claiming = claimOne(consumer);
+        assert.equal((delivery.lost.reason as { code?: unknown }).code, 'UMBEL_LEASE_LOST');
+        assert.equal(await delivery.settle({ kind: 'ack' }), 'fenced');
+      }
       const delivery = await claiming;
-      assert.equal(delivery.crashes, crashes);
-      const leaseLost = new Promise<void>((done) =>
-        delivery.lost.addEventListener('abort', () => done(), { once: true }),
-      );
-      await harness.kill(consumer);
-      // It hears of that by itself, and when it asks for more.
-      if (crashes > 0) claiming = claimOne(consumer);
-      await within(leaseLost, 'the loss of the lease');
-      if (crashes === 0) claiming = claimOne(consumer);
-      assert.equal((delivery.lost.reason as { code?: unknown }).code, 'UMBEL_LEASE_LOST');
-      assert.equal(await delivery.settle({ kind: 'ack' }), 'fenced');
-    }
-    const delivery = await claiming;
-    assert.equal(await delivery.settle({ kind: 'dead', reason: 'max-deliveries', detail: 'x' }), 'settled');
-    const [letter = fail()] = await transport.deadLetters.list();
-    assert.equal(letter.crashes, 3);
-    // By the clock of the store, which may not be ours.
-    assert.ok(letter.diedAt.getTime() >= begun - 60_000);
-    assert.ok(Date.now() >= letter.diedAt.getTime() - 60_000);
-  }),
+      assert.equal(await delivery.settle({ kind: 'dead', reason: 'max-deliveries', detail: 'x' }), 'settled');
+      const [letter = fail()] = await transport.deadLetters.list();
+      assert.equal(letter.crashes, 3);
+      // The time is of the store's clock, which may differ from ours.
+      assert.ok(letter.diedAt.getTime() >= begun - 60_000);
+      assert.ok(Date.now() >= letter.diedAt.getTime() - 60_000);
+    },
+  ),
 
   ...quarantineCases,
 
   check(
-    "a worker taken for dead can neither make a dead letter of nor give back what is now others'",
+    'an evicted consumer cannot release or dead-letter messages that others hold now',
     async (harness) => {
       const [first, second] = [await harness.open(), await harness.open()];
       await first.publish([publication('a'), publication('b')]);
@@ -561,7 +561,7 @@ export const transportConformance: readonly Case[] = [
   ),
 
   check(
-    'a worker taken for dead can settle nothing: no result, no message, no removal',
+    'a settlement of an evicted consumer changes nothing: no result, no message, no removal',
     async (harness) => {
       const [first, second] = [await harness.open(), await harness.open()];
       const backend = await harness.openBackend(first, day);
@@ -589,7 +589,7 @@ export const transportConformance: readonly Case[] = [
   ),
 
   check(
-    'result, follow-up message and acknowledgement are one',
+    'result, follow-up message and acknowledgement are one transaction',
     async (harness) => {
       const transport = await harness.open();
       const backend = await harness.openBackend(transport, day);
@@ -609,7 +609,7 @@ export const transportConformance: readonly Case[] = [
   ),
 
   check(
-    'a settlement that cannot be made changes nothing, and can be made again',
+    'a settlement that fails changes nothing, and can be repeated',
     async (harness) => {
       const transport = await harness.open();
       const backend = await harness.openBackend(transport, day);
@@ -627,7 +627,7 @@ export const transportConformance: readonly Case[] = [
     'atomicSettlement',
   ),
 
-  check('a write made for another store is refused, and nothing is changed', async (harness) => {
+  check('a write made for another store is refused, and changes nothing', async (harness) => {
     const transport = await harness.open();
     await transport.publish([publication('a')]);
     const delivery = await claimOne(await join(transport));
@@ -641,7 +641,7 @@ export const transportConformance: readonly Case[] = [
   }),
 
   check(
-    'what follows is sent with the acknowledgement, keeps its time, and is sent also when its record is there already',
+    'follow-up messages are sent with the acknowledgement and keep their eta, also if their records exist already',
     async (harness) => {
       const transport = await harness.open();
       const backend = await harness.openBackend(transport, day);
@@ -660,7 +660,7 @@ export const transportConformance: readonly Case[] = [
       });
       const { ready, scheduled, claimed } = await transport.size('celery');
       assert.deepEqual([ready + scheduled, claimed], [3, 0]);
-      assert.ok(scheduled >= 1); // of the one whose time comes soon it may have come
+      assert.ok(scheduled >= 1); // 'new' may be due already
       assert.equal((await backend.get('known'))?.status, 'STARTED');
       assert.equal((await backend.get('new'))?.status, 'PENDING');
       assert.equal(idOf(await claimOne(consumer)), 'known');
@@ -671,7 +671,7 @@ export const transportConformance: readonly Case[] = [
   ),
 
   check(
-    'a task may be sent again under the id of one whose record has expired',
+    'a task id can be used again after its record has expired',
     async (harness) => {
       const transport = await harness.open();
       const backend = await harness.openBackend(transport, { expiresMs: 1 });
@@ -685,14 +685,14 @@ export const transportConformance: readonly Case[] = [
   ),
 
   check(
-    'a message becomes a dead letter together with the result that says so',
+    'a dead letter and its result are written together',
     async (harness) => {
       const transport = await harness.open();
       const backend = await harness.openBackend(transport, day);
       await transport.publish([publication('a')]);
       const delivery = await claimOne(await join(transport));
       const write = backend.writeOf(record('a', 'FAILURE', exception));
-      await delivery.settle({ kind: 'dead', reason: 'unknown-task', detail: 'nobody knows it', write });
+      await delivery.settle({ kind: 'dead', reason: 'unknown-task', detail: 'not registered', write });
       assert.equal((await backend.get('a'))?.status, 'FAILURE');
       assert.equal(await transport.deadLetters.count(), 1);
     },
@@ -717,7 +717,7 @@ export const transportConformance: readonly Case[] = [
   ),
 
   check(
-    'a task that is known already is not sent a second time',
+    'a task with an existing record is not sent again',
     async (harness) => {
       const transport = await harness.open();
       const backend = await harness.openBackend(transport, day);
@@ -735,34 +735,37 @@ export const transportConformance: readonly Case[] = [
     'atomicSettlement',
   ),
 
-  check('any bytes reach a worker as a refusal and the dead-letter store as they are', async (harness) => {
-    const transport = await harness.open();
-    const consumer = await join(transport);
-    const raws = [
-      Buffer.from([]),
-      Buffer.from([0, 255, 254, 10]),
-      Buffer.from('{"body": 1'),
-      Buffer.from('null'),
-      Buffer.from('é\u0000ü'),
-    ];
-    for (const raw of raws) {
-      await harness.putRaw('celery', raw);
-      const delivery = await claimOne(consumer);
-      assert.equal(delivery.message.ok, false);
-      assert.ok(raw.equals(delivery.raw));
-      assert.equal(
-        await delivery.settle({ kind: 'dead', reason: 'undecodable', detail: 'not JSON' }),
-        'settled',
-      );
-      const [letter = fail()] = await transport.deadLetters.list({ limit: 1 });
-      assert.ok(raw.equals(letter.raw));
-      assert.deepEqual([letter.queue, letter.reason, letter.detail], ['celery', 'undecodable', 'not JSON']);
-    }
-    assert.equal(await transport.deadLetters.count(), raws.length);
-  }),
+  check(
+    'undecodable bytes reach the consumer as a refusal, and the dead letters unchanged',
+    async (harness) => {
+      const transport = await harness.open();
+      const consumer = await join(transport);
+      const raws = [
+        Buffer.from([]),
+        Buffer.from([0, 255, 254, 10]),
+        Buffer.from('{"body": 1'),
+        Buffer.from('null'),
+        Buffer.from('é\u0000ü'),
+      ];
+      for (const raw of raws) {
+        await harness.putRaw('celery', raw);
+        const delivery = await claimOne(consumer);
+        assert.equal(delivery.message.ok, false);
+        assert.ok(raw.equals(delivery.raw));
+        assert.equal(
+          await delivery.settle({ kind: 'dead', reason: 'undecodable', detail: 'not JSON' }),
+          'settled',
+        );
+        const [letter = fail()] = await transport.deadLetters.list({ limit: 1 });
+        assert.ok(raw.equals(letter.raw));
+        assert.deepEqual([letter.queue, letter.reason, letter.detail], ['celery', 'undecodable', 'not JSON']);
+      }
+      assert.equal(await transport.deadLetters.count(), raws.length);
+    },
+  ),
 
   check(
-    'dead letters are listed newest first, replayed with a clean record, and discarded',
+    'dead letters are listed newest first, replayed without crashes and deferrals, and discarded',
     async (harness) => {
       const transport = await harness.open();
       await transport.publish(['a', 'b', 'c'].map((id) => publication(id, { priority: 3 })));
@@ -793,43 +796,37 @@ export const transportConformance: readonly Case[] = [
     },
   ),
 
-  check(
-    'purge deletes what waits and what is scheduled, and not what is being worked on',
-    async (harness) => {
-      const transport = await harness.open();
-      await transport.publish([publication('held')]);
-      const held = await claimOne(await join(transport));
-      await transport.publish([publication('waits'), publication('later', { eta: inAnHour() })]);
-      await transport.publish([publication('elsewhere', { queue: 'other' })]);
-      assert.deepEqual(await transport.queues(), ['celery', 'other']);
-      assert.equal(await transport.purge('celery'), transport.features.counts ? 2 : 1);
-      assert.deepEqual(await transport.size('celery'), { ready: 0, scheduled: 0, claimed: 1 });
-      assert.equal((await transport.size('other')).ready, 1);
-      assert.equal(await held.settle({ kind: 'ack' }), 'settled');
-    },
-  ),
+  check('purge deletes waiting and scheduled messages, but no claimed messages', async (harness) => {
+    const transport = await harness.open();
+    await transport.publish([publication('held')]);
+    const held = await claimOne(await join(transport));
+    await transport.publish([publication('waits'), publication('later', { eta: inAnHour() })]);
+    await transport.publish([publication('elsewhere', { queue: 'other' })]);
+    assert.deepEqual(await transport.queues(), ['celery', 'other']);
+    assert.equal(await transport.purge('celery'), transport.features.counts ? 2 : 1);
+    assert.deepEqual(await transport.size('celery'), { ready: 0, scheduled: 0, claimed: 1 });
+    assert.equal((await transport.size('other')).ready, 1);
+    assert.equal(await held.settle({ kind: 'ack' }), 'settled');
+  }),
 
-  check(
-    'a consumer that closes gives back what it holds at once, without counting a crash',
-    async (harness) => {
-      const transport = await harness.open();
-      await transport.publish(['a', 'b'].map((id) => publication(id)));
-      const leaving = await join(transport);
-      const [held = fail()] = await claim(leaving, 2);
-      await leaving.close();
-      await leaving.close();
-      assert.equal(await held.settle({ kind: 'ack' }), 'fenced');
-      assert.deepEqual(await leaving.claim(() => 1, AbortSignal.timeout(maxWaitMs)), []);
-      const again = await claim(await join(transport), 2);
-      assert.deepEqual(
-        again.map(({ crashes }) => crashes),
-        [0, 0],
-      );
-      assert.deepEqual(again.map(idOf), ['a', 'b']);
-    },
-  ),
+  check('a closing consumer releases its messages at once, without a crash', async (harness) => {
+    const transport = await harness.open();
+    await transport.publish(['a', 'b'].map((id) => publication(id)));
+    const leaving = await join(transport);
+    const [held = fail()] = await claim(leaving, 2);
+    await leaving.close();
+    await leaving.close();
+    assert.equal(await held.settle({ kind: 'ack' }), 'fenced');
+    assert.deepEqual(await leaving.claim(() => 1, AbortSignal.timeout(maxWaitMs)), []);
+    const again = await claim(await join(transport), 2);
+    assert.deepEqual(
+      again.map(({ crashes }) => crashes),
+      [0, 0],
+    );
+    assert.deepEqual(again.map(idOf), ['a', 'b']);
+  }),
 
-  check('a closing consumer that waits stops waiting', async (harness) => {
+  check('closing a consumer ends its waiting claim', async (harness) => {
     const transport = await harness.open();
     const consumer = await join(transport);
     const claiming = consumer.claim(() => 1, AbortSignal.timeout(maxWaitMs));
@@ -837,24 +834,21 @@ export const transportConformance: readonly Case[] = [
     assert.deepEqual(await claiming, []);
   }),
 
-  check(
-    'a handle that is closed has given back what it held, and refuses to send or to join',
-    async (harness) => {
-      const [closing, other] = [await harness.open(), await harness.open()];
-      await closing.publish([publication('a')]);
-      await claimOne(await join(closing));
-      await closing.close();
-      await closing.close();
-      await assert.rejects(closing.publish([publication('ghost')]), { code: 'UMBEL_BROKER_UNAVAILABLE' });
-      await assert.rejects(join(closing), { code: 'UMBEL_BROKER_UNAVAILABLE' });
-      assert.deepEqual(await other.size('celery'), { ready: 1, scheduled: 0, claimed: 0 });
-      const again = await claimOne(await join(other));
-      assert.deepEqual([idOf(again), again.crashes], ['a', 0]);
-    },
-  ),
+  check('a closed handle has released its messages, and refuses to publish or consume', async (harness) => {
+    const [closing, other] = [await harness.open(), await harness.open()];
+    await closing.publish([publication('a')]);
+    await claimOne(await join(closing));
+    await closing.close();
+    await closing.close();
+    await assert.rejects(closing.publish([publication('ghost')]), { code: 'UMBEL_BROKER_UNAVAILABLE' });
+    await assert.rejects(join(closing), { code: 'UMBEL_BROKER_UNAVAILABLE' });
+    assert.deepEqual(await other.size('celery'), { ready: 1, scheduled: 0, claimed: 0 });
+    const again = await claimOne(await join(other));
+    assert.deepEqual([idOf(again), again.crashes], ['a', 0]);
+  }),
 
   check(
-    'what is stored outlives those who stored it',
+    'messages outlive the process that stored them',
     async (harness) => {
       const first = await harness.open();
       await first.publish([
@@ -879,7 +873,7 @@ export const transportConformance: readonly Case[] = [
   ...fanoutCases,
 ];
 
-/** When what was asked of the store just before has mostly reached it: a claim is on the list of those who wait. */
+/** Waits until an earlier claim most likely waits in the store. */
 async function settled(transport: Transport, waitMs = 30): Promise<void> {
   const consumer = await (bystanders.get(transport) ?? join(transport, ['nothing ever comes here']));
   bystanders.set(transport, consumer);
