@@ -14,7 +14,7 @@ export type Priority = number | PriorityName;
 
 /** The scale by which a name becomes a number. */
 export interface PriorityScale {
-  readonly mostUrgent: 'lowest' | 'highest';
+  readonly priorityOrder: 'lowest-first' | 'highest-first';
   /** The queue's `x-max-priority`, if it has one: RabbitMQ treats higher numbers like this one. */
   readonly maxPriority: number | null;
 }
@@ -28,11 +28,11 @@ const step = 3;
  * The number of a name: 0, 3, 6, 9 where the lowest number is the most urgent; 9, 6, 3, 0 where the highest is, scaled down to
  * `maxPriority` if that is less. (A `maxPriority` below 3 has no four different numbers.)
  */
-export function priorityNumber(priority: Priority, { mostUrgent, maxPriority }: PriorityScale): number {
+export function priorityNumber(priority: Priority, { priorityOrder, maxPriority }: PriorityScale): number {
   if (typeof priority === 'number') return priority;
   const rank = names.indexOf(priority);
   const last = names.length - 1;
-  if (mostUrgent === 'lowest') return rank * step;
+  if (priorityOrder === 'lowest-first') return rank * step;
   return Math.round((Math.min(maxPriority ?? last * step, last * step) * (last - rank)) / last);
 }
 

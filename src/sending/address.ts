@@ -79,8 +79,8 @@ function withProperties(wire: WireMessage, properties: Partial<WireMessage['prop
 }
 
 export function scaleOf(app: SendingApp, queue: string): PriorityScale {
-  const mostUrgent = app.stores?.transport.features.mostUrgent ?? 'lowest';
-  return { mostUrgent, maxPriority: app.topology.queue(queue).maxPriority };
+  const priorityOrder = app.stores?.transport.features.priorityOrder ?? 'lowest-first';
+  return { priorityOrder, maxPriority: app.topology.queue(queue).maxPriority };
 }
 
 function sentRecord(app: SendingApp, message: TaskMessage, queue: string): ResultRecord {

@@ -155,7 +155,7 @@ function numberOf(app: SendingApp, priority: Priority, queue: string, where: str
   return priorityNumber(priority, scaleOf(app, queue));
 }
 
-const embeddedScale: PriorityScale = { mostUrgent: 'lowest', maxPriority: null };
+const embeddedScale: PriorityScale = { priorityOrder: 'lowest-first', maxPriority: null };
 
 const nothingNext: Embed = { callbacks: null, errbacks: null, chain: null, chord: null };
 

@@ -12,7 +12,7 @@ export interface TransportFeatures {
   /** Messages of one queue are ordered by priority. */
   readonly priority: boolean;
   /** Which number of a priority comes first: 0 (`lowest`, as on Redis), or the highest number (as on RabbitMQ). */
-  readonly mostUrgent: 'lowest' | 'highest';
+  readonly priorityOrder: 'lowest-first' | 'highest-first';
   /** The broker routes `Publication.exchange`. If it does not, the application finds the queues by its own declarations. */
   readonly exchanges: boolean;
   /** `Publication.once` is respected: an unconfirmed send may be repeated without harm. */

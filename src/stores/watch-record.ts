@@ -77,7 +77,7 @@ class RecordWatch {
   readonly #signal: AbortSignal;
   readonly #closed: OneShotEvent = new OneShotEvent();
   /** The newest publication that was not handled. */
-  #news: string | null = null;
+  #pushed: string | null = null;
   /** The key must be read: at first, and when publications may have been missed. */
   #mustRead = true;
   #wake = (): void => {};
@@ -108,7 +108,7 @@ class RecordWatch {
     const subscriber = {
       onMessage: (text: string): void => {
         // Celery stores RETRY after it has sent the retry, which may have ended already: an ended task stays ended.
-        if (this.#news === null || !ended.test(this.#news)) this.#news = text;
+        if (this.#pushed === null || !ended.test(this.#pushed)) this.#pushed = text;
         this.#wake();
       },
       onGap: (): void => {
@@ -132,9 +132,9 @@ class RecordWatch {
     // Not `retrying`: a record that is published during a pause replaces the read.
     let failures = -1; // -1: before the first answer. Until then a server that is down is an error, later an interruption.
     while (!this.#closed.isOver) {
-      const news = this.#news;
-      let text = news;
-      if (news !== null) this.#news = null;
+      const pushed = this.#pushed;
+      let text = pushed;
+      if (pushed !== null) this.#pushed = null;
       else if (this.#mustRead) {
         this.#mustRead = false;
         try {
@@ -149,13 +149,13 @@ class RecordWatch {
           continue;
         }
         // A record that was published meanwhile is newer, or the same.
-        if (this.#news !== null || this.#mustRead) continue;
+        if (this.#pushed !== null || this.#mustRead) continue;
       } else {
         await new Promise<void>((woken) => (this.#wake = woken));
         continue;
       }
       if (text === null || text === seen) continue;
-      const record = this.#decode(text, news !== null);
+      const record = this.#decode(text, pushed !== null);
       if (record === null) continue;
       seen = text;
       const last = isReady(record.status);

@@ -31,7 +31,7 @@ export const quarantineCases: readonly Case[] = [
     const [first, ...besideFirst] = await claimSoon(one);
     const [second, ...besideSecond] = await claimSoon(other);
     assert.deepEqual([besideFirst, besideSecond], [[], []]);
-    await transport.publish([publication('innocent')]);
+    await transport.publish([publication('harmless')]);
     assert.deepEqual(await claimNothing(one), []);
     assert.deepEqual(await claimNothing(other), []);
     if (transport.features.counts)
@@ -48,31 +48,31 @@ export const quarantineCases: readonly Case[] = [
       [2, 2, 2],
     );
     await third.settle({ kind: 'ack' });
-    assert.equal(idOf(await claimOne(one)), 'innocent');
+    assert.equal(idOf(await claimOne(one)), 'harmless');
   }),
 
   check('crashes of other messages do not count for a quarantined message', async (harness) => {
     const transport = await harness.open();
     const [careful, doomed] = [await join(transport), await join(await harness.open())];
-    await crashTwice(harness, ['innocent']);
+    await crashTwice(harness, ['harmless']);
     for (let deaths = 0; deaths < 2; deaths++) {
-      const [innocent, ...beside] = await claimSoon(careful);
-      assert.deepEqual([idOf(innocent), innocent.crashes, beside], ['innocent', 2, []]);
+      const [harmless, ...beside] = await claimSoon(careful);
+      assert.deepEqual([idOf(harmless), harmless.crashes, beside], ['harmless', 2, []]);
       await transport.publish([publication(`killer-${deaths}`)]);
       const killer = await claimOne(doomed);
       assert.match(idOf(killer), /^killer/);
-      await innocent.settle({ kind: 'release', until: null });
+      await harmless.settle({ kind: 'release', until: null });
       // The consumer may not know yet that quarantined messages wait, and then claims others.
-      assert.ok(!(await claimNothing(doomed, 300)).map(idOf).includes('innocent'));
+      assert.ok(!(await claimNothing(doomed, 300)).map(idOf).includes('harmless'));
       await harness.kill(doomed);
     }
     // Poison messages that were claimed both times are quarantined now, too.
     for (let n = 0; n < 3; n++) {
       const [delivery, ...beside] = await claimSoon(careful);
-      if (idOf(delivery) === 'innocent') return assert.deepEqual([delivery.crashes, beside], [2, []]);
+      if (idOf(delivery) === 'harmless') return assert.deepEqual([delivery.crashes, beside], [2, []]);
       await delivery.settle({ kind: 'ack' });
     }
-    throw new Error('the innocent message did not come');
+    throw new Error('the harmless message did not come');
   }),
 
   check(

@@ -396,7 +396,7 @@ export const transportConformance: readonly Case[] = [
     assert.deepEqual(await look('last', 2), [c, b]);
     assert.deepEqual(await transport.peek('celery', { place: 'scheduled', first: 'next', limit: 9 }), []);
     if (transport.features.priority) {
-      const [first, last] = transport.features.mostUrgent === 'lowest' ? [0, 9] : [9, 0];
+      const [first, last] = transport.features.priorityOrder === 'lowest-first' ? [0, 9] : [9, 0];
       await transport.publish([publication('late', { priority: last })]);
       await transport.publish([publication('d', { priority: first })]);
       assert.deepEqual(await look('last', 2), [

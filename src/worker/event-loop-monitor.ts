@@ -48,7 +48,7 @@ export class EventLoopMonitor implements Service {
   readonly #shared = new SharedArrayBuffer(8 + labelBytes);
   readonly #counts = new Int32Array(this.#shared, 0, 2);
   readonly #label = Buffer.from(this.#shared, 8);
-  #beating: NodeJS.Timeout | null = null;
+  #timer: NodeJS.Timeout | null = null;
   #delay: NodeJS.Timeout | null = null;
   #thread: Worker | null = null;
 
@@ -71,7 +71,7 @@ export class EventLoopMonitor implements Service {
 
   async stop(): Promise<void> {
     if (this.#delay !== null) clearTimeout(this.#delay);
-    if (this.#beating !== null) clearInterval(this.#beating);
+    if (this.#timer !== null) clearInterval(this.#timer);
     await this.#thread?.terminate();
   }
 
@@ -81,7 +81,7 @@ export class EventLoopMonitor implements Service {
 
   #watch(): void {
     if (this.#thread !== null) return;
-    this.#beating = setInterval(() => void Atomics.add(this.#counts, 0, 1), this.#everyMs).unref();
+    this.#timer = setInterval(() => void Atomics.add(this.#counts, 0, 1), this.#everyMs).unref();
     const { name, logger, warnAfterMs, maxBlockedMs } = this.#options;
     this.#thread = new Worker(program, {
       eval: true,

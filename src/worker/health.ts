@@ -32,7 +32,7 @@ export class Health implements Service {
   readonly #parts: HealthParts;
   readonly #stopping = new AbortController();
   #server: Server | null = null;
-  #beating: Promise<void> | null = null;
+  #heartbeat: Promise<void> | null = null;
 
   constructor(parts: HealthParts) {
     this.#parts = parts;
@@ -51,7 +51,7 @@ export class Health implements Service {
       await this.#write(file).catch((cause: unknown) => {
         throw new ConfigError(`the heartbeat file '${file}' cannot be written: ${String(cause)}`, { cause });
       });
-      this.#beating = this.#beat(file);
+      this.#heartbeat = this.#beat(file);
     }
     if (port === undefined) return;
     this.#server = await this.#listen(port, host);
@@ -67,7 +67,7 @@ export class Health implements Service {
       server.closeAllConnections();
       await new Promise<void>((resolve) => server.close(() => resolve()));
     }
-    await this.#beating;
+    await this.#heartbeat;
     // A file that is left would look alive to a probe that looks at its time only.
     if (this.#parts.file !== undefined) await unlink(this.#parts.file).catch(() => undefined);
   }

@@ -20,7 +20,7 @@ const everySeconds = 2;
 export class Heart implements Service {
   readonly #parts: HeartParts;
   readonly #stopping = new AbortController();
-  #beating: Promise<void> | null = null;
+  #heartbeat: Promise<void> | null = null;
 
   constructor(parts: HeartParts) {
     this.#parts = parts;
@@ -32,15 +32,15 @@ export class Heart implements Service {
   }
 
   async start(): Promise<void> {
-    this.#beating ??= this.#beat();
+    this.#heartbeat ??= this.#beat();
   }
 
   /** Sends `worker-offline`. */
   async stop(): Promise<void> {
     if (this.#stopping.signal.aborted) return;
     this.#stopping.abort();
-    await this.#beating;
-    if (this.#beating !== null) await this.emit('worker-offline');
+    await this.#heartbeat;
+    if (this.#heartbeat !== null) await this.emit('worker-offline');
   }
 
   [Symbol.asyncDispose](): Promise<void> {

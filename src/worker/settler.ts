@@ -115,7 +115,7 @@ export class Settler {
     const kept =
       !record ||
       !backend ||
-      (await this.#insistOnResult('store a result', never, () => backend.put(record, addressOf(delivery))));
+      (await this.#retryResult('store a result', never, () => backend.put(record, addressOf(delivery))));
     return sent && kept ? 'settled' : 'gave-up';
   }
 
@@ -133,7 +133,7 @@ export class Settler {
     const read = async (): Promise<void> => {
       record = await backend.get(id);
     };
-    return (await this.#insistOnResult('read a result', delivery.lost, read)) ? (record ?? null) : 'gave-up';
+    return (await this.#retryResult('read a result', delivery.lost, read)) ? (record ?? null) : 'gave-up';
   }
 
   /** Whether the lease is still ours, asked before anything of a run is written. False: it is not, or the store did not answer in time. */
@@ -149,7 +149,7 @@ export class Settler {
     if (backend === null || record === null) return 'settled';
     if (delivery.lost.aborted) return 'fenced';
     const address = addressOf(delivery);
-    return (await this.#insistOnResult('store a result', delivery.lost, () => backend.put(record, address)))
+    return (await this.#retryResult('store a result', delivery.lost, () => backend.put(record, address)))
       ? 'settled'
       : gaveUp(delivery);
   }
@@ -170,7 +170,7 @@ export class Settler {
     }
   }
 
-  #insistOnResult(what: string, lost: AbortSignal, operation: () => Promise<void>): Promise<boolean> {
+  #retryResult(what: string, lost: AbortSignal, operation: () => Promise<void>): Promise<boolean> {
     return this.retry(what, lost, operation, this.#resultBackoff);
   }
 }

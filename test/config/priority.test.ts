@@ -10,27 +10,27 @@ import { Worker } from '../../src/worker/worker.ts';
 import { patienceMs, until } from '../until.ts';
 
 const names: readonly PriorityName[] = ['urgent', 'high', 'normal', 'low'];
-const numbers = (mostUrgent: 'lowest' | 'highest', maxPriority: number | null): number[] =>
-  names.map((name) => priorityNumber(name, { mostUrgent, maxPriority }));
+const numbers = (priorityOrder: 'lowest-first' | 'highest-first', maxPriority: number | null): number[] =>
+  names.map((name) => priorityNumber(name, { priorityOrder, maxPriority }));
 
 describe('the number of a priority', () => {
   it('by name is that of one of the four lists on Redis, and mirrored on RabbitMQ', () => {
-    expect(numbers('lowest', null)).toEqual([0, 3, 6, 9]);
-    expect(numbers('highest', null)).toEqual([9, 6, 3, 0]);
-    expect(numbers('highest', 10)).toEqual([9, 6, 3, 0]);
-    expect(numbers('highest', 255)).toEqual([9, 6, 3, 0]);
+    expect(numbers('lowest-first', null)).toEqual([0, 3, 6, 9]);
+    expect(numbers('highest-first', null)).toEqual([9, 6, 3, 0]);
+    expect(numbers('highest-first', 10)).toEqual([9, 6, 3, 0]);
+    expect(numbers('highest-first', 255)).toEqual([9, 6, 3, 0]);
   });
 
   it.each([3, 4, 5, 6, 7, 8])('keeps the names apart in a queue that knows %i priorities', (max) => {
-    const found = numbers('highest', max);
+    const found = numbers('highest-first', max);
     expect(new Set(found).size).toBe(4);
     expect(found).toEqual([...found].sort((a, b) => b - a));
     expect(Math.max(...found)).toBe(max);
   });
 
   it('that is one already stays as it is', () => {
-    for (const mostUrgent of ['lowest', 'highest'] as const)
-      expect(priorityNumber(7, { mostUrgent, maxPriority: 5 })).toBe(7);
+    for (const priorityOrder of ['lowest-first', 'highest-first'] as const)
+      expect(priorityNumber(7, { priorityOrder, maxPriority: 5 })).toBe(7);
   });
 });
 

@@ -100,7 +100,7 @@ export class ArrayTransport implements Transport {
   readonly name = 'array';
   readonly features: TransportFeatures = {
     priority: true,
-    mostUrgent: 'lowest',
+    priorityOrder: 'lowest-first',
     exchanges: false,
     once: false,
     multiProcess: false,

@@ -118,7 +118,7 @@ export function transportOf(process: Process, line: Line): Transport {
     status,
     features: {
       priority: false,
-      mostUrgent: 'lowest',
+      priorityOrder: 'lowest-first',
       exchanges: false,
       once: true,
       multiProcess: true,

@@ -31,7 +31,7 @@ export class FakeStore {
       store: place,
       features: {
         priority: true,
-        mostUrgent: 'lowest',
+        priorityOrder: 'lowest-first',
         exchanges: false,
         once: false,
         multiProcess: false,

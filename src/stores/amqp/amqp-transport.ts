@@ -45,7 +45,7 @@ export class AmqpTransport implements Transport {
   readonly name = 'amqp';
   readonly features: TransportFeatures = {
     priority: false, // only queues that are declared with `maxPriority`
-    mostUrgent: 'highest',
+    priorityOrder: 'highest-first',
     exchanges: true,
     once: false,
     multiProcess: true,

@@ -106,7 +106,7 @@ export class MemoryQueues {
       this.#wakeQuarantineWaiters();
     }
     while (may.others && entries.length < limit) {
-      const queue = this.#mostUrgent(queues, next);
+      const queue = this.#nextQueue(queues, next);
       const entry = queue === undefined ? undefined : this.#ready.get(queue)?.pop();
       if (queue === undefined || entry === undefined) break;
       next = queues.indexOf(queue) + 1;
@@ -352,7 +352,7 @@ export class MemoryQueues {
     return undefined;
   }
 
-  #mostUrgent(queues: readonly string[], turn: number): string | undefined {
+  #nextQueue(queues: readonly string[], turn: number): string | undefined {
     let best: string | undefined;
     let priority = Number.POSITIVE_INFINITY;
     for (let index = 0; index < queues.length; index++) {

@@ -50,7 +50,7 @@ class MemoryTransport implements Transport {
   readonly name = 'memory';
   readonly features: TransportFeatures = {
     priority: true,
-    mostUrgent: 'lowest',
+    priorityOrder: 'lowest-first',
     exchanges: false,
     once: false,
     multiProcess: false,

@@ -344,11 +344,11 @@ export class RedisConsumer implements Consumer {
   }
 
   async #isStillOursInTime(field: string): Promise<boolean> {
-    return (await this.#insist(() => this.#isStillOurs(field))) ?? false;
+    return (await this.#retry(() => this.#isStillOurs(field))) ?? false;
   }
 
   /** Repeats it until it is done; null: the consumer was closed before. */
-  #insist<T>(work: () => Promise<T>): Promise<T | null> {
+  #retry<T>(work: () => Promise<T>): Promise<T | null> {
     return retrying(work, { policy: retryPolicy, clock: this.#parts.clock, signal: this.#closing.signal });
   }
 
@@ -440,12 +440,12 @@ export class RedisConsumer implements Consumer {
 
   /** Moves it to the schedule, however long that takes; if the consumer is closed before, it goes back to its queue. */
   async #defer(field: string, due: number, marked: 't' | '0'): Promise<void> {
-    const done = await this.#insist(() => this.#commands.do('R', field, String(due), '0', marked));
+    const done = await this.#retry(() => this.#commands.do('R', field, String(due), '0', marked));
     if (done !== null) this.#maintenance.due(due);
   }
 
-  #reportTrouble(news: Partial<Troubles>): void {
-    this.#troubles = { ...this.#troubles, ...news };
+  #reportTrouble(changes: Partial<Troubles>): void {
+    this.#troubles = { ...this.#troubles, ...changes };
     const { refusal, disorder } = this.#troubles;
     const all = [refusal, disorder].filter((each) => each !== null);
     this.#parts.options.onTrouble?.(all.length === 0 ? null : all.join('; '));

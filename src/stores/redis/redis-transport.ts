@@ -52,7 +52,7 @@ export class RedisTransport implements Transport {
   readonly name = 'redis';
   readonly features: TransportFeatures = {
     priority: true,
-    mostUrgent: 'lowest',
+    priorityOrder: 'lowest-first',
     exchanges: true,
     once: true,
     multiProcess: true,

@@ -144,7 +144,7 @@ export class SqliteConsumer implements Consumer {
     if (may.quarantined && quarantined !== undefined)
       rows.push(takeQuarantined(transaction, owner, quarantined));
     while (may.others && rows.length < capacity) {
-      const head = this.#mostUrgent(transaction);
+      const head = this.#nextQueue(transaction);
       if (head === undefined) break;
       rows.push(...take(transaction, owner, head.queue, head.priority, capacity - rows.length));
     }
@@ -172,7 +172,7 @@ export class SqliteConsumer implements Consumer {
   }
 
   /** The queue whose first message is the most urgent. Queues with equal messages take turns (round robin, as in kombu). */
-  #mostUrgent({ sql }: Transaction): { queue: string; priority: number } | undefined {
+  #nextQueue({ sql }: Transaction): { queue: string; priority: number } | undefined {
     let best: { queue: string; priority: number } | undefined;
     for (let index = 0; index < this.#queues.length; index++) {
       const queue = this.#queues[(this.#turn + index) % this.#queues.length] ?? '';

@@ -51,7 +51,7 @@ class SqliteTransport implements Transport {
   readonly name = 'sqlite';
   readonly features: TransportFeatures = {
     priority: true,
-    mostUrgent: 'lowest',
+    priorityOrder: 'lowest-first',
     exchanges: false,
     once: false,
     multiProcess: true,

@@ -18,14 +18,14 @@ export function priorityCases(pair: () => Pair): void {
     }
     const last = await python.send('both.order', {
       args: `("${folder}", "ts last")`,
-      options: `dict(queue="order-ts", priority=${9 - servers.mostUrgent})`,
+      options: `dict(queue="order-ts", priority=${9 - servers.firstPriority})`,
     });
     // Python does not wait for RabbitMQ to have it.
     await until(async () => (await servers.waiting('order-ts')) === priorities.length + 1);
     await using worker = new Worker(served, { queues: ['order-ts'], concurrency: 1, name: 'order@%h' });
     await worker.start();
     await python.get(last);
-    expect(orderIn(folder, 'ts')).toEqual([...byUrgency(servers.mostUrgent), 'last']);
+    expect(orderIn(folder, 'ts')).toEqual([...byUrgency(servers.firstPriority), 'last']);
   });
 
   describe('of what was there when a worker of Python started', () => {
@@ -37,7 +37,7 @@ export function priorityCases(pair: () => Pair): void {
       const send = async (by: App, label: string, options: SendOptions): Promise<void> =>
         void sent.push(await by.send('both.order', [folder, label], options));
       for (const priority of priorities) await send(app, `py ${priority}`, { queue: 'order-py', priority });
-      await send(app, 'py last', { queue: 'order-py', priority: 9 - servers.mostUrgent });
+      await send(app, 'py last', { queue: 'order-py', priority: 9 - servers.firstPriority });
 
       named = new App('named', { ...servers.typescript, taskDefaultPriority: 'normal' });
       const queue = 'order-names';
@@ -58,7 +58,7 @@ export function priorityCases(pair: () => Pair): void {
 
     test('Python takes what TypeScript sent in order of priority', () => {
       const { folder, servers } = pair();
-      expect(orderIn(folder, 'py')).toEqual([...byUrgency(servers.mostUrgent), 'last']);
+      expect(orderIn(folder, 'py')).toEqual([...byUrgency(servers.firstPriority), 'last']);
     });
 
     test('priorities by name mean the same to Python', () => {
@@ -75,7 +75,7 @@ function orderIn(folder: string, prefix: string): string[] {
 }
 
 /** Redis has the four steps 0, 3, 6 and 9; within one, first in, first out. RabbitMQ has all ten. */
-function byUrgency(mostUrgent: 0 | 9): string[] {
-  const rank = (priority: number): number => (mostUrgent === 9 ? 9 - priority : Math.floor(priority / 3));
+function byUrgency(firstPriority: 0 | 9): string[] {
+  const rank = (priority: number): number => (firstPriority === 9 ? 9 - priority : Math.floor(priority / 3));
   return [...priorities].sort((a, b) => rank(a) - rank(b)).map(String);
 }

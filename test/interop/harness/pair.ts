@@ -19,7 +19,7 @@ export interface Servers {
   /** How many messages wait in a queue, read past all of our code. */
   waiting(queue: string): Promise<number>;
   /** Which of 0 and 9 is the more urgent one. */
-  readonly mostUrgent: 0 | 9;
+  readonly firstPriority: 0 | 9;
   /** Results can be read by programs that did not send the call; with `rpc://` only the sender's can. */
   readonly sharedResults: boolean;
 }

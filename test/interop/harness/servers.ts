@@ -14,7 +14,7 @@ export async function onRedis(results: 'in the same database' | 'in another data
     typescript: { broker, backend, taskPublishTimeout: patience.timeout },
     waiting: async (queue) =>
       steps.reduce((sum, step) => sum + Number(redis.cli('LLEN', `${queue}${step}`)), 0),
-    mostUrgent: 0,
+    firstPriority: 0,
     sharedResults: true,
   };
 }
@@ -30,7 +30,7 @@ export async function onRabbit(results: 'in Redis' | 'by rpc'): Promise<Servers>
     python: { task_queue_max_priority: 9, broker_url: broker, result_backend: backend },
     typescript: { taskQueueMaxPriority: 9, broker, backend, taskPublishTimeout: patience.timeout },
     waiting: async (queue) => (await rabbit.queues(vhost)).find(({ name }) => name === queue)?.messages ?? 0,
-    mostUrgent: 9,
+    firstPriority: 9,
     sharedResults: results === 'in Redis',
   };
 }

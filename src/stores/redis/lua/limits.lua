@@ -34,7 +34,7 @@ local function queue_waiter(op, key)
   local about = redis.call('HGET', at('about', key), op.id)
   local since = about and cjson.decode(about)[3] or now
   redis.call('ZREM', at('notified', key), op.id)
-  redis.call('ZREM', notices, cjson.encode({key, op.id}))
+  redis.call('ZREM', notifications, cjson.encode({key, op.id}))
   redis.call('HSET', at('about', key), op.id, cjson.encode({op.queue, due, since}))
   redis.call('ZADD', at('waiting', key), text(since), op.id)
   keep(at('waiting', key), at('about', key))

@@ -11,15 +11,15 @@ local notified = {}
 local function at(part, key) return prefix .. part .. ':' .. key end
 local function keep(...) for _, key in ipairs({...}) do redis.call('PEXPIRE', key, 86400000) end end
 local function notified_since(key, ms) return redis.call('ZCOUNT', at('notified', key), '(' .. text(ms), '+inf') end
-local notices = prefix .. 'notices'
+local notifications = prefix .. 'notifications'
 local function remove_waiter(key, id)
-  redis.call('ZREM', notices, cjson.encode({key, id}))
+  redis.call('ZREM', notifications, cjson.encode({key, id}))
   redis.call('ZREM', at('waiting', key), id)
   redis.call('ZREM', at('notified', key), id)
   redis.call('HDEL', at('about', key), id)
 end
 local function notify(key, id, about)
-  redis.call('ZADD', notices, text(now), cjson.encode({key, id}))
+  redis.call('ZADD', notifications, text(now), cjson.encode({key, id}))
   local queue, due = cjson.decode(about)[1], cjson.decode(about)[2]
   notified[#notified + 1] = {key = key, id = id, queue = queue, due = due}
 end
@@ -45,11 +45,11 @@ local function drop(key, token)
   redis.call('HDEL', at('holder', holder), cjson.encode({key, token}))
 end
 -- Notifies again: the worker that had to pass the notification on may have died.
-for _, each in ipairs(redis.call('ZRANGEBYSCORE', notices, '-inf', text(now - __renotifyMs__), 'LIMIT', 0, 20)) do
+for _, each in ipairs(redis.call('ZRANGEBYSCORE', notifications, '-inf', text(now - __renotifyMs__), 'LIMIT', 0, 20)) do
   local pair = cjson.decode(each)
   local about = redis.call('HGET', at('about', pair[1]), pair[2])
   if about and redis.call('ZSCORE', at('notified', pair[1]), pair[2]) then notify(pair[1], pair[2], about)
-  else redis.call('ZREM', notices, each) end
+  else redis.call('ZREM', notifications, each) end
 end
 -- Evicts a holder and frees its permits.
 local function evict(holder)
