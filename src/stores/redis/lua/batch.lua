@@ -85,7 +85,7 @@ local function note(ok, problem)
   if ok then results[number] = problem == false and '0' or '1'
   else
     results[number] = 'e'
-    errors[number] = said(problem)
+    errors[number] = error_text(problem)
   end
 end
 
@@ -242,7 +242,7 @@ while at <= #ARGV do
     for n = 1, tonumber(next_arg()) do lists[n] = {next_arg(), next_arg(), next_arg()} end
     if again then recall(base, count) else
       local ok, problem = pcall(claim, count, mode, base, lists)
-      if not ok then refused = said(problem) end
+      if not ok then refused = error_text(problem) end
     end
   elseif op == 'A' then
     local taken, field, sha = next_arg(), next_arg(), next_arg()

@@ -38,7 +38,7 @@ end
 local function try(keys, step, ...)
   local ok, result = pcall(step, ...)
   if ok then return result end
-  local problem = said(result)
+  local problem = error_text(result)
   problems[#problems + 1] = blame(keys, problem)
   problems[#problems + 1] = problem
   return nil

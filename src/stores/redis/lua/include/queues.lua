@@ -24,7 +24,7 @@ local function may_trim() redis.call('LTRIM', nothing, 0, -1) end
 local function may_pick() redis.call('LREM', nothing, 1, '') end
 local function may_unhold() redis.call('HDEL', nothing, '') end
 local function may_delete() redis.call('DEL', nothing) end
-local function said(problem) return type(problem) == 'table' and problem.err or tostring(problem) end
+local function error_text(problem) return type(problem) == 'table' and problem.err or tostring(problem) end
 local function server_ms()
   local t = redis.call('TIME')
   return t[1] * 1000 + math.floor(t[2] / 1000)
