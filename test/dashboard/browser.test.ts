@@ -60,6 +60,7 @@ needs(describe, noChromium)('the dashboard in a browser without network', () => 
       await chord([add.s(1, 2), add.s(3, 4)], sum.s()).delay(),
     ];
     await refuse.delay();
+    await app.send('shop.unserved', [1], { queue: 'later' });
     for (const each of results) await each.get({ ...patience, propagate: false }).catch(() => undefined);
     await until(async () => {
       const { tasks } = await app.history.list('ended:*');
@@ -133,6 +134,9 @@ needs(describe, noChromium)('the dashboard in a browser without network', () => 
       [`${workflow}?view=times`, 'shop.sum'],
       ['/failures', 'RangeError'],
       ['/queues', 'celery'],
+      ['/queues/celery', 'It is empty.'],
+      ['/queues/later', 'shop.unserved'],
+      ['/queues/celery?tab=held', 'No worker reports'],
       ['/workers', 'w1@here'],
       ['/workers/w1@here?tab=tasks', 'shop.add'],
       ['/workers/w1@here?tab=limits', 'shop.add'],
@@ -188,6 +192,24 @@ needs(describe, noChromium)('the dashboard in a browser without network', () => 
     expect(await really.isDisabled()).toBe(true);
     await page.keyboard.press('Escape');
     await page.getByRole('dialog').waitFor({ state: 'detached' });
+  });
+
+  it('a queue is paused with a reason, and resumed, by its buttons', async () => {
+    await open('/queues/later');
+    await page.getByRole('button', { name: 'Pause later' }).click();
+    await page.getByRole('dialog').getByText('1 message').waitFor();
+    await page.getByLabel('Reason').fill('the bank is down');
+    await page.getByRole('dialog').getByRole('button', { name: 'Pause', exact: true }).click();
+    await page.locator('main .warning').getByText('by the dashboard: the bank is down').waitFor();
+    expect(await app.queues.paused()).toMatchObject([{ name: 'later', reason: 'the bank is down' }]);
+    await page.getByRole('button', { name: 'Resume later' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Resume', exact: true }).click();
+    await page.getByRole('button', { name: 'Pause later' }).waitFor();
+    await page.getByRole('button', { name: 'Purge…' }).click();
+    await page.getByRole('dialog').getByLabel('Type later').fill('later');
+    await page.getByRole('dialog').getByRole('button', { name: 'Purge', exact: true }).click();
+    await page.locator('.toast').getByText('1 message deleted').waitFor();
+    expect(wrongs).toEqual([]);
   });
 
   it('the list is live, and its tasks can be revoked by the keyboard alone', async () => {

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { App } from '../../src/app/app.ts';
 import { chain } from '../../src/app/compose.ts';
@@ -9,6 +10,12 @@ import type { DeadLetterPage } from '../../src/dashboard/server/pages/dead-lette
 import { groupsOf } from '../../src/dashboard/server/pages/failures.ts';
 import { type LiveDelta, LiveFeed } from '../../src/dashboard/server/pages/live-feed.ts';
 import type { Overview } from '../../src/dashboard/server/pages/overview.ts';
+import type {
+  HeldList,
+  QueueLine,
+  QueueOverview,
+  WaitingList,
+} from '../../src/dashboard/server/pages/queues.ts';
 import type { TaskPage, WorkflowPage } from '../../src/dashboard/server/pages/tasks.ts';
 import { type ControlOutcome, roleFor, type WorkerDetail } from '../../src/dashboard/server/pages/workers.ts';
 import { layoutOf } from '../../src/dashboard/web/pages/workflow-layout.ts';
@@ -184,6 +191,80 @@ describe('what the pages ask for', () => {
     expect(await status('/tasks/revoke', { ids: ['x'], terminate: true, signal: 'rm -rf' })).toBe(422);
   });
 
+  it('a queue: what waits in it, what its workers hold, and a pause until it ends', async () => {
+    const app = await newApp('sqlite');
+    const leaving = new AbortController();
+    const slow = app.task('shop.slow', async (call: number) => {
+      if (!leaving.signal.aborted) await once(leaving.signal, 'abort');
+      return call;
+    });
+    const { get, post, status } = dashboardOf(app);
+    const line = async (name: string): Promise<QueueLine | undefined> =>
+      (await get<QueueOverview>('/queues')).queues.find((queue) => queue.name === name);
+    const running = await slow.delay(1);
+    for (const call of [2, 3]) await slow.delay(call);
+    await app.send('shop.slow', [4], { countdown: 3_600 });
+    const last = await get<WaitingList>('/queues/celery/waiting?first=last');
+    expect(last.waiting).toMatchObject([
+      { position: 2, task: 'shop.slow', call: '(3,)', dueAt: null, waitsSince: expect.any(Number) },
+      { position: 1 },
+      { position: 0, id: running.id },
+    ]);
+    const later = await get<WaitingList>('/queues/celery/waiting?place=scheduled');
+    expect(later.waiting).toMatchObject([{ position: 0, call: '(4,)', dueAt: expect.any(Number) }]);
+    expect(await line('celery')).toMatchObject({
+      ready: 3,
+      scheduled: 1,
+      held: 0,
+      paused: null,
+      workers: [],
+    });
+    expect((await line('celery'))?.oldestAt).toEqual(expect.any(Number));
+
+    await startWorker(app, { concurrency: 1 });
+    await until(async () => (await line('celery'))?.held === 1, 'the first message to be held');
+    // The dashboard asks workers for their messages every few seconds only.
+    await until(async () => {
+      const { held, silent, lease } = await get<HeldList>('/queues/celery/held');
+      return silent.length === 0 && lease === 15 && held[0]?.id === running.id && held[0].startedAt !== null;
+    }, 'the worker to report it');
+    expect((await get<HeldList>('/queues/slow/held')).held).toEqual([]);
+    const paused = await post<ControlOutcome>('/queues/celery/pause?reason=the%20bank%20is%20down');
+    expect(paused.replies).toMatchObject([{ worker: 'celery@here', ok: true }]);
+    expect(await line('celery')).toMatchObject({
+      ready: 2,
+      paused: { by: 'the dashboard', reason: 'the bank is down', since: expect.any(Number) },
+    });
+    leaving.abort();
+    await running.get(patience);
+    await until(async () => (await line('celery'))?.held === 0, 'the running task to finish');
+    expect(await line('celery')).toMatchObject({ ready: 2 });
+    await post('/queues/celery/resume');
+    await until(async () => (await line('celery'))?.ready === 0, 'the others to run');
+    expect(await line('celery')).toMatchObject({ paused: null });
+    expect(await post('/queues/celery/purge')).toEqual({ purged: 1 });
+
+    for (const path of ['waiting?place=held', 'waiting?first=3'])
+      expect(await status(`/queues/celery/${path}`), path).toBe(422);
+    for (const name of ['umbel.dead', 'x'.repeat(256)])
+      for (const action of ['pause', 'resume', 'purge'])
+        expect(await status(`/queues/${name}/${action}`, {}), `${action} ${name}`).toBe(422);
+    expect(await status(`/queues/celery/pause?reason=${'x'.repeat(501)}`, {})).toBe(422);
+    expect(await app.queues.paused()).toEqual([]);
+  });
+
+  it('a broker that cannot show messages or keep pauses, as RabbitMQ, is explained', async () => {
+    const app = await newApp('sqlite');
+    const { get, status } = dashboardOf(app);
+    Object.assign(await app.broker(), { peek: undefined, openPauses: undefined });
+    Object.assign((await app.backend()) ?? {}, { openPauses: undefined });
+    expect(await get('/queues/celery/waiting')).toEqual({
+      waiting: [],
+      problem: expect.stringContaining('cannot be shown'),
+    });
+    expect(await status('/queues/celery/pause', {})).toBe(409);
+  });
+
   it('queues, dead letters and schedules', async () => {
     const app = await newApp('sqlite');
     const refuse = app.task('shop.refuse', () => {
@@ -236,6 +317,8 @@ describe('what the pages ask for', () => {
       '/tasks/revoke',
       '/tasks/x/retry',
       '/control',
+      '/queues/celery/pause',
+      '/queues/celery/resume',
       '/queues/celery/purge',
       '/schedules/pulse/run',
       '/schedules/pulse/pause',

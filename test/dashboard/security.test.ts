@@ -34,12 +34,16 @@ const actions = [
   ['admin', 'worker/pool/autoscale/w1'],
   ['admin', 'worker/queue/add-consumer/w1'],
   ['admin', 'worker/queue/cancel-consumer/w1'],
+  ['operator', 'v1/queues/celery/pause'],
+  ['operator', 'v1/queues/celery/resume'],
+  ['admin', 'v1/queues/celery/purge'],
 ] as const;
 
 async function untouched(app: App): Promise<void> {
   const broker = await app.broker();
   expect((await broker.size('celery')).ready).toBe(0);
   expect(await broker.revocations.read()).toEqual([]);
+  expect(await app.queues.paused()).toEqual([]);
 }
 
 async function usersFile(): Promise<string> {

@@ -4,7 +4,7 @@ import { Problem } from '../../http/problem.ts';
 import type { DashboardContext, DashboardEnv } from './context.ts';
 
 /**
- * Each role includes the roles before it. A viewer only reads. An operator also acts on tasks and schedules.
+ * Each role includes the roles before it. A viewer only reads. An operator also acts on tasks and schedules, and pauses queues.
  * An admin also changes workers, and deletes messages.
  */
 export const roles = ['viewer', 'operator', 'admin'] as const;

@@ -30,6 +30,10 @@ export function workerLink(name: string, tab: string | null = null): string {
   return link(`/workers/${encodeURIComponent(name)}`, { tab });
 }
 
+export function queueLink(name: string): string {
+  return link(`/queues/${encodeURIComponent(name)}`);
+}
+
 export function navigate(to: string, replace = false): void {
   if (replace) history.replaceState(null, '', to);
   else history.pushState(null, '', to);

@@ -9,7 +9,7 @@ import { clock, lastMessageAt, live, paused } from './live.ts';
 import { DeadLetterPage, DeadLettersPage } from './pages/dead-letters.tsx';
 import { FailuresPage } from './pages/failures.tsx';
 import { OverviewPage } from './pages/overview.tsx';
-import { QueuesPage } from './pages/queues.tsx';
+import { QueuePage, QueuesPage } from './pages/queues.tsx';
 import { SchedulesPage } from './pages/schedules.tsx';
 import { TaskPage } from './pages/task.tsx';
 import { TasksPage } from './pages/tasks.tsx';
@@ -179,6 +179,8 @@ function Page(): JSX.Element {
   if (worker !== null) return <WorkerPage key={worker} name={worker} />;
   const workflow = under('/workflows');
   if (workflow !== null) return <WorkflowPage key={workflow} id={workflow} />;
+  const queue = under('/queues');
+  if (queue !== null) return <QueuePage key={queue} name={queue} />;
   const letter = under('/dead');
   if (letter !== null) return <DeadLetterPage key={letter} id={letter} />;
   return (

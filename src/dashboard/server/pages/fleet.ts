@@ -8,11 +8,19 @@ const freshMs = 5_000;
 /** Older replies are not shown; milliseconds. */
 const staleMs = 30_000;
 
-type Question = 'stats' | 'active_queues';
+type Question = 'stats' | 'active_queues' | 'active' | 'reserved';
 
 interface Asked {
   readonly at: number;
   readonly answers: ReadonlyMap<string, unknown>;
+  readonly silent: readonly string[];
+}
+
+/** The messages that each worker holds, as Celery describes them. */
+interface HeldMessages {
+  readonly byWorker: ReadonlyMap<string, readonly Json[]>;
+  /** Workers that did not reply. */
+  readonly silent: readonly string[];
 }
 
 /** Replies by worker. Many open pages share one request to the cluster. */
@@ -28,14 +36,24 @@ export class Fleet {
   /** @throws BrokerUnavailable */
   async stats(): Promise<ReadonlyMap<string, Json>> {
     return new Map(
-      [...(await this.#ask('stats'))].filter((entry): entry is [string, Json] => isRecord(entry[1])),
+      [...(await this.#ask('stats')).answers].filter((entry): entry is [string, Json] => isRecord(entry[1])),
     );
   }
 
   /** The queues that each worker consumes. @throws BrokerUnavailable */
   async queues(): Promise<ReadonlyMap<string, readonly string[]>> {
-    const answers = await this.#ask('active_queues');
+    const { answers } = await this.#ask('active_queues');
     return new Map([...answers].map(([worker, answer]) => [worker, namesOf(answer)]));
+  }
+
+  /** Running and claimed messages; a message that a worker started between two replies may be listed twice. @throws BrokerUnavailable */
+  async held(): Promise<HeldMessages> {
+    const asked = await Promise.all([this.#ask('active'), this.#ask('reserved')]);
+    const byWorker = new Map<string, Json[]>();
+    for (const { answers } of asked)
+      for (const [worker, answer] of answers)
+        byWorker.set(worker, [...(byWorker.get(worker) ?? []), ...recordsOf(answer)]);
+    return { byWorker, silent: [...new Set(asked.flatMap(({ silent }) => silent))] };
   }
 
   /** Drops the cached replies. */
@@ -44,20 +62,20 @@ export class Fleet {
   }
 
   /** Returns cached replies at once, and requests new ones if they are old. */
-  async #ask(question: Question): Promise<ReadonlyMap<string, unknown>> {
+  async #ask(question: Question): Promise<Asked> {
     const known = this.#asked.get(question);
-    if (known !== undefined && Date.now() - known.at < freshMs) return known.answers;
+    if (known !== undefined && Date.now() - known.at < freshMs) return known;
     const asking = this.#asking.get(question) ?? this.#askNow(question);
-    if (known === undefined || Date.now() - known.at > staleMs) return (await asking).answers;
+    if (known === undefined || Date.now() - known.at > staleMs) return asking;
     asking.catch(() => this.#asked.delete(question));
-    return known.answers;
+    return known;
   }
 
   #askNow(question: Question): Promise<Asked> {
     const asking = this.#control
-      .ask(question)
-      .then(({ replies }) => {
-        const asked = { at: Date.now(), answers: replies };
+      .ask(question, question === 'active' ? { safe: true } : {})
+      .then(({ replies, silent }) => {
+        const asked = { at: Date.now(), answers: replies, silent };
         this.#asked.set(question, asked);
         return asked;
       })
@@ -69,6 +87,10 @@ export class Fleet {
 
 /** The names in Celery's reply to `active_queues`. */
 function namesOf(answer: unknown): readonly string[] {
+  return recordsOf(answer).flatMap(({ name }) => (typeof name === 'string' ? [name] : []));
+}
+
+function recordsOf(answer: unknown): readonly Json[] {
   const list: readonly unknown[] = Array.isArray(answer) ? answer : [];
-  return list.flatMap((queue) => (isRecord(queue) && typeof queue.name === 'string' ? [queue.name] : []));
+  return list.filter(isRecord);
 }

@@ -4,6 +4,7 @@ import { validator } from 'hono/validator';
 import { z } from 'zod';
 import {
   BrokerUnavailable,
+  CannotPauseError,
   ConfigError,
   QuerySyntaxError,
   StoreError,
@@ -13,13 +14,22 @@ import { eventStream, type ServerSentEvent } from '../../../http/event-stream.ts
 import { Problem } from '../../../http/problem.ts';
 import { version } from '../../../lib/version.ts';
 import type { DashboardContext, DashboardEnv, DashboardRequest } from '../context.ts';
-import { needs } from '../roles.ts';
+import { needs, type User } from '../roles.ts';
 import { changeDeadLetters, deadLetterFilter, listDeadLetters, showDeadLetter } from './dead-letters.ts';
 import { groupFailures } from './failures.ts';
 import { Fleet } from './fleet.ts';
 import { type LiveDelta, LiveFeed } from './live-feed.ts';
 import { overview } from './overview.ts';
-import { emptyQueue, QueueWatch } from './queues.ts';
+import {
+  emptyQueue,
+  heldMessages,
+  pauseQueue,
+  peekQueue,
+  QueueWatch,
+  queueName,
+  resumeQueue,
+  waitingFilter,
+} from './queues.ts';
 import { SchedulePages } from './schedules.ts';
 import { countTasks, listTasks, revokeTasks, showTask, showWorkflow } from './tasks.ts';
 import { listWorkers, orderWorkers, roleFor, showWorker, workerOrder } from './workers.ts';
@@ -131,8 +141,29 @@ export function pageRoutes(context: DashboardContext) {
       return c.json(outcome);
     })
     .get('/queues', async (c) => c.json(await queues.list()))
-    .post('/queues/:name/purge', admin, reason, async (c) => {
-      const name = c.req.param('name');
+    .get('/queues/:name/waiting', checked('param', queueName), checked('query', waitingFilter), async (c) =>
+      c.json(await peekQueue(app, c.req.valid('param').name, c.req.valid('query'))),
+    )
+    .get('/queues/:name/held', checked('param', queueName), async (c) =>
+      c.json(await heldMessages(app, fleet, c.req.valid('param').name)),
+    )
+    .post('/queues/:name/pause', operator, checked('param', queueName), reason, async (c) => {
+      const { name } = c.req.valid('param');
+      const { reason: why = '' } = c.req.valid('query');
+      await c.var.audit('queue.pause', name, why);
+      const outcome = await pauseQueue(control, name, { by: nameOf(c.var.user), reason: why });
+      queues.forget();
+      return c.json(outcome);
+    })
+    .post('/queues/:name/resume', operator, checked('param', queueName), reason, async (c) => {
+      const { name } = c.req.valid('param');
+      await c.var.audit('queue.resume', name, c.req.valid('query').reason);
+      const outcome = await resumeQueue(control, name);
+      queues.forget();
+      return c.json(outcome);
+    })
+    .post('/queues/:name/purge', admin, checked('param', queueName), reason, async (c) => {
+      const { name } = c.req.valid('param');
       await c.var.audit('queue.purge', name, c.req.valid('query').reason);
       return c.json(await emptyQueue(app, name));
     })
@@ -172,8 +203,16 @@ export function pageRoutes(context: DashboardContext) {
 
 export type PageRoutes = ReturnType<typeof pageRoutes>;
 
+/** The name that others see beside a pause. Without a login there is no name of a user. */
+function nameOf({ name }: User): string {
+  return name === 'anybody' ? 'the dashboard' : name;
+}
+
 /** Answers 422 for missing or wrong values, before anything reaches a worker. */
-function checked<Target extends 'query' | 'json', Schema extends z.ZodType>(target: Target, schema: Schema) {
+function checked<Target extends 'query' | 'json' | 'param', Schema extends z.ZodType>(
+  target: Target,
+  schema: Schema,
+) {
   return validator(target, (value: unknown): z.output<Schema> => {
     const read = schema.safeParse(value);
     if (read.success) return read.data;
@@ -193,6 +232,7 @@ function explained(error: Error): Error {
   if (error instanceof QuerySyntaxError) return new Problem(400, error.message, { code: error.code });
   if (error instanceof UnknownScheduleError) return new Problem(404, error.message, { code: error.code });
   if (error instanceof ConfigError) return new Problem(422, error.message, { code: error.code });
+  if (error instanceof CannotPauseError) return new Problem(409, error.message, { code: error.code });
   if (error instanceof BrokerUnavailable || error instanceof StoreError)
     return new Problem(503, error.message, { code: error.code, headers: { 'Retry-After': '5' } });
   return error;

@@ -4,7 +4,7 @@ import type { Overview } from '../../server/pages/overview.ts';
 import { answer, api, useLoaded } from '../api.ts';
 import { count, duration, plural, share, shortCount } from '../format.ts';
 import { useRefresh } from '../live.ts';
-import { link, taskLink, workerLink } from '../router.ts';
+import { link, queueLink, taskLink, workerLink } from '../router.ts';
 import { ActivityChart, Spark } from '../ui/chart.tsx';
 import { run } from '../ui/dialog.tsx';
 import { Empty, FaultNote, Loading, Warning } from '../ui/notice.tsx';
@@ -242,13 +242,13 @@ function QueueTable({ queues }: { queues: NonNullable<Overview['queues']['value'
         {queues.map(({ name, ready, held, workers, trend }) => (
           <tr key={name}>
             <th scope="row">
-              <a href={link('/tasks', { q: `queue:${name}` })}>{name}</a>
+              <a href={queueLink(name)}>{name}</a>
             </th>
             <td class="hide-s">
               <Spark values={trend} label={`Waiting in ${name} lately`} tone="amber" />
             </td>
             <td class="right num">{count(ready)}</td>
-            <td class="right num">{count(held)}</td>
+            <td class="right num">{held === null ? '–' : count(held)}</td>
             <td class={`right num${workers?.length === 0 ? ' tone-text-red' : ''}`}>
               {workers === null ? '?' : count(workers.length)}
             </td>
@@ -321,7 +321,11 @@ const silentMs = 60_000;
 /** Shows problems only. */
 function Warnings({ board }: { board: Overview }): JSX.Element {
   const { workers, queues, history, deadLetters, broker, at } = board;
-  const alone = queues.value?.queues.filter((queue) => queue.ready > 0 && queue.workers?.length === 0) ?? [];
+  const alone =
+    queues.value?.queues.filter(
+      ({ ready, workers, paused }) => ready > 0 && workers?.length === 0 && paused === null,
+    ) ?? [];
+  const pausedQueues = queues.value?.queues.filter(({ paused }) => paused !== null) ?? [];
   const away = workers.workers.filter(({ alive }) => !alive);
   const recordedUntil = history.value?.recordedUntil ?? null;
   return (
@@ -349,13 +353,23 @@ function Warnings({ board }: { board: Overview }): JSX.Element {
             </a>
           }
         >
-          <b>Nobody serves {alone.map(({ name }) => name).join(', ')}.</b>{' '}
+          <b>No worker serves {alone.map(({ name }) => name).join(', ')}.</b>{' '}
           {plural(
             alone.reduce((sum, { ready }) => sum + ready, 0),
             'message waits',
             'messages wait',
           )}{' '}
           for a worker.
+        </Warning>
+      )}
+      {pausedQueues.length > 0 && (
+        <Warning tone="blue">
+          <b>{plural(pausedQueues.length, 'queue is', 'queues are')} paused:</b>{' '}
+          {pausedQueues.slice(0, 5).map(({ name }) => (
+            <span key={name}>
+              <a href={queueLink(name)}>{name}</a>{' '}
+            </span>
+          ))}
         </Warning>
       )}
       {away.length > 0 && (

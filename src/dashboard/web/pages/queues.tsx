@@ -1,20 +1,23 @@
-import type { JSX } from 'preact';
-import type { QueueLine } from '../../server/pages/queues.ts';
+// Queues: the list, and a queue with the messages that wait in it or that workers hold.
+import { Fragment, type JSX } from 'preact';
+import type { HeldLine, QueueLine, WaitingLine } from '../../server/pages/queues.ts';
 import { answer, api, useLoaded } from '../api.ts';
-import { count, plural } from '../format.ts';
+import { count, duration, plural } from '../format.ts';
 import { useRefresh } from '../live.ts';
-import { link, workerLink } from '../router.ts';
+import { link, queueLink, search, setSearch, taskLink, workerLink } from '../router.ts';
 import { Act } from '../ui/act.tsx';
 import { Spark } from '../ui/chart.tsx';
 import { confirm } from '../ui/dialog.tsx';
 import { Empty, FaultNote, Loading, Warning } from '../ui/notice.tsx';
-import { PageHead } from '../ui/page-head.tsx';
+import { Facts, PageHead, Panel } from '../ui/page-head.tsx';
+import { Tabs } from '../ui/tabs.tsx';
+import { Time } from '../ui/time.tsx';
 
 export function QueuesPage(): JSX.Element {
   const { value, fault, reload } = useLoaded('queues', () => answer(api.queues.$get()));
   useRefresh(reload, 2_000, 5_000);
   const total = (key: 'ready' | 'scheduled' | 'held'): number =>
-    value?.queues.reduce((sum, queue) => sum + queue[key], 0) ?? 0;
+    value?.queues.reduce((sum, queue) => sum + (queue[key] ?? 0), 0) ?? 0;
   return (
     <>
       <PageHead
@@ -22,19 +25,19 @@ export function QueuesPage(): JSX.Element {
         sub={
           value === null
             ? undefined
-            : `${count(total('ready'))} waiting, ${count(total('scheduled'))} scheduled, ${count(total('held'))} held by workers`
+            : `${count(total('ready'))} waiting${value.counts ? `, ${count(total('scheduled'))} scheduled, ${count(total('held'))} held by workers` : ''}`
         }
       />
       {fault !== null && value === null && <FaultNote fault={fault} retry={reload} />}
       {fault !== null && value !== null && (
         <Warning tone="red">
-          <b>The broker is away.</b> {fault.message}
+          <b>These figures are old.</b> {fault.message}
         </Warning>
       )}
       {value === null && fault === null && <Loading />}
       {value?.problem != null && (
         <Warning>
-          <b>Who serves them is not known.</b> {value.problem}
+          <b>The workers of the queues are unknown.</b> {value.problem}
         </Warning>
       )}
       {value?.counts === false && (
@@ -58,7 +61,18 @@ export function QueuesPage(): JSX.Element {
                 <th scope="col" class="right hide-s">
                   Held
                 </th>
-                <th scope="col">Workers</th>
+                <th scope="col" class="right hide-m">
+                  Oldest
+                </th>
+                <th scope="col" class="right hide-m">
+                  In / out per s
+                </th>
+                <th scope="col" class="right hide-m">
+                  Empty in
+                </th>
+                <th scope="col" class="hide-s">
+                  Workers
+                </th>
                 <th scope="col" class="right">
                   <span class="off-screen">Actions</span>
                 </th>
@@ -78,67 +92,476 @@ export function QueuesPage(): JSX.Element {
 }
 
 function QueueRow({ queue, reload }: { queue: QueueLine; reload: () => Promise<void> }): JSX.Element {
-  const { name, ready, scheduled, held, workers, tasks, trend } = queue;
+  const { name, ready, scheduled, held, tasks, trend, paused } = queue;
   return (
     <tr>
       <td class="wide-cell">
-        <a class="strong" href={link('/tasks', { q: `queue:${name}` })}>
+        <a class="strong" href={queueLink(name)}>
           {name}
-        </a>
-        <span class="second">{tasks.length === 0 ? '' : tasks.join(', ')}</span>
+        </a>{' '}
+        {paused !== null && <span class="badge tone-amber">paused</span>}
+        <span class="second">{tasks.join(', ')}</span>
       </td>
       <td class="hide-m">
         <Spark values={trend} label={`Waiting in ${name} in the last five minutes`} tone="amber" />
       </td>
       <td class="right num">{count(ready)}</td>
-      <td class="right num hide-s">{count(scheduled)}</td>
-      <td class="right num hide-s">{count(held)}</td>
-      <td>
-        {workers === null ? (
-          <span class="dim">not known</span>
-        ) : workers.length === 0 ? (
-          <span class={`badge ${ready > 0 ? 'tone-red' : 'tone-stone'}`}>none</span>
-        ) : workers.length === 1 && workers[0] !== undefined ? (
-          <a href={workerLink(workers[0])}>{workers[0]}</a>
-        ) : (
-          <span title={workers.join('\n')}>{plural(workers.length, 'worker')}</span>
-        )}
+      <td class="right num hide-s">{counted(scheduled)}</td>
+      <td class="right num hide-s">{counted(held)}</td>
+      <td class="right hide-m">
+        <Time at={queue.oldestAt} />
+      </td>
+      <td class="right num hide-m">
+        {perSecond(queue.inRate)} / {perSecond(queue.outRate)}
+      </td>
+      <td class="right num hide-m">{emptyIn(queue)}</td>
+      <td class="hide-s cell-cut">
+        <QueueWorkers queue={queue} />
       </td>
       <td class="right">
-        <Act needs="admin">
-          <button
-            type="button"
-            class="button button-small"
-            disabled={ready + scheduled === 0}
-            onClick={() =>
-              confirm({
-                title: `Purge ${name}`,
-                verb: 'Purge',
-                danger: true,
-                type: name,
-                effect: (
-                  <>
-                    <p>
-                      Deletes <b>{plural(ready + scheduled, 'message')}</b> for good: {count(ready)} waiting
-                      and {count(scheduled)} scheduled. No worker runs these tasks.
-                    </p>
-                    {held > 0 && <p>{plural(held, 'message')} that workers hold stay.</p>}
-                  </>
-                ),
-                act: async (why) => {
-                  const { purged } = await answer(
-                    api.queues[':name'].purge.$post({ query: why, param: { name } }),
-                  );
-                  await reload();
-                  return `${plural(purged, 'message')} deleted.`;
-                },
-              })
-            }
-          >
-            Purge…
-          </button>
+        <Act>
+          <PauseButton queue={queue} reload={reload} small />
         </Act>
       </td>
     </tr>
+  );
+}
+
+/** `most`: more workers are only counted. */
+function QueueWorkers({
+  queue: { workers, ready },
+  most = 1,
+}: {
+  queue: QueueLine;
+  most?: number;
+}): JSX.Element {
+  if (workers === null) return <span class="dim">unknown</span>;
+  if (workers.length === 0) return <span class={`badge ${ready > 0 ? 'tone-red' : 'tone-stone'}`}>none</span>;
+  if (workers.length > most)
+    return <span title={workers.join('\n')}>{plural(workers.length, 'worker')}</span>;
+  return (
+    <>
+      {workers.map((worker, index) => (
+        <Fragment key={worker}>
+          {index > 0 && ', '}
+          <a href={workerLink(worker)}>{worker}</a>
+        </Fragment>
+      ))}
+    </>
+  );
+}
+
+/** Null: the broker does not count them. */
+function counted(messages: number | null): string {
+  return messages === null ? '–' : count(messages);
+}
+
+function perSecond(rate: number | null): string {
+  return rate === null ? '–' : rate === 0 ? '0' : rate.toFixed(rate < 10 ? 2 : 0);
+}
+
+function emptyIn({ ready, inRate, outRate, drainsIn, paused }: QueueLine): string {
+  if (ready === 0 || paused !== null) return '–';
+  if (drainsIn !== null) return `${inRate === null ? 'at least ' : ''}${duration(drainsIn * 1000)}`;
+  return outRate === null ? '–' : 'never';
+}
+
+/** When the queue will be empty, in words. */
+function forecast({ ready, inRate, outRate, drainsIn, paused }: QueueLine): string {
+  if (ready === 0) return 'It is empty.';
+  if (paused !== null) return 'It is paused: its messages wait until it is resumed.';
+  if (outRate === null) return 'Unknown, because no recorder keeps the history of tasks.';
+  if (drainsIn !== null) {
+    const time = `Empty in ${duration(drainsIn * 1000)}`;
+    return inRate === null
+      ? `${time} if no more messages come. How many come is unknown.`
+      : `${time} at these rates.`;
+  }
+  if (outRate === 0) return 'Never at these rates: no task of it has ended in the last five minutes.';
+  const growth = Math.round(((inRate ?? 0) - outRate) * 60);
+  return growth < 1
+    ? 'Never at these rates: as many messages come as go.'
+    : `Never at these rates: it grows by ${plural(growth, 'message')} a minute.`;
+}
+
+/** A queue: `/queues/NAME`. */
+export function QueuePage({ name }: { name: string }): JSX.Element {
+  const { value, fault, reload } = useLoaded('queues', () => answer(api.queues.$get()));
+  useRefresh(reload, 2_000, 5_000);
+  const parameter = search.value.get('tab');
+  const tab = parameter === 'scheduled' || parameter === 'held' ? parameter : 'ready';
+  if (value === null) return fault === null ? <Loading /> : <FaultNote isPage fault={fault} retry={reload} />;
+  const queue = value.queues.find((each) => each.name === name);
+  if (queue === undefined)
+    return (
+      <Empty kind="broken" isPage title={`There is no queue ${name}`}>
+        <a href={link('/queues')}>All queues</a>
+      </Empty>
+    );
+  const { ready, scheduled, held, paused } = queue;
+  return (
+    <>
+      <PageHead
+        title={name}
+        sub={
+          queue.tasks.length === 0
+            ? 'queue'
+            : `queue of ${queue.tasks.slice(0, 5).join(', ')}${queue.tasks.length > 5 ? ` and ${queue.tasks.length - 5} more` : ''}`
+        }
+      >
+        <a class="button" href={link('/tasks', { q: `queue:${name}` })}>
+          Tasks
+        </a>
+        <Act>
+          <PauseButton queue={queue} reload={reload} />
+        </Act>
+        <Act needs="admin">
+          <PurgeButton queue={queue} reload={reload} />
+        </Act>
+      </PageHead>
+      {fault !== null && (
+        <Warning tone="red">
+          <b>These figures are old.</b> {fault.message}
+        </Warning>
+      )}
+      {paused !== null && (
+        <Warning>
+          <b>
+            Paused <Time at={paused.since} /> by {paused.by}
+            {paused.reason === '' ? '.' : `: ${paused.reason}`}
+          </b>{' '}
+          Python Celery workers ignore the pause.
+        </Warning>
+      )}
+      {paused === null && ready > 0 && queue.workers?.length === 0 && (
+        <Warning tone="red">
+          <b>No worker consumes this queue.</b> Start one: <code>umbel worker -Q {name}</code>
+        </Warning>
+      )}
+      <Panel title="Now">
+        <Facts
+          facts={[
+            ['Oldest waits since', <Time key="oldest" at={queue.oldestAt} />],
+            [
+              'Last 5 minutes',
+              <Spark
+                key="trend"
+                values={queue.trend}
+                label={`Waiting in ${name} in the last five minutes`}
+                tone="amber"
+              />,
+            ],
+            ['In per second', perSecond(queue.inRate)],
+            ['Out per second', perSecond(queue.outRate)],
+            ['Forecast', forecast(queue)],
+            ['Workers', <QueueWorkers key="workers" queue={queue} most={20} />],
+          ]}
+        />
+        {queue.inRate === null && (
+          <p class="dim queue-note">
+            The rate in needs the setting <code>taskSendSentEvent</code> in the programs that send tasks.
+          </p>
+        )}
+      </Panel>
+      <Tabs
+        label={`Messages of ${name}`}
+        current={tab}
+        onSelect={(next) => setSearch({ tab: next === 'ready' ? null : next, first: null })}
+        tabs={[
+          { name: 'ready', label: `Waiting ${count(ready)}` },
+          { name: 'scheduled', label: `Scheduled ${counted(scheduled)}` },
+          { name: 'held', label: `Held ${counted(held)}` },
+        ]}
+      >
+        {tab === 'held' ? (
+          <Held name={name} counted={held} />
+        ) : (
+          <Waiting key={tab} name={name} place={tab} total={tab === 'ready' ? ready : scheduled} />
+        )}
+      </Tabs>
+    </>
+  );
+}
+
+/** `total`: the number of waiting messages; null: unknown. */
+function Waiting({
+  name,
+  place,
+  total,
+}: {
+  name: string;
+  place: 'ready' | 'scheduled';
+  total: number | null;
+}): JSX.Element {
+  const first = search.value.get('first') === 'last' ? 'last' : 'next';
+  const { value, fault, reload, outdated } = useLoaded(`waiting ${name} ${place} ${first}`, () =>
+    answer(api.queues[':name'].waiting.$get({ param: { name }, query: { place, first } })),
+  );
+  useRefresh(reload, 2_000, 5_000);
+  if (value === null) return fault === null ? <Loading /> : <FaultNote fault={fault} retry={reload} />;
+  if (value.problem !== null)
+    return (
+      <Warning tone="blue">
+        <b>Waiting messages are not shown.</b> {value.problem}
+      </Warning>
+    );
+  if (value.waiting.length === 0)
+    return (
+      <Empty kind="nothing" title={place === 'ready' ? 'No message waits' : 'No message is scheduled'} />
+    );
+  return (
+    <>
+      <div class="peek-head">
+        <fieldset class="segments">
+          <legend class="off-screen">Order</legend>
+          {(['next', 'last'] as const).map((each) => (
+            <button
+              key={each}
+              type="button"
+              aria-pressed={first === each}
+              onClick={() => setSearch({ first: each === 'next' ? null : each })}
+            >
+              {each === 'next' ? 'First in the queue' : 'Last in the queue'}
+            </button>
+          ))}
+        </fieldset>
+        <span class="dim">
+          {count(value.waiting.length)}
+          {total !== null && total > value.waiting.length ? ` of ${count(total)}` : ''} shown. They stay in
+          the queue.
+        </span>
+      </div>
+      <WaitingTable waiting={value.waiting} place={place} outdated={outdated} />
+    </>
+  );
+}
+
+function WaitingTable({
+  waiting,
+  place,
+  outdated,
+}: {
+  waiting: readonly WaitingLine[];
+  place: 'ready' | 'scheduled';
+  outdated: boolean;
+}): JSX.Element {
+  return (
+    <div class={`table-box${outdated ? ' outdated' : ''}`}>
+      <table class="table">
+        <thead>
+          <tr>
+            <th scope="col" class="right hide-s narrow-cell">
+              Before it
+            </th>
+            <th scope="col">Task</th>
+            <th scope="col" class="right hide-m">
+              Priority
+            </th>
+            <th scope="col" class="hide-m">
+              Sent by
+            </th>
+            <th scope="col" class="right">
+              {place === 'ready' ? 'Waits since' : 'Due'}
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {waiting.map((each) => (
+            <tr key={each.position}>
+              <td class="right num hide-s">{count(each.position)}</td>
+              <td class="wide-cell">
+                {each.id === null ? (
+                  <span class="strong">{each.task ?? 'no task'}</span>
+                ) : (
+                  <a class="strong" href={taskLink(each.id)}>
+                    {each.task}
+                  </a>
+                )}
+                <span class="second">{each.problem ?? each.call}</span>
+              </td>
+              <td class="right num hide-m">{each.priority ?? '–'}</td>
+              <td class="hide-m">{each.origin ?? '–'}</td>
+              <td class="right">
+                <Time at={place === 'ready' ? each.waitsSince : each.dueAt} />
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+/** The ledger of held messages. `counted`: how many the broker counts; null: it does not count them. */
+function Held({ name, counted }: { name: string; counted: number | null }): JSX.Element {
+  const { value, fault, reload } = useLoaded(`held ${name}`, () =>
+    answer(api.queues[':name'].held.$get({ param: { name } })),
+  );
+  useRefresh(reload, 3_000, 5_000);
+  if (value === null) return fault === null ? <Loading /> : <FaultNote fault={fault} retry={reload} />;
+  return (
+    <>
+      {value.silent.length > 0 && (
+        <Warning>
+          <b>{plural(value.silent.length, 'worker')} did not reply:</b> {value.silent.join(', ')}
+        </Warning>
+      )}
+      {value.held.length === 0 ? (
+        <Empty kind="nothing" title="No worker reports a message of this queue" />
+      ) : (
+        <div class="table-box">
+          <table class="table">
+            <thead>
+              <tr>
+                <th scope="col">Task</th>
+                <th scope="col">Held by</th>
+                <th scope="col" class="right">
+                  Runs since
+                </th>
+              </tr>
+            </thead>
+            <tbody>
+              {value.held.map((held) => (
+                <HeldRow key={`${held.worker} ${held.id}`} held={held} />
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+      <p class="dim queue-note">
+        A worker renews the lease of its messages as long as it lives. If it dies, they return to the queue
+        within {value.lease} s (setting <code>workerLease</code>); on Redis, those of a Python Celery worker
+        after its visibility timeout.
+        {counted !== null &&
+          counted > value.held.length &&
+          ` The broker counts ${plural(counted, 'held message')}, the workers report ${count(value.held.length)}: workers that did not reply hold the others, or Python Celery workers that wait for an eta.`}
+      </p>
+    </>
+  );
+}
+
+function HeldRow({ held }: { held: HeldLine }): JSX.Element {
+  const { id, task, worker, started, startedAt, redelivered, pid } = held;
+  return (
+    <tr>
+      <td class="wide-cell">
+        <a class="strong" href={taskLink(id)}>
+          {task}
+        </a>{' '}
+        {redelivered && <span class="badge tone-amber">delivered again</span>}
+        <span class="second">{id}</span>
+      </td>
+      <td>
+        <a href={workerLink(worker)}>{worker}</a>
+        {pid !== null && <span class="second">process {pid}</span>}
+      </td>
+      <td class="right">{started ? <Time at={startedAt} /> : <span class="dim">not started</span>}</td>
+    </tr>
+  );
+}
+
+interface QueueButton {
+  readonly queue: QueueLine;
+  readonly reload: () => Promise<void>;
+}
+
+function PauseButton({
+  queue: { name, paused, ready },
+  reload,
+  small = false,
+}: QueueButton & { small?: boolean }): JSX.Element {
+  const word = paused === null ? 'Pause' : 'Resume';
+  return (
+    <button
+      type="button"
+      class={`button${small ? ' button-small' : ''}`}
+      aria-label={`${word} ${name}`}
+      onClick={() =>
+        confirm({
+          title: `${word} ${name}`,
+          verb: word,
+          effect:
+            paused === null ? (
+              <>
+                <p>
+                  Workers take no more messages of this queue until it is resumed, even after restarts.{' '}
+                  <b>{ready === 0 ? 'No message' : plural(ready, 'message')}</b>{' '}
+                  {ready <= 1 ? 'waits' : 'wait'} now.
+                </p>
+                <p>
+                  Tasks that run now, and tasks that a worker has claimed, finish. Python Celery workers
+                  ignore the pause.
+                </p>
+              </>
+            ) : (
+              <p>
+                Workers take its messages again.{' '}
+                <b>{ready === 0 ? 'No message' : plural(ready, 'message')}</b> {ready <= 1 ? 'waits' : 'wait'}{' '}
+                now.
+              </p>
+            ),
+          act: async (why) => {
+            const call = { query: why, param: { name } };
+            const outcome = await answer(
+              paused === null
+                ? api.queues[':name'].pause.$post(call)
+                : api.queues[':name'].resume.$post(call),
+            );
+            await reload();
+            return outcome.replies.length + outcome.silent.length > 0
+              ? outcome
+              : 'Done. No worker replied; workers notice it within ten seconds.';
+          },
+        })
+      }
+    >
+      {word}…
+    </button>
+  );
+}
+
+function PurgeButton({ queue: { name, ready, scheduled, held }, reload }: QueueButton): JSX.Element {
+  return (
+    <button
+      type="button"
+      class="button button-danger"
+      disabled={ready === 0 && scheduled === 0}
+      onClick={() =>
+        confirm({
+          title: `Purge ${name}`,
+          verb: 'Purge',
+          danger: true,
+          type: name,
+          effect: (
+            <>
+              <p>
+                Deletes{' '}
+                {scheduled === null ? (
+                  <>
+                    <b>{plural(ready, 'waiting message')}</b> for good. Scheduled messages stay.
+                  </>
+                ) : (
+                  <>
+                    <b>{plural(ready + scheduled, 'message')}</b> for good: {count(ready)} waiting and{' '}
+                    {count(scheduled)} scheduled.
+                  </>
+                )}{' '}
+                These tasks never run.
+              </p>
+              <p>
+                Messages that workers hold stay{held === null || held === 0 ? '' : `: ${count(held)} now`}.
+              </p>
+            </>
+          ),
+          act: async (why) => {
+            const { purged } = await answer(api.queues[':name'].purge.$post({ query: why, param: { name } }));
+            await reload();
+            return `${plural(purged, 'message')} deleted.`;
+          },
+        })
+      }
+    >
+      Purge…
+    </button>
   );
 }
