@@ -143,6 +143,7 @@ needs(describe, noChromium)('the dashboard in a browser without network', () => 
       ['/schedules', 'pulse'],
       ['/dead', 'not today'],
       ['/dead/1', 'shop.refuse'],
+      ['/audit', 'No user has done anything yet'],
       ['/tasks/nobody', 'does not know'],
       ['/nowhere', 'no such page'],
     ];
@@ -209,6 +210,10 @@ needs(describe, noChromium)('the dashboard in a browser without network', () => 
     await page.getByRole('dialog').getByLabel('Type later').fill('later');
     await page.getByRole('dialog').getByRole('button', { name: 'Purge', exact: true }).click();
     await page.locator('.toast').getByText('1 message deleted').waitFor();
+    await open('/audit');
+    await page.locator('tbody').getByText('the bank is down').waitFor();
+    await page.evaluate(axe);
+    expect(await faults()).toEqual([]);
     expect(wrongs).toEqual([]);
   });
 

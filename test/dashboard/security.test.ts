@@ -1,4 +1,4 @@
-import { appendFile, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { App } from '../../src/app/app.ts';
@@ -189,9 +189,50 @@ describe('a dashboard with a login', () => {
     await appendFile(file, '{"at":"2026-');
     await log.add({ ...entry, target: 'last' });
     await log.add({ ...entry, target: 'very last' });
-    const kept = await log.list(10);
-    expect(kept.map((each) => each.target)).toEqual(['very last', 'last', target]);
-    expect(await log.list(1)).toMatchObject([{ target: 'very last' }]);
+    const kept = await log.list({ limit: 10 });
+    expect(kept.entries.map((each) => each.target)).toEqual(['very last', 'last', target]);
+    expect(kept.next).toBeNull();
+    const first = await log.list({ limit: 1 });
+    expect(first.entries).toMatchObject([{ target: 'very last' }]);
+    const second = await log.list({ limit: 1, before: first.next });
+    expect(second.entries).toMatchObject([{ target: 'last' }]);
+    // The cut line ends the log from here; it is no entry.
+    const third = await log.list({ limit: 1, before: second.next });
+    expect(third).toMatchObject({ entries: [{ target }], next: null });
+    await rm(file);
+    expect(await log.list({ limit: 1 })).toEqual({ entries: [], next: null });
+  });
+
+  it('shows the audit log to admins, also if it is read-only', async () => {
+    const auditLog = join(await newFolder(), 'audit.jsonl');
+    const { ask } = await guarded({ auditLog });
+    await ask(...post('v1/queues/celery/pause?reason=repairs', basic('operator', 'right')));
+    const read = (name: string, password: string, query = ''): Promise<Answered> =>
+      ask(`/api/v1/audit${query}`, { headers: basic(name, password) });
+    for (const name of ['viewer', 'operator']) {
+      const answer = await read(name, 'right');
+      expect([name, answer.status, answer.text]).toEqual([
+        name,
+        403,
+        expect.stringContaining('the role admin'),
+      ]);
+    }
+    expect((await read('root', 'pass:word')).body).toEqual({
+      entries: [
+        expect.objectContaining({
+          user: 'operator',
+          action: 'queue.pause',
+          target: 'celery',
+          reason: 'repairs',
+        }),
+      ],
+      next: null,
+    });
+    for (const query of ['?before=0', '?before=x', '?before=1.5'])
+      expect((await read('root', 'pass:word', query)).status, query).toBe(422);
+    const { ask: askOther } = await guarded({ auditLog, readOnly: true });
+    const answer = await askOther('/api/v1/audit', { headers: basic('root', 'pass:word') });
+    expect(answer.body).toMatchObject({ entries: [{ user: 'operator' }] });
   });
 
   it('does nothing that it cannot keep', async () => {

@@ -4,7 +4,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { Problem } from '../../http/problem.ts';
 import { isRecord } from '../../lib/narrow.ts';
 
-interface AuditEntry {
+export interface AuditEntry {
   /** ISO 8601, UTC. */
   readonly at: string;
   readonly user: string;
@@ -19,10 +19,18 @@ interface AuditEntry {
   readonly address: string;
 }
 
-/** How much of a long log is read, from its end, bytes. */
-const tailBytes = 1024 * 1024;
+/** Some entries of the log. */
+export interface AuditPage {
+  /** The newest first. */
+  readonly entries: readonly AuditEntry[];
+  /** `before` of the next page; null: these are the oldest entries. */
+  readonly next: number | null;
+}
+
 /** Maximum length of one value. 1,000 task ids fit. */
 const maxTextLength = 65_536;
+/** How much of the log is read for a page, bytes. The longest possible entry fits: seven values, whose characters JSON may write as `\u0000`. */
+const pageBytes = 4 * 1024 * 1024;
 
 export class AuditLog {
   readonly #pathOf: () => Promise<string>;
@@ -52,15 +60,20 @@ export class AuditLog {
     }
   }
 
-  /** The newest entries, newest first. */
-  async list(limit: number): Promise<readonly AuditEntry[]> {
+  /** Reads backwards from the byte `before`, or from the end of the log. */
+  async list({ limit, before = null }: { limit: number; before?: number | null }): Promise<AuditPage> {
+    const { bytes, from } = await this.#read(before);
     const entries: AuditEntry[] = [];
-    for (const line of (await this.#tail()).split('\n').reverse()) {
-      if (entries.length >= limit) break;
-      const entry = entryOf(line);
+    let end = bytes.length;
+    while (end > 0 && entries.length < limit) {
+      const start = end < 2 ? 0 : bytes.lastIndexOf(newline, end - 2) + 1; // a negative offset would count from the end
+      if (start === 0 && from > 0) break; // the first part of this line was not read
+      const entry = entryOf(bytes.toString('utf8', start, end));
       if (entry !== null) entries.push(entry);
+      end = start;
     }
-    return entries;
+    const isOldest = from + end === 0 || end === bytes.length;
+    return { entries, next: isOldest ? null : from + end };
   }
 
   #where(): Promise<string> {
@@ -71,24 +84,30 @@ export class AuditLog {
     return this.#path;
   }
 
-  async #tail(): Promise<string> {
+  /** The last bytes before `before`; they begin at `from`. */
+  async #read(before: number | null): Promise<{ readonly bytes: Buffer; readonly from: number }> {
     let file: FileHandle;
     try {
       file = await open(await this.#where(), 'r');
     } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return '';
+      if (error instanceof Error && 'code' in error && error.code === 'ENOENT')
+        return { bytes: Buffer.alloc(0), from: 0 };
       throw error;
     }
     try {
       const { size } = await file.stat();
-      const bytes = Buffer.alloc(Math.min(size, tailBytes));
-      await file.read(bytes, 0, bytes.length, size - bytes.length);
-      return bytes.toString('utf8');
+      const end = Math.min(before ?? size, size);
+      const from = Math.max(0, end - pageBytes);
+      const bytes = Buffer.alloc(end - from);
+      const { bytesRead } = await file.read(bytes, 0, bytes.length, from);
+      return { bytes: bytes.subarray(0, bytesRead), from };
     } finally {
       await file.close();
     }
   }
 }
+
+const newline = 0x0a;
 
 /** Whether the last line is incomplete, because a dashboard died while it wrote. The next entry must begin on a new line. */
 async function endsWithinLine(file: FileHandle): Promise<boolean> {
@@ -98,7 +117,7 @@ async function endsWithinLine(file: FileHandle): Promise<boolean> {
   return buffer.toString() !== '\n';
 }
 
-/** Null: an incomplete line, at the start of the part that was read or after a crash. */
+/** Null: an incomplete line, after a crash. */
 function entryOf(line: string): AuditEntry | null {
   try {
     const entry: unknown = JSON.parse(line);

@@ -24,11 +24,18 @@ export interface Account extends User {
 
 /** Middleware of a route that changes something: answers 403 to users without the role, and if the dashboard is read-only. */
 export function needs(role: UserRole, { settings }: DashboardContext): MiddlewareHandler<DashboardEnv> {
-  return async (request, next) => {
-    const { user } = request.var;
+  const check = needsToRead(role);
+  return (request, next) => {
     if (settings.readOnly) throw new Problem(403, 'this dashboard is read-only (--read-only)');
+    return check(request, next);
+  };
+}
+
+/** Middleware of a route that only reads: answers 403 to users without the role. */
+export function needsToRead(role: UserRole): MiddlewareHandler<DashboardEnv> {
+  return async ({ var: { user } }, next) => {
     if (!may(user, role))
-      throw new Problem(403, `this action needs the role ${role}; ${user.name} has the role ${user.role}`);
+      throw new Problem(403, `this needs the role ${role}; ${user.name} has the role ${user.role}`);
     await next();
   };
 }

@@ -6,6 +6,7 @@ import { me } from './api.ts';
 import { utcTime } from './format.ts';
 import { keyMap, useKeys } from './keys.ts';
 import { clock, lastMessageAt, live, paused } from './live.ts';
+import { AuditPage } from './pages/audit.tsx';
 import { DeadLetterPage, DeadLettersPage } from './pages/dead-letters.tsx';
 import { FailuresPage } from './pages/failures.tsx';
 import { OverviewPage } from './pages/overview.tsx';
@@ -22,7 +23,16 @@ import { ConfirmDialog, Dialog, Toasts } from './ui/dialog.tsx';
 import { Icon, type IconName } from './ui/icon.tsx';
 import { Empty } from './ui/notice.tsx';
 
-const places: readonly { page: string; word: string; icon: IconName; key: string }[] = [
+interface Place {
+  readonly page: string;
+  readonly word: string;
+  readonly icon: IconName;
+  readonly key: string;
+  /** Shown to admins only. */
+  readonly forAdmins?: true;
+}
+
+const places: readonly Place[] = [
   { page: '/', word: 'Overview', icon: 'overview', key: 'o' },
   { page: '/tasks', word: 'Tasks', icon: 'tasks', key: 't' },
   { page: '/failures', word: 'Failures', icon: 'failures', key: 'f' },
@@ -30,6 +40,7 @@ const places: readonly { page: string; word: string; icon: IconName; key: string
   { page: '/workers', word: 'Workers', icon: 'workers', key: 'k' },
   { page: '/schedules', word: 'Schedules', icon: 'schedules', key: 's' },
   { page: '/dead', word: 'Dead letters', icon: 'dead', key: 'd' },
+  { page: '/audit', word: 'Audit log', icon: 'audit', key: 'a', forAdmins: true },
 ];
 
 const railOpen = signal(false);
@@ -85,14 +96,16 @@ export function Shell(): JSX.Element {
       <nav class={`rail${railOpen.value ? ' rail-open' : ''}`} aria-label="Pages">
         <Brand />
         <ul>
-          {places.map(({ page, word, icon }) => (
-            <li key={page}>
-              <a href={link(page)} aria-current={here?.page === page ? 'page' : undefined}>
-                <Icon name={icon} />
-                {word}
-              </a>
-            </li>
-          ))}
+          {places
+            .filter(({ forAdmins = false }) => !forAdmins || me.value?.role === 'admin')
+            .map(({ page, word, icon }) => (
+              <li key={page}>
+                <a href={link(page)} aria-current={here?.page === page ? 'page' : undefined}>
+                  <Icon name={icon} />
+                  {word}
+                </a>
+              </li>
+            ))}
         </ul>
         <div class="rail-foot">
           <LiveButton />
@@ -172,6 +185,8 @@ function Page(): JSX.Element {
       return <SchedulesPage />;
     case '/dead':
       return <DeadLettersPage />;
+    case '/audit':
+      return <AuditPage />;
   }
   const task = under('/tasks') ?? under('/task');
   if (task !== null) return <TaskPage key={task} id={task} />;
@@ -190,7 +205,7 @@ function Page(): JSX.Element {
   );
 }
 
-function placeOf(at: string): (typeof places)[number] | null {
+function placeOf(at: string): Place | null {
   const page = at
     .replace(/^\/(?:task|workflows)(?=\/)/, '/tasks')
     .replace(/^\/worker(?=\/)/, '/workers')

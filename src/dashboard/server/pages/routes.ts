@@ -14,7 +14,7 @@ import { eventStream, type ServerSentEvent } from '../../../http/event-stream.ts
 import { Problem } from '../../../http/problem.ts';
 import { version } from '../../../lib/version.ts';
 import type { DashboardContext, DashboardEnv, DashboardRequest } from '../context.ts';
-import { needs, type User } from '../roles.ts';
+import { needs, needsToRead, type User } from '../roles.ts';
 import { changeDeadLetters, deadLetterFilter, listDeadLetters, showDeadLetter } from './dead-letters.ts';
 import { groupFailures } from './failures.ts';
 import { Fleet } from './fleet.ts';
@@ -45,6 +45,9 @@ const taskList = z.object({
   after: z.string().max(1_000).optional(),
 });
 const deadList = deadLetterFilter.extend({ before: z.coerce.number().int().min(1).optional() });
+const auditList = z.object({ before: z.coerce.number().int().min(1).optional() });
+/** Entries of a page of the audit log. */
+const auditLimit = 50;
 const failureWindow = z.object({ hours: z.enum(['1', '24', '168']).default('24') });
 const revocation = z.object({
   ids: z.array(taskId).min(1).max(1_000),
@@ -166,6 +169,10 @@ export function pageRoutes(context: DashboardContext) {
       const { name } = c.req.valid('param');
       await c.var.audit('queue.purge', name, c.req.valid('query').reason);
       return c.json(await emptyQueue(app, name));
+    })
+    .get('/audit', needsToRead('admin'), checked('query', auditList), async (c) => {
+      const { before = null } = c.req.valid('query');
+      return c.json(await context.auditLog.list({ limit: auditLimit, before }));
     })
     .get('/schedules', async (c) => c.json(await schedules.list()))
     .get('/schedules/:name/runs', async (c) => c.json({ runs: await schedules.runs(c.req.param('name')) }))
