@@ -33,7 +33,8 @@ const checks = [
     'types of the dashboard’s pages (tsc)',
     () => node('typescript', 'tsc', '--noEmit', '-p', 'src/dashboard/web'),
   ],
-  ['types of examples/task-tracker, a package of its own (tsc)', taskTracker],
+  ['types of examples/task-tracker, a package of its own (tsc)', () => exampleTypes('task-tracker')],
+  ['types of examples/service, a package of its own (tsc)', () => exampleTypes('service')],
   ['style (biome)', () => node('@biomejs/biome', 'biome', 'check', '--error-on-warnings', '.')],
   [
     'package (publint)',
@@ -48,10 +49,10 @@ const checks = [
 ];
 
 /** It imports `umbel` as its users do: by a link, which it makes itself. */
-async function taskTracker() {
-  const { prepare } = await import('../examples/task-tracker/prepare.mjs');
+async function exampleTypes(name) {
+  const { prepare } = await import(`../examples/${name}/prepare.mjs`);
   await prepare();
-  return node('typescript', 'tsc', '--noEmit', '-p', 'examples/task-tracker');
+  return node('typescript', 'tsc', '--noEmit', '-p', `examples/${name}`);
 }
 
 const { name, exports, dependencies, optionalDependencies } = JSON.parse(

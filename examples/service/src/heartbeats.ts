@@ -1,0 +1,43 @@
+// The count of heartbeats, in Redis.
+import { createClient } from '@redis/client';
+
+export interface Heartbeats {
+  /** Counts this run of the task once, however often it is repeated. Resolves with the count. */
+  count(taskId: string): Promise<number>;
+  /** How many there were, and when the last one was. Rejects when Redis is away. */
+  status(): Promise<{ readonly count: number; readonly last: string | null }>;
+  close(): void;
+}
+
+// A worker may die after the count was raised and before its result is recorded: then the task comes back with the same id, and
+// must find that it was counted. So mark and count are one step.
+const script = `
+if redis.call('SET', KEYS[1], 1, 'NX', 'EX', 86400) then
+  redis.call('SET', KEYS[3], ARGV[1])
+  return redis.call('INCR', KEYS[2])
+end
+return tonumber(redis.call('GET', KEYS[2]) or '0')`;
+
+const countKey = 'maintenance:heartbeat:count';
+const lastKey = 'maintenance:heartbeat:last';
+
+export function openHeartbeats(url: string): Heartbeats {
+  const redis = createClient({ url, disableOfflineQueue: true }); // while Redis is away a request fails at once, and does not pile up
+  redis.on('error', () => {}); // each request tells it, too
+  const connected = redis.connect();
+  connected.catch(() => {}); // as above
+  return {
+    async count(taskId) {
+      await connected;
+      const keys = [`maintenance:heartbeat:counted:${taskId}`, countKey, lastKey];
+      return Number(await redis.eval(script, { keys, arguments: [new Date().toISOString()] }));
+    },
+    async status() {
+      const [count, last] = await redis.mGet([countKey, lastKey]);
+      return { count: Number(count ?? 0), last: last ?? null };
+    },
+    close() {
+      if (redis.isOpen) redis.destroy();
+    },
+  };
+}

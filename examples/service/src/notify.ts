@@ -1,0 +1,46 @@
+// Tells another service something, by HTTP. What can go wrong there is of two kinds, and only one of them is worth a repetition.
+
+/** The other service is away or overloaded: later it may work. */
+export class ServiceAway extends Error {
+  override readonly name = 'ServiceAway';
+}
+
+/** The other service does not want this request: it will not want it later. */
+export class RequestRefused extends Error {
+  override readonly name = 'RequestRefused';
+}
+
+export interface Notification {
+  readonly to: string;
+  readonly text: string;
+}
+
+/**
+ * @param id the same for each repetition: the other service can tell a repetition from a second notification
+ * @param signal of the task: it was revoked, or takes too long
+ */
+export async function post(
+  url: string,
+  id: string,
+  notification: Notification,
+  signal: AbortSignal,
+): Promise<void> {
+  let response: Response;
+  try {
+    response = await fetch(url, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'idempotency-key': id },
+      body: JSON.stringify(notification),
+      signal,
+    });
+  } catch (error) {
+    if (signal.aborted) throw error;
+    throw new ServiceAway(`${new URL(url).host} does not answer`, { cause: error });
+  }
+  await response.body?.cancel();
+  if (response.ok) return;
+  const said = `${new URL(url).host} answered ${response.status}`;
+  throw response.status >= 500 || response.status === 408 || response.status === 429
+    ? new ServiceAway(said)
+    : new RequestRefused(said);
+}

@@ -1,0 +1,99 @@
+// Everything on this machine: API, worker, beat and dashboard, and Redis where none runs: `npm start`. The first time it writes .env.
+import { spawn, spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { createInterface } from 'node:readline';
+import { parseEnv } from 'node:util';
+
+process.chdir(import.meta.dirname);
+const secret = () => randomBytes(24).toString('hex');
+if (!existsSync('.env')) {
+  const filled = readFileSync('.env.example', 'utf8')
+    .replace(/^REDIS_PASSWORD=$/m, () => `REDIS_PASSWORD=${secret()}`)
+    .replace(/^FLOWER_BASIC_AUTH=$/m, () => `FLOWER_BASIC_AUTH=admin:${secret()}`);
+  writeFileSync('.env', filled, { mode: 0o600 });
+  console.log('Wrote .env with passwords of its own.');
+}
+const env = { ...parseEnv(readFileSync('.env', 'utf8')), ...process.env };
+const { API_PORT = '8000', FLOWER_PORT = '5555' } = env;
+const { REDIS_HOST = '127.0.0.1', REDIS_PORT = '6379', REDIS_PASSWORD = '' } = env;
+
+const programs = new Map();
+let stopping = false;
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, stop);
+
+if (!(await listens(REDIS_HOST, REDIS_PORT))) await startRedis();
+const umbel = ['node_modules/umbel/dist/cli/main.js', '-A', './src/app.ts'];
+start('api', process.execPath, ['--import', 'tsx', 'src/main.ts']);
+start('worker', process.execPath, [...umbel, 'worker', '-q', '-E', '--log-format', 'pretty']);
+start('beat', process.execPath, [...umbel, 'beat', '-q', '-l', 'warning', '--log-format', 'pretty']);
+start('flower', process.execPath, [...umbel, 'flower', '-q', '-l', 'warning', '--log-format', 'pretty']);
+console.log(`
+  API        http://127.0.0.1:${API_PORT}/docs
+  Health     http://127.0.0.1:${API_PORT}/health
+  Dashboard  http://127.0.0.1:${FLOWER_PORT}    log in with FLOWER_BASIC_AUTH of .env
+
+Ctrl-C stops it.`);
+
+async function startRedis() {
+  if (spawnSync('redis-server', ['--version']).status !== 0 || REDIS_HOST !== '127.0.0.1') {
+    console.error(`There is no Redis on ${REDIS_HOST}:${REDIS_PORT} (REDIS_HOST, REDIS_PORT in .env), and none to start here.
+Install one (apt-get install redis-server, brew install redis), or run all in containers: docker compose up`);
+    process.exit(1);
+  }
+  mkdirSync('.data', { recursive: true });
+  const options = [
+    '--bind',
+    '127.0.0.1',
+    '--port',
+    REDIS_PORT,
+    '--dir',
+    '.data',
+    '--appendonly',
+    'yes',
+    '--save',
+    '',
+  ];
+  const redis = start('redis', 'redis-server', [...options, '-']);
+  redis.stdin.end(`requirepass ${REDIS_PASSWORD}\n`); // not on the command line, which everybody can see
+  while (!(await listens(REDIS_HOST, REDIS_PORT))) await new Promise((resolve) => setTimeout(resolve, 20));
+}
+
+function listens(host, port) {
+  return new Promise((resolve) => {
+    const socket = connect(Number(port), host, () => resolve(true));
+    socket.once('error', () => resolve(false));
+    socket.once('connect', () => socket.destroy());
+  });
+}
+
+function start(name, command, args) {
+  const child = spawn(command, args, {
+    env,
+    detached: true, // a Ctrl-C reaches it through `stop` alone
+    stdio: name === 'redis' ? ['pipe', 'ignore', 'inherit'] : ['ignore', 'pipe', 'pipe', 'ipc'], // the channel tells it when we are gone
+  });
+  programs.set(name, child);
+  for (const stream of [child.stdout, child.stderr])
+    if (stream)
+      createInterface({ input: stream }).on('line', (line) => console.log(`${name.padEnd(6)} | ${line}`));
+  child.once('exit', (code, signal) => {
+    programs.delete(name);
+    if (stopping) {
+      if (programs.size === 1) programs.get('redis')?.kill('SIGTERM');
+      return;
+    }
+    console.error(`${name} ended by itself (${signal ?? `exit ${code}`}).`);
+    process.exitCode = 1;
+    stop();
+  });
+  return child;
+}
+
+/** The worker finishes what it runs; Redis goes last. */
+function stop() {
+  stopping = true;
+  const others = [...programs].filter(([name]) => name !== 'redis');
+  for (const [, child] of others.length > 0 ? others : programs) child.kill('SIGTERM');
+}
