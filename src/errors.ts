@@ -180,10 +180,22 @@ export class StoreError extends UmbelError {
 /** A task of the history cannot be run again. Nothing was sent. */
 export class TaskNotRetriableError extends UmbelError {
   readonly taskId: string;
+  readonly reason: string;
 
   constructor(taskId: string, reason: string) {
     super('UMBEL_NOT_RETRIABLE', `${taskId} cannot be run again: ${reason}`);
     this.taskId = taskId;
+    this.reason = reason;
+  }
+}
+
+/** A job that runs tasks again does not exist, has ended, or is run by another process. */
+export class RetryJobError extends UmbelError {
+  readonly jobId: string;
+
+  constructor(jobId: string, problem: string) {
+    super('UMBEL_RETRY_JOB', `the job ${jobId} ${problem}`);
+    this.jobId = jobId;
   }
 }
 

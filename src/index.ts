@@ -24,6 +24,7 @@ export type {
 export type { Middleware } from './app/middleware.ts';
 export type { BrokerQueues, PeekQueueOptions, QueueState, WaitingTask } from './app/queues.ts';
 export type { Registry } from './app/registry.ts';
+export type { RetryJob, RetryJobStatus, RunRetryJobOptions } from './app/retry-job.ts';
 export { currentTask } from './app/running/context.ts';
 export { Ignore, type Outcome, Reject, Retry } from './app/running/outcome.ts';
 export type { TaskRequest } from './app/running/request.ts';
@@ -32,7 +33,13 @@ export type { Signal, SignalName, SignalPayloads, Signals } from './app/signals.
 export type { AnySignature, Errback, Frozen, Group, Signature } from './app/signature.ts';
 export type { StreamedChord, StreamedGroup } from './app/streamed-group.ts';
 export type { AnyTask, BoundTask, ErrorClass, KeywordTask, Task, TaskOptions } from './app/task.ts';
-export type { HistoryListOptions, HistoryStatus, RetryTaskChanges, TaskHistory } from './app/task-history.ts';
+export type {
+  HistoryListOptions,
+  HistoryStatus,
+  RetryAllOptions,
+  RetryTaskChanges,
+  TaskHistory,
+} from './app/task-history.ts';
 export type { ResolvedTaskOptions } from './app/task-options.ts';
 export type {
   BeatSchedule,
@@ -75,6 +82,7 @@ export {
   QuerySyntaxError,
   ReservedNameError,
   ResultBackendDisabledError,
+  RetryJobError,
   SendUnconfirmed,
   SoftTimeLimitExceeded,
   StoreError,

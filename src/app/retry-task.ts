@@ -1,6 +1,6 @@
 // Runs a task of the history again, under a new id. The two name each other.
 import { hostname } from 'node:os';
-import type { SendOptions } from '../config/call-options.ts';
+import type { CallOptions } from '../config/call-options.ts';
 import { TaskNotRetriableError } from '../errors.ts';
 import { unknown as nothing, type TaskFacts } from '../history/facts.ts';
 import type { TaskRecord } from '../history/record.ts';
@@ -8,8 +8,12 @@ import { mayBeRedacted } from '../lib/redact.ts';
 import { retryOfHeader } from '../protocol/event-details.ts';
 import { decodeJson } from '../protocol/json.ts';
 import type { AsyncResult } from '../results/async-result.ts';
+import { checkShape } from '../sending/arguments.ts';
+import { calleeNamed } from '../sending/callee.ts';
+import type { Guard } from '../sending/submit.ts';
 import type { HistoryStore } from '../stores/history-store.ts';
 import type { App } from './app.ts';
+import { sendOrApply } from './send-or-apply.ts';
 import type { RetryTaskChanges } from './task-history.ts';
 
 /** @throws TaskNotRetriableError, ConfigError, and what `app.send` throws: then nothing was sent */
@@ -19,21 +23,36 @@ export async function retryTask(
   id: string,
   changes: RetryTaskChanges,
 ): Promise<AsyncResult<unknown>> {
-  const record = await store.get(id);
+  const result = await sendAgain(app, id, await store.get(id), changes);
+  // After it was sent: a link to a task that nobody sent would be false. If this process dies in between, the message still names the old task.
+  await store.merge([linkOf(id, result.id)], null);
+  return result;
+}
+
+/**
+ * Sends what the record says, as a new task, whose message names the old one.
+ * @param sending the new task's id, and a guard of its publications
+ * @throws as {@link retryTask}
+ */
+export function sendAgain(
+  app: App,
+  id: string,
+  record: TaskRecord | null,
+  changes: RetryTaskChanges,
+  sending?: { readonly newId: string; readonly guard: Guard },
+): Promise<AsyncResult<unknown>> {
   const { name, args, kwargs } = callOf(id, record, changes);
+  checkShape(name, args, kwargs);
   const { queue = record?.queue, priority = record?.priority, eta, countdown } = changes;
-  const options: SendOptions = {
-    kwargs,
+  const options: CallOptions = {
     headers: { [retryOfHeader]: id },
+    ...(sending && { taskId: sending.newId }),
     ...(queue && { queue }),
     ...(typeof priority !== 'undefined' && priority !== null && { priority }),
     ...(eta !== undefined && { eta }),
     ...(countdown !== undefined && { countdown }),
   };
-  const result = await app.send(name, args, options);
-  // After it was sent: a link to a task that nobody sent would be false. If this process dies in between, the message still names the old task.
-  await store.merge([linkOf(id, result.id)], null);
-  return result;
+  return sendOrApply(app, calleeNamed(app, name), { args, kwargs }, options, sending?.guard);
 }
 
 interface Call {
@@ -42,11 +61,12 @@ interface Call {
   readonly kwargs: Readonly<Record<string, unknown>>;
 }
 
-function callOf(id: string, record: TaskRecord | null, changes: RetryTaskChanges): Call {
+/** @throws TaskNotRetriableError */
+export function callOf(id: string, record: TaskRecord | null, changes: RetryTaskChanges): Call {
   if (record === null) throw new TaskNotRetriableError(id, 'the history has no such task');
   const { name, state, endedAt } = record;
   if (endedAt === null) throw new TaskNotRetriableError(id, `it has not ended (${state})`);
-  if (name === null) throw new TaskNotRetriableError(id, 'nobody told its name');
+  if (name === null) throw new TaskNotRetriableError(id, 'its name is not known');
   return {
     name,
     args: changes.args ?? whole(id, 'args', record.args),
@@ -76,11 +96,15 @@ function whole<Value extends object>(id: string, what: 'args' | 'kwargs', value:
 
 let links = 0;
 
-function linkOf(id: string, newId: string): TaskFacts {
-  const node = `gen${process.pid}@${hostname()}`;
-  return {
-    ...nothing,
-    id,
-    marks: [{ kind: 'resent', at: Date.now(), clock: ++links, node, retriedAs: newId }],
-  };
+/** The old task's link to the new one. `when`: the same each time, if the link may be written twice. */
+export function linkOf(
+  id: string,
+  newId: string,
+  when: { readonly at: number; readonly clock: number; readonly node: string } = {
+    at: Date.now(),
+    clock: ++links,
+    node: `gen${process.pid}@${hostname()}`,
+  },
+): TaskFacts {
+  return { ...nothing, id, marks: [{ kind: 'resent', ...when, retriedAs: newId }] };
 }

@@ -1,10 +1,12 @@
 // The history of an application's tasks, as `umbel recorder` writes it.
 import type { SendOptions } from '../config/call-options.ts';
+import type { Rate } from '../config/rate.ts';
 import type { FacetField } from '../history/fields.ts';
 import type { RecordedState, TaskRecord } from '../history/record.ts';
 import type { AsyncResult } from '../results/async-result.ts';
 import type { HistoryFilter, HistoryPage, HistorySize, HistoryStore } from '../stores/history-store.ts';
 import type { App } from './app.ts';
+import type { RetryJob, RetryJobStatus } from './retry-job.ts';
 
 export interface HistoryListOptions {
   /** A field (`seen`, `ended`, `runtime` …), with `-` in front for descending order. Default `-seen`: the newest task first. */
@@ -19,6 +21,30 @@ export interface HistoryListOptions {
 export interface RetryTaskChanges
   extends Pick<SendOptions, 'queue' | 'priority' | 'eta' | 'countdown' | 'kwargs'> {
   readonly args?: readonly unknown[];
+}
+
+/** How many tasks run again. Default of `queue` and `priority`: those of the old tasks. */
+export interface RetryAllOptions extends Pick<RetryTaskChanges, 'queue' | 'priority'> {
+  /** New runs sent in a second (a number), or `'10/s'`, `'100/m'`; 0: as fast as the broker takes them. Default `'50/s'`. */
+  readonly rate?: Rate;
+  /**
+   * The job pauses when more than this share of the new runs fail (0.05: 5 %) of those that ended since it was started or resumed. It is checked when 20
+   * of them have ended, or all. It needs a recorder that runs. Default: the job never pauses by itself.
+   */
+  readonly stopAt?: number;
+  /** Includes tasks that were run again before. Default false. */
+  readonly again?: boolean;
+  /**
+   * Names of the tasks that workers have registered. A task that is neither among them nor defined in this application is refused. Default: this is not
+   * checked.
+   */
+  readonly registered?: Iterable<string>;
+  /** For people: the user who starts the job. Default: the user of this process, and its host. */
+  readonly by?: string;
+  /** For people. Default: empty. */
+  readonly reason?: string;
+  /** Stops the preflight. */
+  readonly signal?: AbortSignal;
 }
 
 /** The size of the history, and the times that it covers. */
@@ -73,6 +99,34 @@ export class TaskHistory {
   async retry(id: string, changes: RetryTaskChanges = {}): Promise<AsyncResult<unknown>> {
     const { retryTask } = await import('./retry-task.ts');
     return retryTask(this.#app, await this.#store(), id, changes);
+  }
+
+  /**
+   * Prepares a job that runs all tasks again that a query finds, the oldest first. The job is kept with the history. The preflight refuses tasks that have
+   * not ended, whose arguments are not known whole or do not fit the task's schema, whose task is not registered any more, or that were run
+   * again already. Nothing is sent before `job.run()`.
+   * @throws ConfigError, QuerySyntaxError; the reason of `signal`
+   * @example
+   * const job = await app.history.retryAll('state:failure name:mail.* ended:<1h', { rate: '50/s', stopAt: 0.05 });
+   * const { open, refused, problems } = await job.status(); // the preflight's counts and reasons
+   * const { state, pauseReason } = await job.run(); // 'done'; or 'paused', '3 of 20 new runs failed again (15 %)'
+   */
+  async retryAll(query: string, options: RetryAllOptions = {}): Promise<RetryJob> {
+    const { planRetryJob } = await import('./plan-retry-job.ts');
+    return planRetryJob(this.#app, await this.#store(), query, options);
+  }
+
+  /** A job of `retryAll`. Its methods throw RetryJobError if no job has this id. */
+  async retryJob(id: string): Promise<RetryJob> {
+    const { RetryJob } = await import('./retry-job.ts');
+    const store = await this.#store();
+    return new RetryJob(id, this.#app, store, await store.openJobs());
+  }
+
+  /** The jobs of `retryAll`, the newest first; `limit`: default 20. Jobs that have ended are deleted after a week, when a new job is made. */
+  async retryJobs(limit = 20): Promise<readonly RetryJobStatus[]> {
+    const jobs = await (await (await this.#store()).openJobs()).list(limit);
+    return Promise.all(jobs.map(async ({ id }) => (await this.retryJob(id)).status()));
   }
 
   /** The number of tasks in each state; states without a task are left out. */

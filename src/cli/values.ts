@@ -2,6 +2,7 @@
 import { InvalidArgumentError } from 'commander';
 import { time as anyTime } from '../config/checks.ts';
 import { priority as anyPriority, type Priority } from '../config/priority.ts';
+import { parseRate } from '../config/rate.ts';
 import { duration as anyDuration, count, integer } from '../lib/checks.ts';
 import type { Duration } from '../lib/duration.ts';
 import type { Check } from '../lib/schema.ts';
@@ -82,4 +83,22 @@ function json(text: string): unknown {
   } catch (error) {
     throw new InvalidArgumentError(`It is not JSON (${error instanceof Error ? error.message : error}).`);
   }
+}
+
+/** `50/s`, `100/m`. */
+export function rate(text: string): string {
+  try {
+    parseRate(text, 'It');
+    return text;
+  } catch (error) {
+    throw new InvalidArgumentError(`${error instanceof Error ? error.message : error}.`);
+  }
+}
+
+/** `5%`, or `0.05`. */
+export function share(text: string): number {
+  const [, number = '', percent] = /^(\d+(?:\.\d+)?)(%?)$/.exec(text.trim()) ?? [];
+  const value = Number(number) / (percent === '%' ? 100 : 1);
+  if (number !== '' && value < 1) return value;
+  throw new InvalidArgumentError('It must be a share below 1, like 5% or 0.05.');
 }

@@ -4,6 +4,7 @@ import type { Condition } from '../history/condition.ts';
 import type { TaskFacts } from '../history/facts.ts';
 import type { FacetField } from '../history/fields.ts';
 import type { RecordedState, TaskRecord } from '../history/record.ts';
+import type { HistoryJobs } from './history-jobs.ts';
 
 /** Selects tasks. */
 export interface HistoryFilter {
@@ -78,5 +79,7 @@ export interface HistoryStore {
   size(): Promise<HistorySize>;
   /** Deletes at most `limit` tasks, and resolves with their number. A small limit keeps other writers from waiting: call it until it returns 0. */
   prune(retention: Retention, limit: number): Promise<number>;
+  /** The jobs that run tasks of this history again. */
+  openJobs(): Promise<HistoryJobs>;
   close(): Promise<void>;
 }

@@ -3,6 +3,9 @@
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { App } from '../../src/app/app.ts';
+import { openHistoryOf } from '../../src/app/history-work.ts';
+import { mergeFacts, type TaskFacts } from '../../src/history/facts.ts';
+import { readTaskEvent } from '../../src/history/read-event.ts';
 import { patience, until } from '../until.ts';
 import { project, shop, start, umbel, workerOf } from './harness.ts';
 
@@ -105,3 +108,54 @@ test('why names the first obstacle on the way of a task', async () => {
     await app.close();
   }
 });
+
+test('a job that runs tasks again is killed and resumed: each task is sent once', async () => {
+  const folder = project({ 'app.js': shop });
+  const app = new App('shop', { broker: `sqlite://${join(folder, '.umbel', 'store.db')}` });
+  const history = await openHistoryOf(app.config);
+  try {
+    const ids = Array.from({ length: 400 }, (_, n) => `old-${n}`);
+    await history.merge(ids.map(failedTask), null);
+    const retry = ['-A', './app.js', 'tasks', 'retry', '--query', 'state:failure'];
+    const asked = await umbel(folder, retry);
+    expect(asked).toMatchObject({ code: 2, stdout: '400 tasks found: 400 can run again, 0 cannot.\n' });
+    expect(asked.stderr).toContain('add --yes (-y) if you are sure');
+    const dry = await umbel(folder, [...retry, '--dry-run']);
+    expect(dry).toMatchObject({ code: 0, stdout: asked.stdout });
+    expect(await app.history.retryJobs()).toEqual([]);
+
+    const first = start(folder, [...retry, '--rate', '200/s', '--yes', '--json']);
+    let id = '';
+    await until(async () => {
+      const job = (await app.history.retryJobs()).find(({ sent }) => sent >= 60);
+      id = job?.id ?? '';
+      return job !== undefined;
+    });
+    first.child.kill('SIGKILL');
+    await first.ended;
+    expect((await umbel(folder, ['tasks', 'job', 'show', id])).stdout).toContain('paused: its process died');
+    expect(await umbel(folder, ['-A', './app.js', 'tasks', 'job', 'resume', id])).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('400 sent, 0 not sent yet'),
+    });
+
+    const sent = await app.queues.peek('celery', { limit: 1_000 });
+    expect(sent.map(({ call }) => call?.args[0]).sort()).toEqual([...ids].sort());
+    expect(new Set(sent.map(({ call }) => call?.id)).size).toBe(400);
+    const listed = await umbel(folder, ['tasks', 'job', '--json']);
+    expect(JSON.parse(listed.stdout)).toMatchObject([{ id, state: 'done', sent: 400 }]);
+  } finally {
+    await history.close();
+    await app.close();
+  }
+});
+
+function failedTask(uuid: string, n: number): TaskFacts {
+  const event = { hostname: 'w@here', utcoffset: 0, pid: 1, timestamp: 1_763_776_800 + n, uuid };
+  const umbel = { args: [uuid], kwargs: {}, queue: 'celery', priority: 0 };
+  const received = readTaskEvent({ ...event, type: 'task-received', clock: 1, name: 'shop.fail', umbel });
+  const failed = readTaskEvent({ ...event, type: 'task-failed', clock: 2 });
+  return received !== null && failed !== null
+    ? mergeFacts(received, failed)
+    : expect.fail('no events of a task');
+}

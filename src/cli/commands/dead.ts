@@ -1,6 +1,5 @@
-import { Command, InvalidArgumentError } from 'commander';
+import { Command } from 'commander';
 import type { DeadLetters, DeadLettersChanged } from '../../app/dead-letters.ts';
-import { parseRate } from '../../config/rate.ts';
 import { type CommonOptions, optionsOf, withApp } from '../common.ts';
 import { confirmed } from '../confirm.ts';
 import {
@@ -15,7 +14,7 @@ import { endOfCommand } from '../events/listen.ts';
 import type { Output } from '../output.ts';
 import { progressBar } from '../progress-bar.ts';
 import { exitCode } from '../usage.ts';
-import { positiveInteger } from '../values.ts';
+import { positiveInteger, rate } from '../values.ts';
 
 interface ListOptions extends CommonOptions, FilterOptions {
   readonly limit?: number;
@@ -199,13 +198,4 @@ function notThere(output: Output, ids: readonly number[]): void {
 
 function lettersOf(count: number): string {
   return count === 1 ? '1 dead letter' : `${count} dead letters`;
-}
-
-function rate(text: string): string {
-  try {
-    parseRate(text, 'It');
-    return text;
-  } catch (error) {
-    throw new InvalidArgumentError(`${error instanceof Error ? error.message : error}.`);
-  }
 }

@@ -6,8 +6,9 @@ import { type CommonOptions, optionsOf, type Session, withApp } from '../common.
 import { optionsOfFlags, withFlags } from '../flags.ts';
 import { asRow, asText, rowHead } from '../history-view.ts';
 import { pauseCommand, resumeCommand } from '../pausing.ts';
-import { exitCode } from '../usage.ts';
-import { duration, jsonArray, jsonObject, positiveInteger } from '../values.ts';
+import { jobCommand, retryAll } from '../tasks/retry-all.ts';
+import { exitCode, UsageError } from '../usage.ts';
+import { duration, jsonArray, jsonObject, positiveInteger, rate, share } from '../values.ts';
 
 interface ListOptions extends CommonOptions {
   readonly sort: string;
@@ -18,6 +19,13 @@ interface ListOptions extends CommonOptions {
 interface RetryOptions extends CommonOptions {
   readonly args?: readonly unknown[];
   readonly kwargs?: Readonly<Record<string, unknown>>;
+  readonly query?: string;
+  readonly rate?: string;
+  readonly stopAt?: number;
+  readonly again?: boolean;
+  readonly dryRun?: boolean;
+  readonly reason?: string;
+  readonly yes?: boolean;
 }
 
 interface WaitOptions extends CommonOptions {
@@ -79,13 +87,36 @@ export function tasksCommand(): Command {
     .addCommand(
       withFlags(
         new Command('retry')
-          .description('Run an ended task again: a new task with its arguments, queue and priority.')
-          .argument('<id>', 'Its id.')
+          .description(
+            'Run an ended task again, or all that a query finds: new tasks with the same arguments, queues and priorities.',
+          )
+          .argument('[id]', 'Its id.')
+          .option(
+            '--query <query>',
+            'Run all tasks again that this query finds, as a job: see umbel tasks job.',
+          )
+          .option('--dry-run', 'With --query: only show which tasks can run again, and why others cannot.')
+          .option(
+            '--rate <rate>',
+            'With --query: how many are sent, 50/s or 100/m; 0: all at once. Default 50/s.',
+            rate,
+          )
+          .option(
+            '--stop-at <share>',
+            'With --query: pause when more than this share fails again: 5%.',
+            share,
+          )
+          .option('--again', 'With --query: include tasks that were run again already.')
+          .option('--reason <text>', 'With --query: the reason, for other people.')
+          .option('-y, --yes', 'With --query: do not ask.')
           .option('-a, --args <json>', `Other positional arguments: '[1, "two"]'.`, jsonArray)
           .option('-k, --kwargs <json>', `Other keyword arguments: '{"name": "value"}'.`, jsonObject),
         changeable,
-      ).action((id: string, _: unknown, command: Command) => retry(id, optionsOf<RetryOptions>(command))),
+      ).action((id: string | undefined, _: unknown, command: Command) =>
+        retry(id, optionsOf<RetryOptions>(command)),
+      ),
     )
+    .addCommand(jobCommand())
     .addCommand(
       new Command('wait')
         .description('Wait until tasks have ended, and print how.')
@@ -116,6 +147,8 @@ Examples:
   umbel tasks list 'runtime:>10s' --sort=-runtime
   umbel tasks show 01a1fdea-afea-704d-89bb-a6a44598e872
   umbel tasks counts 'ended:<1h' --by name
+  umbel -A ./app.ts tasks retry --query 'state:failure ended:<1h' --rate 50/s
+  umbel tasks job
   umbel tasks wait 01a1fdea-afea-704d-89bb-a6a44598e872 --timeout 10m
   umbel tasks tail 'name:mail.* NOT state:success' --json
 
@@ -172,7 +205,11 @@ async function tail(query: string, { limit, enable = true, ...options }: TailOpt
   });
 }
 
-async function retry(id: string, options: RetryOptions): Promise<void> {
+async function retry(id: string | undefined, options: RetryOptions): Promise<void> {
+  if (options.query !== undefined) return retryQuery(id, options, options.query);
+  if (id === undefined) throw new UsageError("give the id of a task, or a query: --query 'state:failure'");
+  for (const [name, flag] of queryOnly)
+    if (options[name] !== undefined) throw new UsageError(`${flag} needs a --query`);
   await withApp(options, async ({ app, output }) => {
     const { args, kwargs } = options;
     const result = await app.history.retry(id, {
@@ -183,6 +220,40 @@ async function retry(id: string, options: RetryOptions): Promise<void> {
     output.data({ id: result.id, retryOf: id });
     output.say(result.id);
   });
+}
+
+const queryOnly = [
+  ['rate', '--rate'],
+  ['stopAt', '--stop-at'],
+  ['again', '--again'],
+  ['dryRun', '--dry-run'],
+  ['reason', '--reason'],
+  ['yes', '--yes'],
+] as const satisfies readonly (readonly [keyof RetryOptions, string])[];
+
+async function retryQuery(id: string | undefined, options: RetryOptions, query: string): Promise<void> {
+  const { args, kwargs, rate, stopAt, again, reason, yes = false, dryRun = false } = options;
+  const { queue, priority, eta, countdown } = optionsOfFlags(changeable, options);
+  if (id !== undefined) throw new UsageError('give the id of a task, or a --query, not both');
+  if (args !== undefined || kwargs !== undefined || eta !== undefined || countdown !== undefined)
+    throw new UsageError(
+      '--args, --kwargs, --eta and --countdown are for one task: give its id instead of a --query',
+    );
+  await withApp(options, (session) =>
+    retryAll(
+      session,
+      query,
+      {
+        ...(rate !== undefined && { rate }),
+        ...(stopAt !== undefined && { stopAt }),
+        ...(again !== undefined && { again }),
+        ...(reason !== undefined && { reason }),
+        ...(queue !== undefined && { queue }),
+        ...(priority !== undefined && { priority }),
+      },
+      { yes, dryRun },
+    ),
+  );
 }
 
 async function counts(query: string, options: CountsOptions): Promise<void> {

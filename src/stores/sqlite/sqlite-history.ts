@@ -12,6 +12,7 @@ import { mergeFacts, type TaskFacts } from '../../history/facts.ts';
 import type { FacetField } from '../../history/fields.ts';
 import { type RecordedState, recordOf, type TaskRecord } from '../../history/record.ts';
 import { type Sql, sql, sqlJoined, sqlName } from '../../history/sql.ts';
+import type { HistoryJobs } from '../history-jobs.ts';
 import { type FactsRow, factsColumns, factsOf, historyColumns, rowOf } from '../history-row.ts';
 import type {
   HistoryFilter,
@@ -187,6 +188,11 @@ class SqliteHistoryStore implements HistoryStore {
     });
     if (deleted === 0) await this.#store.shrink();
     return deleted;
+  }
+
+  async openJobs(): Promise<HistoryJobs> {
+    const { openSqliteHistoryJobs } = await import('./sqlite-history-jobs.ts');
+    return openSqliteHistoryJobs(this.#store);
   }
 
   close(): Promise<void> {
