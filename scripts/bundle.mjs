@@ -1,5 +1,5 @@
 // The package's JavaScript, bundled into few files, and a door to each file of src/ for the tests.
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
 import { build, buildSync } from 'esbuild';
 import { root } from './setup.mjs';
@@ -47,7 +47,7 @@ export async function javaScript(sources, entries, others) {
     external,
     banner: { js: banner },
     sourcemap: 'linked',
-    plugins: [lua(), threads(), roomsOf(rooms, exported)],
+    plugins: [lua(), threads(), templates(), roomsOf(rooms, exported)],
   });
   const texts = outputFiles.map(({ path, contents }) => [
     relative(root, path).split(sep).join('/'),
@@ -156,6 +156,28 @@ function threads() {
   return scheme('thread', (file) => {
     const { outputFiles } = buildSync({ ...shared, entryPoints: [file], bundle: true, format: 'cjs' });
     return { contents: outputFiles[0].text, loader: 'text' };
+  });
+}
+
+/** What a project has of examples/service; the rest is for the clone. A folder: all of its files. */
+const ofTemplate = [
+  ...['package.json', 'tsconfig.json', 'tsconfig.build.json', 'start.mjs', 'README.md'],
+  ...['.env.example', '.gitignore', '.dockerignore', 'Dockerfile', 'compose.yaml', 'src', 'test', 'deploy'],
+];
+
+/** `template:NAME`: the files of examples/NAME of which `umbel init` makes a project: texts by their paths. */
+function templates() {
+  return scheme('template', (name) => {
+    const folder = join(root, 'examples', name);
+    const files = ofTemplate.flatMap((path) =>
+      statSync(join(folder, path)).isFile()
+        ? [path]
+        : readdirSync(join(folder, path), { recursive: true, withFileTypes: true })
+            .filter((entry) => entry.isFile())
+            .map((entry) => relative(folder, join(entry.parentPath, entry.name)).split(sep).join('/')),
+    );
+    const texts = files.sort().map((path) => [path, readFileSync(join(folder, path), 'utf8')]);
+    return { contents: JSON.stringify(Object.fromEntries(texts)), loader: 'json' };
   });
 }
 

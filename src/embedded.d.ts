@@ -11,3 +11,9 @@ declare module 'lua:*' {
   export const scripts: Readonly<Record<string, string>>;
   export const includes: Readonly<Record<string, string>>;
 }
+
+/** The files of an example of which `umbel init` makes a project: texts by their paths. */
+declare module 'template:*' {
+  const files: Readonly<Record<string, string>>;
+  export default files;
+}

@@ -263,7 +263,7 @@ needs(test, noRedis)(
   'with a password on Redis: health, heartbeats, a login, a killed worker, a warm end by SIGTERM',
   async () => {
     const password = 'a:b@c/1%2';
-    const redis = await RedisServerProcess.start('--requirepass', password);
+    const redis = await RedisServerProcess.start('--requirepass', password, '--appendonly', 'yes');
     onTestFinished(() => redis[Symbol.asyncDispose]());
     const posted: { readonly key: unknown; readonly response: ServerResponse }[] = [];
     const other = createServer((request, response) => {
@@ -359,6 +359,15 @@ needs(test, noRedis)(
     expect((await fetch(page, { headers: { authorization } })).status).toBe(200);
     for (const name of ['api', 'worker', 'dashboard'])
       expect([name, await isHealthy(name)]).toEqual([name, true]);
+
+    const doctor = run('worker', [
+      'node',
+      ...(services.beat?.command.slice(1, -1) ?? []),
+      'doctor',
+      '--strict',
+    ]);
+    const [found] = await once(doctor.child, 'close');
+    expect(found, doctor.said).toBe(0);
 
     await until(() => posted.length === 2, 'the task of the killed worker');
     expect(posted.map(({ key }) => key)).toEqual([first, first]);

@@ -111,7 +111,7 @@ export function violations(sources: ReadonlyMap<string, string>): string[] {
     const targetOf = ({ specifier }: Import): string => normalize(join(dirname(file), specifier));
     graph.set(file, near.filter(({ runs }) => runs).map(targetOf));
     const far = imports.filter(
-      ({ specifier, runs }) => runs && !/^(?:\.|node:|thread:|lua:)/.test(specifier),
+      ({ specifier, runs }) => runs && !/^(?:\.|node:|thread:|lua:|template:)/.test(specifier),
     );
     packages.set(
       file,

@@ -1,17 +1,26 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
+import { version } from '../../src/lib/version.ts';
 import { root } from '../e2e/harness/built.ts';
 import { Program, project, umbel } from './harness.ts';
 
 /** What `npm install` would put there. */
 function install(folder: string): void {
-  mkdirSync(join(folder, 'node_modules/@types'), { recursive: true });
-  symlinkSync(root, join(folder, 'node_modules/umbel'), 'dir');
-  for (const name of ['tsx', 'typescript', '@types/node'])
-    symlinkSync(join(root, 'node_modules', name), join(folder, 'node_modules', name), 'dir');
+  const { dependencies, devDependencies } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+  for (const name of Object.keys({ ...dependencies, ...devDependencies })) {
+    const link = join(folder, 'node_modules', name);
+    mkdirSync(dirname(link), { recursive: true });
+    symlinkSync(name === 'umbel' ? root : join(root, 'node_modules', name), link, 'dir');
+  }
+}
+
+function compile(folder: string): void {
+  execFileSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '--noEmit'], {
+    cwd: folder,
+  });
 }
 
 test('init writes a project whose own commands work: it starts, tests, and compiles', async () => {
@@ -25,7 +34,7 @@ test('init writes a project whose own commands work: it starts, tests, and compi
   expect(started).toMatchObject({ code: 0, stdout: expect.stringContaining('2 + 3 = 5\n') });
   const tested = await new Program([tsx, '--test', 'test/app.test.ts'], shop).ended;
   expect(tested.stdout).toMatch(/# pass 2\n# fail 0/);
-  execFileSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '--noEmit'], { cwd: shop });
+  compile(shop);
 });
 
 test('init writes what the chosen store needs', async () => {
@@ -41,6 +50,31 @@ test('init writes what the chosen store needs', async () => {
   expect(compose.services.worker.environment.UMBEL_BROKER_URL).toBe('amqp://guest:guest@rabbitmq:5672//');
   expect(parse(read('a/compose.yaml')).services.worker.depends_on).toEqual(['redis']);
   expect(read('b/src/app.ts')).toContain("new App('parcels'");
+});
+
+test('init writes a service of examples/service: another name, nothing of the clone, and its tests and types are right', async () => {
+  const home = project({});
+  const { code, stdout } = await umbel(home, ['init', 'parcels', '--template', 'service', '--json']);
+  expect(code).toBe(0);
+  const { files }: { files: readonly string[] } = JSON.parse(stdout);
+  expect(files).toEqual(expect.arrayContaining(['.env.example', 'compose.yaml', 'src/app.ts', 'start.mjs']));
+  expect(files).toContain('deploy/systemd/parcels-worker@.service');
+  const parcels = join(home, 'parcels');
+  for (const path of files) {
+    const text = readFileSync(join(parcels, path), 'utf8');
+    expect([path, /umbel-service|"file:|\.\.\/\.\.|clone -->/.exec(text)?.[0]]).toEqual([path, undefined]);
+  }
+  const manifest = JSON.parse(readFileSync(join(parcels, 'package.json'), 'utf8'));
+  expect(manifest).toMatchObject({ name: 'parcels', dependencies: { umbel: `^${version}` } });
+  expect(Object.keys(manifest.scripts)).toEqual(['start', 'test', 'types', 'build']);
+  install(parcels);
+  compile(parcels);
+  const tested = await new Program(['--import', 'tsx', '--test', 'test/service.test.ts'], parcels).ended;
+  expect(tested.stdout).toMatch(/# fail 0/);
+  expect(await umbel(home, ['init', 'x', '--template', 'service', '--store', 'rabbitmq'])).toMatchObject({
+    code: 2,
+    stderr: expect.stringMatching(/is made for Redis/),
+  });
 });
 
 test('init leaves a folder alone in which there is something, and says what a name must be', async () => {

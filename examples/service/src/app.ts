@@ -19,7 +19,7 @@ let heartbeats: Heartbeats | undefined; // opened by the first task that needs i
 /** Shows that beat, Redis and a worker work together: the count grows. No retries: the next one is sent soon. */
 export const heartbeat = app.task(
   'maintenance.heartbeat',
-  { bind: true, softTimeLimit: 5, timeLimit: 10 },
+  { bind: true, maxRetries: 0, softTimeLimit: 5, timeLimit: 10 },
   async (task) => {
     heartbeats ??= openHeartbeats(settings.redis);
     const count = await heartbeats.count(task.request.id);

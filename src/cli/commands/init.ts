@@ -3,36 +3,48 @@ import { basename, dirname, join, relative, resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { type CommonOptions, optionsOf } from '../common.ts';
 import { type ProjectStore, projectFiles } from '../init/project.ts';
+import { serviceFiles } from '../init/service.ts';
 import { createOutput } from '../output.ts';
 import { UsageError } from '../usage.ts';
 
 interface InitOptions extends CommonOptions {
   readonly name?: string;
-  readonly store: ProjectStore;
+  readonly template: 'minimal' | 'service';
+  readonly store?: ProjectStore;
 }
 
-/** `umbel init [folder]`: writes a small new project. */
+/** `umbel init [folder]`: writes a new project. */
 export function initCommand(): Command {
   return new Command('init')
-    .description('Write a small new project: typed tasks, a worker, a schedule, a test, Docker files.')
+    .description('Write a new project: typed tasks, a worker, a schedule, tests, Docker files.')
     .argument('[folder]', 'Where; it must be empty, or not there yet.', '.')
     .option('--name <name>', 'Name of the project and the application; default: the name of the folder.')
     .addOption(
-      new Option('--store <store>', 'The store for messages.')
-        .choices(['embedded', 'redis', 'rabbitmq'])
-        .default('embedded'),
+      new Option(
+        '--template <template>',
+        'minimal: the smallest project; service: HTTP API, worker, beat and dashboard on Redis.',
+      )
+        .choices(['minimal', 'service'])
+        .default('minimal'),
+    )
+    .addOption(
+      new Option(
+        '--store <store>',
+        'The store for messages of a minimal project; default: embedded.',
+      ).choices(['embedded', 'redis', 'rabbitmq']),
     )
     .addHelpText(
       'after',
       `
 Examples:
   umbel init shop && cd shop && npm install && npm start
-  umbel init shop --store redis`,
+  umbel init shop --store redis
+  umbel init shop --template service`,
     )
     .action((folder: string, _: unknown, command: Command) => init(folder, optionsOf<InitOptions>(command)));
 }
 
-function init(given: string, options: InitOptions): void {
+async function init(given: string, options: InitOptions): Promise<void> {
   const output = createOutput(options);
   const folder = resolve(given);
   const present = existsSync(folder) ? readdirSync(folder).filter((name) => name !== '.git') : [];
@@ -49,7 +61,7 @@ function init(given: string, options: InitOptions): void {
     throw new UsageError(
       `'${name}' cannot be a name; give one of small letters, digits and '-': --name shop`,
     );
-  const files = projectFiles({ name, store: options.store });
+  const files = await filesOf(name, options);
   for (const [path, text] of files) {
     const file = join(folder, path);
     mkdirSync(dirname(file), { recursive: true });
@@ -59,4 +71,12 @@ function init(given: string, options: InitOptions): void {
   const where = relative(process.cwd(), folder);
   output.say(`\nNow: ${where === '' ? '' : `cd ${where} && `}npm install && npm start`);
   output.data({ folder, name, files: [...files.keys()] });
+}
+
+async function filesOf(name: string, { template, store }: InitOptions): Promise<ReadonlyMap<string, string>> {
+  if (template === 'minimal') return projectFiles({ name, store: store ?? 'embedded' });
+  if (store !== undefined && store !== 'redis')
+    throw new UsageError(`the template 'service' is made for Redis; leave out --store ${store}`);
+  const { default: example } = await import('template:service');
+  return serviceFiles(name, example);
 }

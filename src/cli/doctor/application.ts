@@ -48,6 +48,7 @@ const taskChecks: readonly HabitCheck[] = [
     const without = tasks.filter(
       (task) =>
         sources.callsOut(task) &&
+        task.options.maxRetries !== 0 && // on purpose
         task.options.autoretryFor.length === 0 &&
         !/\.retry\(/.test(sources.codeOf(task)),
     );
@@ -57,7 +58,7 @@ const taskChecks: readonly HabitCheck[] = [
       level: 'warning',
       what: `these tasks call other services and are not retried: ${names(without)}`,
       why: 'networks fail from time to time; without a retry the task fails for good',
-      fix: 'app.task(name, { autoretryFor: [Error], retryBackoff: true, maxRetries: 5 }, …), or throw task.retry(error)',
+      fix: 'app.task(name, { autoretryFor: [Error], retryBackoff: true, maxRetries: 5 }, …), or throw task.retry(error); maxRetries: 0 if it shall not be retried',
     };
   },
   (tasks, { codeOf }) => {
