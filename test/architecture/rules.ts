@@ -19,6 +19,7 @@ export const rooms: Readonly<Record<string, readonly string[]>> = {
   control: ['app', 'events', 'history', 'stores', 'protocol', 'lib'],
   recorder: ['app', 'control', 'events', 'history', 'stores', 'protocol', 'lib'],
   worker: ['app', 'workflow', 'sending', 'config', 'events', 'results', 'stores', 'protocol', 'lib'],
+  doctor: ['app', 'beat', 'config', 'control', 'events', 'stores', 'lib'],
   otel: ['app', 'sending', 'lib'],
   testing: ['app', 'worker', 'stores', 'protocol', 'lib'],
   http: ['protocol', 'lib'],
@@ -28,6 +29,7 @@ export const rooms: Readonly<Record<string, readonly string[]>> = {
     'beat',
     'config',
     'control',
+    'doctor',
     'events',
     'http',
     'recorder',
@@ -40,6 +42,7 @@ export const rooms: Readonly<Record<string, readonly string[]>> = {
     'app',
     'config',
     'control',
+    'doctor',
     'events',
     'worker',
     'beat',
@@ -224,7 +227,7 @@ function technologyOf(path: string): string | null {
 }
 
 function mayOpen(file: string): boolean {
-  return file === 'src/stores/registry.ts' || file.startsWith('src/cli/');
+  return file === 'src/stores/registry.ts' || file.startsWith('src/cli/') || file.startsWith('src/doctor/');
 }
 
 function withoutComments(text: string): string {

@@ -1,8 +1,8 @@
 // The doctor and the twelve anti-patterns: an application that has each of them, and such that have none.
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { examineApplication } from '../../src/cli/doctor/application.ts';
-import { readSources } from '../../src/cli/doctor/sources.ts';
+import { examineApplication } from '../../src/doctor/application.ts';
+import { readSources } from '../../src/doctor/sources.ts';
 import { App } from '../../src/index.ts';
 import { type Ended, project, umbel, umbelProcess, workerOf } from './harness.ts';
 

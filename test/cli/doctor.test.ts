@@ -1,11 +1,11 @@
 import { execSync } from 'node:child_process';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { Beat } from '../../src/beat/beat.ts';
-import { examineApplication } from '../../src/cli/doctor/application.ts';
-import { examineBeats } from '../../src/cli/doctor/beats.ts';
-import { type ClusterFacts, examineCluster, type WorkerFacts } from '../../src/cli/doctor/cluster.ts';
-import { finding } from '../../src/cli/doctor/results.ts';
-import { examineStores } from '../../src/cli/doctor/stores.ts';
+import { examineApplication } from '../../src/doctor/application.ts';
+import { examineBeats } from '../../src/doctor/beats.ts';
+import { type ClusterFacts, examineCluster, type WorkerFacts } from '../../src/doctor/cluster.ts';
+import { finding } from '../../src/doctor/results.ts';
+import { examineStores } from '../../src/doctor/stores.ts';
 import { App, type AppOptions, crontab } from '../../src/index.ts';
 import { needs } from '../needs.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';

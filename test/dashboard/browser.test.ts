@@ -124,42 +124,40 @@ needs(describe, noChromium)('the dashboard in a browser without network', () => 
     return violations.map(({ id, nodes }) => `${id}: ${nodes[0]?.html}`);
   }
 
-  it('every page opens without a fault, can be used by everybody in both themes, and fits a phone', async () => {
-    const places: readonly (readonly [path: string, text: string])[] = [
-      ['/', 'Last hour'],
-      ['/tasks', 'shop.charge'],
-      [failed, 'card declined'],
-      [odd, markup],
-      [workflow, 'shop.sum'],
-      [`${workflow}?view=times`, 'shop.sum'],
-      ['/failures', 'RangeError'],
-      ['/queues', 'celery'],
-      ['/queues/celery', 'It is empty.'],
-      ['/queues/later', 'shop.unserved'],
-      ['/queues/celery?tab=held', 'No worker reports'],
-      ['/workers', 'w1@here'],
-      ['/workers/w1@here?tab=tasks', 'shop.add'],
-      ['/workers/w1@here?tab=limits', 'shop.add'],
-      ['/schedules', 'pulse'],
-      ['/dead', 'not today'],
-      ['/dead/1', 'shop.refuse'],
-      ['/audit', 'No user has done anything yet'],
-      ['/tasks/nobody', 'does not know'],
-      ['/nowhere', 'no such page'],
-    ];
-    for (const [path, text] of places) {
-      await open(path);
-      await page.locator('main').getByText(text).filter({ visible: true }).first().waitFor();
-      await page.evaluate(axe);
-      expect(await faults(), path).toEqual([]);
-      await page.emulateMedia({ colorScheme: 'dark' });
-      expect(await faults(['color-contrast']), `${path} in the dark`).toEqual([]);
-      await page.setViewportSize({ width: 360, height: 740 });
-      const wider = await page.evaluate('document.documentElement.scrollWidth - innerWidth');
-      expect(wider, `${path} on a phone`).toBeLessThanOrEqual(0);
-      await page.setViewportSize({ width: 1280, height: 900 });
-      await page.emulateMedia({ colorScheme: 'light' });
-    }
+  it.each<readonly [page: string, path: () => string, text: string]>([
+    ['the overview', () => '/', 'Last hour'],
+    ['the tasks', () => '/tasks', 'shop.charge'],
+    ['a failed task', () => failed, 'card declined'],
+    ['a task whose name is markup', () => odd, markup],
+    ['a workflow', () => workflow, 'shop.sum'],
+    ['the times of a workflow', () => `${workflow}?view=times`, 'shop.sum'],
+    ['the failures', () => '/failures', 'RangeError'],
+    ['the queues', () => '/queues', 'celery'],
+    ['an empty queue', () => '/queues/celery', 'It is empty.'],
+    ['a queue with messages', () => '/queues/later', 'shop.unserved'],
+    ['the held messages of a queue', () => '/queues/celery?tab=held', 'No worker reports'],
+    ['the workers', () => '/workers', 'w1@here'],
+    ['the tasks of a worker', () => '/workers/w1@here?tab=tasks', 'shop.add'],
+    ['the limits of a worker', () => '/workers/w1@here?tab=limits', 'shop.add'],
+    ['the schedules', () => '/schedules', 'pulse'],
+    ['the dead letters', () => '/dead', 'not today'],
+    ['a dead letter', () => '/dead/1', 'shop.refuse'],
+    ['the doctor', () => '/doctor', 'no time limit'],
+    ['the audit log', () => '/audit', 'No user has done anything yet'],
+    ['a task that is unknown', () => '/tasks/nobody', 'does not know'],
+    ['a page that does not exist', () => '/nowhere', 'no such page'],
+  ])('%s: opens without a fault, is accessible in both themes, and fits a phone', async (_, path, text) => {
+    await open(path());
+    await page.locator('main').getByText(text).filter({ visible: true }).first().waitFor();
+    await page.evaluate(axe);
+    expect(await faults()).toEqual([]);
+    await page.emulateMedia({ colorScheme: 'dark' });
+    expect(await faults(['color-contrast']), 'in the dark').toEqual([]);
+    await page.setViewportSize({ width: 360, height: 740 });
+    const wider = await page.evaluate('document.documentElement.scrollWidth - innerWidth');
+    expect(wider, 'on a phone').toBeLessThanOrEqual(0);
+    await page.setViewportSize({ width: 1280, height: 900 });
+    await page.emulateMedia({ colorScheme: 'light' });
     expect(wrongs).toEqual([]);
   });
 

@@ -7,6 +7,7 @@ import type { TaskHistory } from '../../src/app/task-history.ts';
 import { createDashboard, type DashboardOptions } from '../../src/dashboard/server/dashboard.ts';
 import { RecentActivity } from '../../src/dashboard/server/pages/activity.ts';
 import type { DeadLetterPage } from '../../src/dashboard/server/pages/dead-letters.ts';
+import type { DoctorReport } from '../../src/dashboard/server/pages/doctor.ts';
 import { groupsOf } from '../../src/dashboard/server/pages/failures.ts';
 import { type LiveDelta, LiveFeed } from '../../src/dashboard/server/pages/live-feed.ts';
 import type { Overview } from '../../src/dashboard/server/pages/overview.ts';
@@ -263,6 +264,23 @@ describe('what the pages ask for', () => {
       problem: expect.stringContaining('cannot be shown'),
     });
     expect(await status('/queues/celery/pause', {})).toBe(409);
+  });
+
+  it('the doctor: problems of the application, its broker and its workers', async () => {
+    const app = await newApp('sqlite');
+    const { get } = dashboardOf(app);
+    const before = await get<DoctorReport>('/doctor');
+    expect(before.hasTasks).toBe(false);
+    expect(before.findings.map(({ check }) => check)).not.toContain('time-limits');
+    app.task('shop.add', (a: number, b: number) => a + b);
+    await app.send('shop.add', [1, 2], { queue: 'unserved' });
+    const { hasTasks, findings } = await get<DoctorReport>('/doctor');
+    expect(hasTasks).toBe(true);
+    expect(findings).toContainEqual(
+      expect.objectContaining({ check: 'time-limits', level: 'warning', what: expect.any(String) }),
+    );
+    const ranks = findings.map(({ level }) => ['error', 'warning', 'note'].indexOf(level));
+    expect(ranks).toEqual([...ranks].sort());
   });
 
   it('queues, dead letters and schedules', async () => {

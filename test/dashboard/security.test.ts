@@ -203,7 +203,7 @@ describe('a dashboard with a login', () => {
     expect(await log.list({ limit: 1 })).toEqual({ entries: [], next: null });
   });
 
-  it('shows the audit log to admins, also if it is read-only', async () => {
+  it('shows the audit log to admins, and the doctor to operators, also if it is read-only', async () => {
     const auditLog = join(await newFolder(), 'audit.jsonl');
     const { ask } = await guarded({ auditLog });
     await ask(...post('v1/queues/celery/pause?reason=repairs', basic('operator', 'right')));
@@ -217,6 +217,8 @@ describe('a dashboard with a login', () => {
         expect.stringContaining('the role admin'),
       ]);
     }
+    const doctor = await ask('/api/v1/doctor', { headers: basic('viewer', 'right') });
+    expect([doctor.status, doctor.text]).toEqual([403, expect.stringContaining('the role operator')]);
     expect((await read('root', 'pass:word')).body).toEqual({
       entries: [
         expect.objectContaining({

@@ -1,6 +1,6 @@
 // What has `expires` and comes from Python's client: RabbitMQ itself drops it when it has waited for so long.
 import { expect, test } from 'vitest';
-import { examineCluster, gatherCluster } from '../../src/cli/doctor/cluster.ts';
+import { examineCluster, gatherCluster } from '../../src/doctor/cluster.ts';
 import { App } from '../../src/index.ts';
 import { Worker } from '../../src/worker/worker.ts';
 import { needs } from '../needs.ts';

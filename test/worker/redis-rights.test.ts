@@ -1,7 +1,7 @@
 // Rights that are taken from the user of Redis (ACL) and given back: nothing is lost, buried or stuck, whichever it was.
 import { describe, expect, it } from 'vitest';
 import { App } from '../../src/app/app.ts';
-import { examineStores } from '../../src/cli/doctor/stores.ts';
+import { examineStores } from '../../src/doctor/stores.ts';
 import { BrokerUnavailable, SendUnconfirmed } from '../../src/errors.ts';
 import { chain, chord, group } from '../../src/index.ts';
 import type { AsyncResult } from '../../src/results/async-result.ts';

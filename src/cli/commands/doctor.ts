@@ -1,8 +1,7 @@
 import { Command } from 'commander';
 import { fileOfApp } from '../../app/load-app.ts';
-import { storeNamed } from '../../stores/registry.ts';
+import type { Finding } from '../../doctor/finding.ts';
 import { appSpec, type CommonOptions, optionsOf, withApp } from '../common.ts';
-import type { Finding } from '../doctor/finding.ts';
 import { counted, type Output } from '../output.ts';
 import { folded, widthOf } from '../terminal/reflow.ts';
 import { exitCode } from '../usage.ts';
@@ -35,39 +34,17 @@ async function doctor(options: DoctorOptions): Promise<void> {
   await withApp(options, async ({ app, output, loaded }) => {
     // Counted before the application is used: these timers run in every process that imports it.
     const timers = process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
-    const [
-      { examineApplication },
-      { examineCluster, gatherCluster },
-      { examineStores },
-      { examineBeats, gatherBeats },
-      { examineResults },
-      { examineTimers },
-      { noSources, readSources },
-    ] = await Promise.all([
-      import('../doctor/application.ts'),
-      import('../doctor/cluster.ts'),
-      import('../doctor/stores.ts'),
-      import('../doctor/beats.ts'),
-      import('../doctor/results.ts'),
-      import('../doctor/habits.ts'),
-      import('../doctor/sources.ts'),
+    const [{ examine }, { noSources, readSources }] = await Promise.all([
+      import('../../doctor/examine.ts'),
+      import('../../doctor/sources.ts'),
     ]);
     const spec = appSpec(options);
     const sources = spec === undefined ? noSources : readSources(app, fileOfApp(spec));
-    // A store in memory belongs to this process: there are no workers to ask.
-    const asks = options.offline !== true && storeNamed(app.config.broker)?.ephemeral !== true;
-    const stores = options.offline === true ? [] : await examineStores(app);
-    const answers = asks && !stores.some(({ check }) => ['broker', 'keys', 'rights'].includes(check));
-    const found: readonly (Finding | null)[] = [
-      ...(loaded ? [...examineApplication(app, sources), examineTimers(timers)] : []),
-      ...stores,
-      ...(answers ? examineCluster(await gatherCluster(app)) : []),
-      ...(answers ? examineBeats(await gatherBeats(app)) : []),
-      ...(answers ? [await examineResults(app)] : []),
-    ];
-    const findings = found
-      .filter((finding) => finding !== null)
-      .sort((a, b) => order.indexOf(a.level) - order.indexOf(b.level));
+    const findings = await examine(app, {
+      sources: loaded ? sources : null,
+      timers,
+      offline: options.offline === true,
+    });
     for (const finding of findings) show(output, finding);
     const count = (level: Finding['level']): number => findings.filter((each) => each.level === level).length;
     const [errors, warnings, notes] = [count('error'), count('warning'), count('note')];
@@ -80,8 +57,6 @@ async function doctor(options: DoctorOptions): Promise<void> {
     if (errors > 0 || (options.strict === true && warnings > 0)) process.exitCode = exitCode.failed;
   });
 }
-
-const order: readonly Finding['level'][] = ['error', 'warning', 'note'];
 
 function show(output: Output, { check, level, what, why, fix }: Finding): void {
   // On a terminal, lines are folded to its width; elsewhere each text is one line.

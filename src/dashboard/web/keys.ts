@@ -80,6 +80,7 @@ export const keyMap: readonly (readonly [group: string, keys: readonly KeyHelp[]
       { keys: 'g k', does: 'Workers' },
       { keys: 'g s', does: 'Schedules' },
       { keys: 'g d', does: 'Dead letters' },
+      { keys: 'g c', does: 'Doctor' },
       { keys: 'g a', does: 'Audit log' },
     ],
   ],

@@ -8,6 +8,7 @@ import { keyMap, useKeys } from './keys.ts';
 import { clock, lastMessageAt, live, paused } from './live.ts';
 import { AuditPage } from './pages/audit.tsx';
 import { DeadLetterPage, DeadLettersPage } from './pages/dead-letters.tsx';
+import { DoctorPage } from './pages/doctor.tsx';
 import { FailuresPage } from './pages/failures.tsx';
 import { OverviewPage } from './pages/overview.tsx';
 import { QueuePage, QueuesPage } from './pages/queues.tsx';
@@ -28,8 +29,8 @@ interface Place {
   readonly word: string;
   readonly icon: IconName;
   readonly key: string;
-  /** Shown to admins only. */
-  readonly forAdmins?: true;
+  /** Other users do not see it. Default: all see it. */
+  readonly roles?: readonly string[];
 }
 
 const places: readonly Place[] = [
@@ -40,7 +41,8 @@ const places: readonly Place[] = [
   { page: '/workers', word: 'Workers', icon: 'workers', key: 'k' },
   { page: '/schedules', word: 'Schedules', icon: 'schedules', key: 's' },
   { page: '/dead', word: 'Dead letters', icon: 'dead', key: 'd' },
-  { page: '/audit', word: 'Audit log', icon: 'audit', key: 'a', forAdmins: true },
+  { page: '/doctor', word: 'Doctor', icon: 'doctor', key: 'c', roles: ['operator', 'admin'] },
+  { page: '/audit', word: 'Audit log', icon: 'audit', key: 'a', roles: ['admin'] },
 ];
 
 const railOpen = signal(false);
@@ -97,7 +99,7 @@ export function Shell(): JSX.Element {
         <Brand />
         <ul>
           {places
-            .filter(({ forAdmins = false }) => !forAdmins || me.value?.role === 'admin')
+            .filter(({ roles }) => roles === undefined || roles.includes(me.value?.role ?? ''))
             .map(({ page, word, icon }) => (
               <li key={page}>
                 <a href={link(page)} aria-current={here?.page === page ? 'page' : undefined}>
@@ -185,6 +187,8 @@ function Page(): JSX.Element {
       return <SchedulesPage />;
     case '/dead':
       return <DeadLettersPage />;
+    case '/doctor':
+      return <DoctorPage />;
     case '/audit':
       return <AuditPage />;
   }

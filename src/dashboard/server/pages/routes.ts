@@ -16,6 +16,7 @@ import { version } from '../../../lib/version.ts';
 import type { DashboardContext, DashboardEnv, DashboardRequest } from '../context.ts';
 import { needs, needsToRead, type User } from '../roles.ts';
 import { changeDeadLetters, deadLetterFilter, listDeadLetters, showDeadLetter } from './dead-letters.ts';
+import { Doctor } from './doctor.ts';
 import { groupFailures } from './failures.ts';
 import { Fleet } from './fleet.ts';
 import { type LiveDelta, LiveFeed } from './live-feed.ts';
@@ -73,6 +74,7 @@ export function pageRoutes(context: DashboardContext) {
   const { app, control, cluster, settings } = context;
   const fleet = new Fleet(control);
   const queues = new QueueWatch(app, fleet);
+  const doctor = new Doctor(app);
   const schedules = new SchedulePages(app);
   const feed = new LiveFeed(cluster);
   context.onClose(context.onEvent((event) => feed.add(event)));
@@ -170,6 +172,7 @@ export function pageRoutes(context: DashboardContext) {
       await c.var.audit('queue.purge', name, c.req.valid('query').reason);
       return c.json(await emptyQueue(app, name));
     })
+    .get('/doctor', needsToRead('operator'), async (c) => c.json(await doctor.report()))
     .get('/audit', needsToRead('admin'), checked('query', auditList), async (c) => {
       const { before = null } = c.req.valid('query');
       return c.json(await context.auditLog.list({ limit: auditLimit, before }));

@@ -1,17 +1,17 @@
 // Checks of the broker: whether it answers, its settings, and its messages.
 
-import type { App } from '../../app/app.ts';
-import { brokerOptions } from '../../config/driver-options.ts';
-import { BrokerUnavailable, StoreError } from '../../errors.ts';
-import { withDeadline } from '../../lib/deadline.ts';
-import { redacted } from '../../lib/redact.ts';
-import { RedisConnection } from '../../stores/redis/client/connection.ts';
-import { isMissingRight } from '../../stores/redis/client/errors.ts';
-import { redisSettings } from '../../stores/redis/client/settings.ts';
-import { findDisorder } from '../../stores/redis/disorder.ts';
-import { missingRights, shownRights } from '../../stores/redis/rights.ts';
-import { storeNamed } from '../../stores/registry.ts';
-import type { Transport } from '../../stores/transport.ts';
+import type { App } from '../app/app.ts';
+import { brokerOptions } from '../config/driver-options.ts';
+import { BrokerUnavailable, StoreError } from '../errors.ts';
+import { withDeadline } from '../lib/deadline.ts';
+import { redacted } from '../lib/redact.ts';
+import { RedisConnection } from '../stores/redis/client/connection.ts';
+import { isMissingRight } from '../stores/redis/client/errors.ts';
+import { redisSettings } from '../stores/redis/client/settings.ts';
+import { findDisorder } from '../stores/redis/disorder.ts';
+import { missingRights, shownRights } from '../stores/redis/rights.ts';
+import { storeNamed } from '../stores/registry.ts';
+import type { Transport } from '../stores/transport.ts';
 import { type Finding, listed } from './finding.ts';
 
 /** How long the broker has to answer, milliseconds. */

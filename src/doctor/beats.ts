@@ -1,11 +1,11 @@
 // Checks who sends the schedules: no beat, or two schedulers that do not know each other.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { App } from '../../app/app.ts';
-import { openSchedulesOf } from '../../beat/open-schedule-store.ts';
-import { Control } from '../../control/control.ts';
-import { ConfigError } from '../../errors.ts';
-import { isRecord } from '../../lib/narrow.ts';
+import type { App } from '../app/app.ts';
+import { openSchedulesOf } from '../beat/open-schedule-store.ts';
+import { Control } from '../control/control.ts';
+import { ConfigError } from '../errors.ts';
+import { isRecord } from '../lib/narrow.ts';
 import { type Finding, listed } from './finding.ts';
 
 interface BeatFacts {

@@ -1,5 +1,5 @@
 // Checks of the source text of tasks. They are guesses, and are worded as such. Pure.
-import type { AnyTask } from '../../app/task.ts';
+import type { AnyTask } from '../app/task.ts';
 import { type Finding, listed } from './finding.ts';
 import { type ApplicationSources, codeIn } from './sources.ts';
 

@@ -2,8 +2,8 @@
 // unusual code leads to no finding.
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, extname, join, relative, resolve } from 'node:path';
-import type { App } from '../../app/app.ts';
-import type { AnyTask } from '../../app/task.ts';
+import type { App } from '../app/app.ts';
+import type { AnyTask } from '../app/task.ts';
 
 /** Facts about the code of an application. */
 export interface ApplicationSources {

@@ -1,11 +1,11 @@
 // Checks of an application that need no broker and no worker: its tasks, schedules and settings. Pure.
 
-import type { App } from '../../app/app.ts';
-import type { AnyTask } from '../../app/task.ts';
-import { backendOptions } from '../../config/driver-options.ts';
-import { redacted } from '../../lib/redact.ts';
-import { postgresSettings } from '../../stores/postgres/client/settings.ts';
-import { storeNamed } from '../../stores/registry.ts';
+import type { App } from '../app/app.ts';
+import type { AnyTask } from '../app/task.ts';
+import { backendOptions } from '../config/driver-options.ts';
+import { redacted } from '../lib/redact.ts';
+import { postgresSettings } from '../stores/postgres/client/settings.ts';
+import { storeNamed } from '../stores/registry.ts';
 import { type Finding, listed } from './finding.ts';
 import { type HabitCheck, habitChecks, names } from './habits.ts';
 import { type ApplicationSources, codeIn, noSources } from './sources.ts';

@@ -1,9 +1,9 @@
 // Checks of the live workers by their own answers: whether they fit each other, the application, and the waiting messages.
-import type { App } from '../../app/app.ts';
-import { queuesOfTasks } from '../../app/task-queues.ts';
-import { Control } from '../../control/control.ts';
-import { captureEvents } from '../../events/receiver.ts';
-import type { Pause } from '../../stores/pauses.ts';
+import type { App } from '../app/app.ts';
+import { queuesOfTasks } from '../app/task-queues.ts';
+import { Control } from '../control/control.ts';
+import { captureEvents } from '../events/receiver.ts';
+import type { Pause } from '../stores/pauses.ts';
 import { type Finding, listed } from './finding.ts';
 
 export interface WorkerFacts {

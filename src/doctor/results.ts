@@ -1,13 +1,13 @@
 // Checks the size of the latest stored results, in Redis and the embedded store.
 
-import type { App } from '../../app/app.ts';
-import { backendOptions } from '../../config/driver-options.ts';
-import { redacted } from '../../lib/redact.ts';
-import { RedisConnection } from '../../stores/redis/client/connection.ts';
-import { redisSettings } from '../../stores/redis/client/settings.ts';
-import { recordKey } from '../../stores/redis/record-keys.ts';
-import { storeNamed } from '../../stores/registry.ts';
-import { SqliteStore } from '../../stores/sqlite/sqlite.ts';
+import type { App } from '../app/app.ts';
+import { backendOptions } from '../config/driver-options.ts';
+import { redacted } from '../lib/redact.ts';
+import { RedisConnection } from '../stores/redis/client/connection.ts';
+import { redisSettings } from '../stores/redis/client/settings.ts';
+import { recordKey } from '../stores/redis/record-keys.ts';
+import { storeNamed } from '../stores/registry.ts';
+import { SqliteStore } from '../stores/sqlite/sqlite.ts';
 import { type Finding, listed } from './finding.ts';
 
 interface Sized {
