@@ -67,7 +67,9 @@ test('a reader that closes the pipe early ends the command, and it is no error',
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr += text;
   });
-  expect([...(await once(child, 'close')), stderr]).toEqual([0, null, '']);
+  const [code, signal] = await once(child, 'close');
+  // A machine that is busy may open the store slowly, which the command says.
+  expect([code, signal, stderr.replace(/^waiting for the broker .*\n/, '')]).toEqual([0, null, '']);
 });
 
 test('what goes into a file is whole', async () => {
