@@ -1,6 +1,6 @@
 // examples/service: its own tests, and the programs of its compose.yaml, with their commands and their environment, as plain processes
 // on a Redis with a password.
-import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
   mkdirSync,
@@ -20,19 +20,13 @@ import { parse, parseAllDocuments } from 'yaml';
 import { root } from '../e2e/harness/built.ts';
 import { needs, noProgram } from '../needs.ts';
 import { freePort, noRedis, RedisServerProcess } from '../servers/redis.ts';
-import { until, within } from '../until.ts';
+import { until } from '../until.ts';
+import { type Config, composeConfig, noCompose, Program, readCompose } from './compose.ts';
 
 const example = join(root, 'examples/service');
 const read = (path: string): string => readFileSync(join(example, path), 'utf8');
 
-interface Service {
-  readonly command: readonly string[];
-  readonly environment: Readonly<Record<string, string>>;
-  readonly healthcheck?: { readonly test: readonly string[] };
-}
-const { services }: { services: Readonly<Record<string, Service>> } = parse(read('compose.yaml'), {
-  merge: true,
-});
+const { services } = readCompose(example);
 
 let folder: string;
 
@@ -59,17 +53,11 @@ test('.env.example has every variable that compose.yaml takes from .env, and no 
   expect(read('.env.example')).toMatch(/^FLOWER_BASIC_AUTH=\n/m);
 });
 
-needs(test, noProgram('docker-compose', 'version', 'docker-compose'))(
+needs(test, noCompose)(
   'docker-compose reads compose.yaml, by itself and in the clone, and refuses to start without a password',
   () => {
-    const compose = (files: readonly string[], env: Readonly<Record<string, string>>) =>
-      spawnSync(
-        'docker-compose',
-        ['--env-file', '.env.example', ...files.flatMap((file) => ['-f', file]), 'config'],
-        { cwd: example, encoding: 'utf8', env: { PATH: process.env.PATH, ...env } },
-      );
     const secrets = { REDIS_PASSWORD: 'secret', FLOWER_BASIC_AUTH: 'admin:secret' };
-    const alone = compose(['compose.yaml'], secrets);
+    const alone = composeConfig(example, ['compose.yaml'], secrets);
     expect(alone.status, alone.stderr).toBe(0);
     const read: Config = parse(alone.stdout);
     const published = Object.entries(read.services).flatMap(([name, { ports = [] }]) =>
@@ -92,21 +80,13 @@ needs(test, noProgram('docker-compose', 'version', 'docker-compose'))(
           mem_limit: expect.any(String),
         }),
       ]);
-    const clone = compose(['compose.yaml', 'compose.override.yaml'], secrets);
+    const clone = composeConfig(example, ['compose.yaml', 'compose.override.yaml'], secrets);
     expect(clone.status, clone.stderr).toBe(0);
     expect((parse(clone.stdout) as Config).services.beat?.build.context).toBe(root.replace(/\/$/, ''));
-    const without = compose(['compose.yaml'], { FLOWER_BASIC_AUTH: 'admin:secret' });
+    const without = composeConfig(example, ['compose.yaml'], { FLOWER_BASIC_AUTH: 'admin:secret' });
     expect([without.status, without.stderr]).toEqual([1, expect.stringMatching(/REDIS_PASSWORD is missing/)]);
   },
 );
-
-/** What `docker-compose config` prints. */
-interface Config {
-  readonly services: Readonly<
-    Record<string, { ports?: string[]; networks: object; build: { context: string } } & object>
-  >;
-  readonly networks: Readonly<Record<string, object>>;
-}
 
 test('the manifests of Kubernetes run the commands of compose.yaml, and name what is there', () => {
   const folder = join(example, 'deploy/kubernetes');
@@ -226,37 +206,6 @@ function buildImage(): string {
     cwd: example,
   });
   return app;
-}
-
-class Program {
-  readonly child: ChildProcess;
-  said = '';
-
-  constructor(command: readonly string[], cwd: string, env: Readonly<Record<string, string>>) {
-    const [, ...args] = command; // the first is `node`
-    this.child = spawn(process.execPath, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
-    for (const stream of [this.child.stdout, this.child.stderr])
-      stream?.setEncoding('utf8').on('data', (text: string) => {
-        this.said += text;
-      });
-    onTestFinished(() => void this.child.kill('SIGKILL'));
-  }
-
-  async says(pattern: RegExp): Promise<void> {
-    await until(
-      () => pattern.test(this.said) || this.child.exitCode !== null,
-      () => `${pattern}; it said: ${this.said}`,
-    );
-    expect(this.said).toMatch(pattern);
-  }
-
-  /** Resolves with how it ended: `0`, or the signal. */
-  async end(signal: NodeJS.Signals): Promise<number | string | null> {
-    const ended = once(this.child, 'exit');
-    this.child.kill(signal);
-    const [code, by] = await within(ended, `the end after ${signal}; it said: ${this.said}`);
-    return by ?? code;
-  }
 }
 
 needs(test, noRedis)(

@@ -1,29 +1,58 @@
-// The tests of examples/task-tracker itself on SQLite and the embedded store: its API, its pages, its outbox under `kill -9`.
+// The tests of examples/task-tracker itself: its API, its pages, its outbox under `kill -9`; embedded, and on the servers of a deployment.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { root } from '../e2e/harness/built.ts';
+import { needs } from '../needs.ts';
 import { scaled, seed } from '../run/scale.ts';
+import { noPostgres, PostgresServerProcess } from '../servers/postgres.ts';
+import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
+import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 
-const rounds = scaled(3, 40);
+const rounds = scaled(3, 20);
 const timeoutMs = 1_200_000;
 
-/** Runs `npm test` there. */
-async function itsTests(settings: Readonly<Record<string, string>>): Promise<void> {
+/** Runs `npm test` there; `files` chooses some of its files. */
+async function itsTests(settings: Readonly<Record<string, string>>, ...files: string[]): Promise<void> {
   const env = { ...process.env, ...settings, TRACKER_ROUNDS: String(rounds), TRACKER_SEED: String(seed) };
-  const tests = spawn(process.execPath, [join(root, 'examples/task-tracker/test.mjs')], {
+  const tests = spawn(process.execPath, [join(root, 'examples/task-tracker/test.mjs'), ...files], {
     env,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  let said = '';
+  let output = '';
   for (const stream of [tests.stdout, tests.stderr])
     stream.setEncoding('utf8').on('data', (text: string) => {
-      said += text;
+      output += text;
     });
   const [code] = await once(tests, 'exit');
-  for (const [line] of said.matchAll(/^# .*Message-ID$/gm)) console.log(line);
-  expect(code, said).toBe(0);
+  for (const [line] of output.matchAll(/^# .*Message-ID$/gm)) console.log(line);
+  expect(code, output).toBe(0);
 }
 
 test('on SQLite and the embedded store', { timeout: timeoutMs }, () => itsTests({}));
+
+needs(describe, noPostgres ?? noRedis)('on PostgreSQL and Redis', () => {
+  // The pages want the sample data alone; the others leave many tasks behind.
+  test.for([['pages'], ['api', 'outbox', 'parts']])('%s', { timeout: timeoutMs }, async (files) => {
+    await using postgres = await PostgresServerProcess.shared();
+    await using redis = await RedisServerProcess.start();
+    await itsTests({ DATABASE_URL: postgres.url(), REDIS_URL: redis.url() }, ...files);
+  });
+});
+
+needs(test, noPostgres ?? noRedis ?? noRabbit)(
+  'on PostgreSQL, with RabbitMQ as the broker and Redis as the cache',
+  { timeout: timeoutMs },
+  async () => {
+    await using postgres = await PostgresServerProcess.shared();
+    await using redis = await RedisServerProcess.start();
+    await using rabbitmq = await RabbitServerProcess.start();
+    const settings = {
+      DATABASE_URL: postgres.url(),
+      REDIS_URL: redis.url(),
+      UMBEL_BROKER_URL: rabbitmq.url(),
+    };
+    await itsTests(settings, 'api', 'outbox');
+  },
+);

@@ -28,7 +28,9 @@ export interface Catcher {
 export async function startCatcher(ports: {
   readonly smtp: number;
   readonly pages: number;
+  readonly host?: string;
 }): Promise<Catcher> {
+  const { host = '127.0.0.1' } = ports;
   const mails = new Map<string, Caught>();
   const smtp = new SMTPServer({
     disabledCommands: ['AUTH', 'STARTTLS'],
@@ -85,9 +87,9 @@ export async function startCatcher(ports: {
     );
 
   smtp.on('error', (error) => console.error(`smtp: ${error.message}`));
-  const smtpServer = smtp.listen(ports.smtp, '127.0.0.1');
+  const smtpServer = smtp.listen(ports.smtp, host);
   await once(smtpServer, 'listening');
-  const pagesServer = serve({ fetch: pages.fetch, port: ports.pages, hostname: '127.0.0.1' });
+  const pagesServer = serve({ fetch: pages.fetch, port: ports.pages, hostname: host });
   if (!pagesServer.listening) await once(pagesServer, 'listening');
   return {
     mails,
@@ -108,8 +110,8 @@ function portOf(server: { address(): unknown }): number {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const { SMTP_PORT = '1025', MAIL_PORT = '8025' } = process.env;
-  const catcher = await startCatcher({ smtp: Number(SMTP_PORT), pages: Number(MAIL_PORT) });
+  const { CATCHER_HOST: host = '127.0.0.1', SMTP_PORT = '1025', MAIL_PORT = '8025' } = process.env;
+  const catcher = await startCatcher({ smtp: Number(SMTP_PORT), pages: Number(MAIL_PORT), host });
   process.send?.({ smtp: catcher.smtpPort, pages: catcher.pagesPort });
   const stop = async (): Promise<void> => {
     await catcher.stop();

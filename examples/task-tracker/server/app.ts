@@ -19,7 +19,10 @@ import type { TaskChanges } from './shapes.ts';
 import { statisticsOf } from './statistics.ts';
 import { allTasks, updateTask } from './tasks.ts';
 
-export const app: App = new App('task-tracker', { broker: settings.brokerUrl });
+export const app: App = new App('task-tracker', {
+  broker: settings.brokerUrl,
+  backend: settings.backendUrl,
+});
 
 // One of each in a process; opened by the first task that needs it, so that a beat opens none.
 const once = <T>(open: () => T): (() => T) => {

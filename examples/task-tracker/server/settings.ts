@@ -26,21 +26,27 @@ const Environment = z.object({
   SECURE: z.stringbool().default(false),
 });
 
-const read = Environment.safeParse(process.env);
+// A variable that is empty is not set.
+const given = Object.entries(process.env).filter(([, value]) => value !== '');
+const read = Environment.safeParse(Object.fromEntries(given));
 if (!read.success) {
   for (const { path, message } of read.error.issues) console.error(`${path.join('.')}: ${message}`);
   process.exit(1);
 }
 const environment = read.data;
 const data = resolve(environment.DATA);
+const { DATABASE_URL: databaseUrl, REDIS_URL: redisUrl } = environment;
+const embedded = `sqlite://${data}/store.db`;
 
 export const settings = {
   host: environment.HOST,
   port: environment.PORT,
   data,
-  databaseUrl: environment.DATABASE_URL,
-  redisUrl: environment.REDIS_URL ?? null,
-  brokerUrl: environment.UMBEL_BROKER_URL ?? environment.REDIS_URL ?? `sqlite://${data}/store.db`,
+  databaseUrl,
+  redisUrl: redisUrl ?? null,
+  brokerUrl: environment.UMBEL_BROKER_URL ?? redisUrl ?? embedded,
+  /** Where results and schedules are kept; RabbitMQ, as the broker, could keep neither. */
+  backendUrl: redisUrl ?? (databaseUrl === 'sqlite:' ? embedded : databaseUrl),
   smtpUrl: environment.SMTP_URL,
   mailFrom: environment.MAIL_FROM,
   corsOrigins: environment.CORS_ORIGINS.split(',')

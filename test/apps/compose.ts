@@ -1,0 +1,74 @@
+// The compose.yaml of an example: what it says, what docker-compose reads in it, and its programs as plain processes.
+import { type ChildProcess, type SpawnSyncReturns, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, onTestFinished } from 'vitest';
+import { parse } from 'yaml';
+import { noProgram } from '../needs.ts';
+import { until, within } from '../until.ts';
+
+export const noCompose: string | undefined = noProgram('docker-compose', 'version', 'docker-compose');
+
+interface Service {
+  readonly command: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+  readonly healthcheck?: { readonly test: readonly string[] };
+}
+
+export function readCompose(example: string): { readonly services: Readonly<Record<string, Service>> } {
+  return parse(readFileSync(join(example, 'compose.yaml'), 'utf8'), { merge: true });
+}
+
+/** What `docker-compose config` prints. */
+export interface Config {
+  readonly services: Readonly<
+    Record<string, { ports?: string[]; networks: object; build: { context: string } } & object>
+  >;
+  readonly networks: Readonly<Record<string, object>>;
+}
+
+/** `docker-compose config` with .env.example and these variables. It needs no Docker. */
+export function composeConfig(
+  example: string,
+  files: readonly string[],
+  env: Readonly<Record<string, string>>,
+): SpawnSyncReturns<string> {
+  return spawnSync(
+    'docker-compose',
+    ['--env-file', '.env.example', ...files.flatMap((file) => ['-f', file]), 'config'],
+    { cwd: example, encoding: 'utf8', env: { PATH: process.env.PATH, ...env } },
+  );
+}
+
+/** A container's command as a process. */
+export class Program {
+  readonly child: ChildProcess;
+  said = '';
+
+  constructor(command: readonly string[], cwd: string, env: Readonly<Record<string, string>>) {
+    const [, ...args] = command; // the first is `node`
+    this.child = spawn(process.execPath, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
+    for (const stream of [this.child.stdout, this.child.stderr])
+      stream?.setEncoding('utf8').on('data', (text: string) => {
+        this.said += text;
+      });
+    onTestFinished(() => void this.child.kill('SIGKILL'));
+  }
+
+  async says(pattern: RegExp): Promise<void> {
+    await until(
+      () => pattern.test(this.said) || this.child.exitCode !== null,
+      () => `${pattern}; it said: ${this.said}`,
+    );
+    expect(this.said).toMatch(pattern);
+  }
+
+  /** Resolves with how it ended: `0`, or the signal. */
+  async end(signal: NodeJS.Signals): Promise<number | string | null> {
+    const ended = once(this.child, 'exit');
+    this.child.kill(signal);
+    const [code, by] = await within(ended, `the end after ${signal}; it said: ${this.said}`);
+    return by ?? code;
+  }
+}

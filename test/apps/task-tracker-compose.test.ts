@@ -1,0 +1,51 @@
+// The compose.yaml of examples/task-tracker. That its programs work on PostgreSQL and Redis: task-tracker.long.test.ts.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { root } from '../e2e/harness/built.ts';
+import { needs } from '../needs.ts';
+import { type Config, composeConfig, noCompose } from './compose.ts';
+
+const example = join(root, 'examples/task-tracker');
+const read = (path: string): string => readFileSync(join(example, path), 'utf8');
+const secrets = { POSTGRES_PASSWORD: 'secret', REDIS_PASSWORD: 'secret', FLOWER_BASIC_AUTH: 'admin:secret' };
+
+test('.env.example has every variable that compose.yaml takes from .env, and no secret', () => {
+  const asked = new Set([...read('compose.yaml').matchAll(/[^$]\$\{(\w+)/g)].map(([, name = '']) => name));
+  const variables = [...read('.env.example').matchAll(/^(\w+)=/gm)].map(([, name = '']) => name);
+  expect(new Set(variables)).toEqual(asked);
+  for (const secret of Object.keys(secrets)) expect(read('.env.example')).toContain(`\n${secret}=\n`);
+});
+
+needs(test, noCompose)('docker-compose reads compose.yaml and what a clone adds to it', () => {
+  const { status, stdout, stderr } = composeConfig(
+    example,
+    ['compose.yaml', 'compose.override.yaml'],
+    secrets,
+  );
+  expect(status, stderr).toBe(0);
+  const config: Config = parse(stdout);
+  const published = Object.entries(config.services).flatMap(([name, { ports = [] }]) =>
+    ports.map((port) => [name, port]),
+  );
+  expect(published).toEqual([
+    ['dashboard', '127.0.0.1:5555:5555/tcp'],
+    ['mails', '127.0.0.1:8025:8025/tcp'],
+    ['web', '127.0.0.1:8000:8000/tcp'],
+  ]);
+  expect(config.networks.private).toEqual({ internal: true });
+  for (const name of ['postgres', 'redis'])
+    expect(Object.keys(config.services[name]?.networks ?? {})).toEqual(['private']);
+  for (const [name, service] of Object.entries(config.services))
+    expect([name, service]).toEqual([
+      name,
+      expect.objectContaining({
+        restart: 'unless-stopped',
+        read_only: true,
+        mem_limit: expect.any(String),
+        ...(name !== 'postgres' && { cap_drop: ['ALL'], user: name === 'redis' ? 'redis' : 'node' }),
+      }),
+    ]);
+  expect(config.services.mails?.build.context).toBe(root.replace(/\/$/, ''));
+});
