@@ -2,13 +2,13 @@ import { createInterface } from 'node:readline/promises';
 import { UsageError } from './usage.ts';
 
 /**
- * Asks for confirmation of what cannot be undone. `force`, which the option `flag` sets, answers yes.
+ * Asks for confirmation of what cannot be undone. `force`: the answer is yes.
  * @throws UsageError when standard input is not a terminal.
  */
-export async function confirmed(question: string, force: boolean, flag = '--force (-f)'): Promise<boolean> {
+export async function confirmed(question: string, force: boolean): Promise<boolean> {
   if (force) return true;
   if (!process.stdin.isTTY) {
-    throw new UsageError(`${question} There is no terminal to ask; add ${flag} if you are sure.`);
+    throw new UsageError(`${question} There is no terminal to ask; add --force (-f) if you are sure.`);
   }
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   try {

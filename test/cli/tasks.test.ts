@@ -119,12 +119,12 @@ test('a job that runs tasks again is killed and resumed: each task is sent once'
     const retry = ['-A', './app.js', 'tasks', 'retry', '--query', 'state:failure'];
     const asked = await umbel(folder, retry);
     expect(asked).toMatchObject({ code: 2, stdout: '400 tasks found: 400 can run again, 0 cannot.\n' });
-    expect(asked.stderr).toContain('add --yes (-y) if you are sure');
+    expect(asked.stderr).toContain('add --force (-f) if you are sure');
     const dry = await umbel(folder, [...retry, '--dry-run']);
     expect(dry).toMatchObject({ code: 0, stdout: asked.stdout });
     expect(await app.history.retryJobs()).toEqual([]);
 
-    const first = start(folder, [...retry, '--rate', '200/s', '--yes', '--json']);
+    const first = start(folder, [...retry, '--rate', '200/s', '--force', '--json']);
     let id = '';
     await until(async () => {
       const job = (await app.history.retryJobs()).find(({ sent }) => sent >= 60);

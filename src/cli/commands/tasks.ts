@@ -25,7 +25,7 @@ interface RetryOptions extends CommonOptions {
   readonly again?: boolean;
   readonly dryRun?: boolean;
   readonly reason?: string;
-  readonly yes?: boolean;
+  readonly force?: boolean;
 }
 
 interface WaitOptions extends CommonOptions {
@@ -108,7 +108,7 @@ export function tasksCommand(): Command {
           )
           .option('--again', 'With --query: include tasks that were run again already.')
           .option('--reason <text>', 'With --query: the reason, for other people.')
-          .option('-y, --yes', 'With --query: do not ask.')
+          .option('-f, --force', 'With --query: do not ask.')
           .option('-a, --args <json>', `Other positional arguments: '[1, "two"]'.`, jsonArray)
           .option('-k, --kwargs <json>', `Other keyword arguments: '{"name": "value"}'.`, jsonObject),
         changeable,
@@ -228,11 +228,11 @@ const queryOnly = [
   ['again', '--again'],
   ['dryRun', '--dry-run'],
   ['reason', '--reason'],
-  ['yes', '--yes'],
+  ['force', '--force'],
 ] as const satisfies readonly (readonly [keyof RetryOptions, string])[];
 
 async function retryQuery(id: string | undefined, options: RetryOptions, query: string): Promise<void> {
-  const { args, kwargs, rate, stopAt, again, reason, yes = false, dryRun = false } = options;
+  const { args, kwargs, rate, stopAt, again, reason, force = false, dryRun = false } = options;
   const { queue, priority, eta, countdown } = optionsOfFlags(changeable, options);
   if (id !== undefined) throw new UsageError('give the id of a task, or a --query, not both');
   if (args !== undefined || kwargs !== undefined || eta !== undefined || countdown !== undefined)
@@ -251,7 +251,7 @@ async function retryQuery(id: string | undefined, options: RetryOptions, query: 
         ...(queue !== undefined && { queue }),
         ...(priority !== undefined && { priority }),
       },
-      { yes, dryRun },
+      { force, dryRun },
     ),
   );
 }

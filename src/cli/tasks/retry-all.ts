@@ -13,7 +13,7 @@ import { exitCode } from '../usage.ts';
 
 interface RetryAllFlags {
   /** Does not ask. */
-  readonly yes: boolean;
+  readonly force: boolean;
   /** Shows the preflight, and sends nothing. */
   readonly dryRun: boolean;
 }
@@ -23,7 +23,7 @@ export async function retryAll(
   { app, output }: Session,
   query: string,
   options: RetryAllOptions,
-  { yes, dryRun }: RetryAllFlags,
+  { force, dryRun }: RetryAllFlags,
 ): Promise<void> {
   const registered = await registeredTasks(app);
   if (registered === null)
@@ -34,7 +34,7 @@ export async function retryAll(
   const plan = await job.status();
   output.say(`${counted(plan.total, 'task')} found: ${plan.open} can run again, ${plan.refused} cannot.`);
   showProblems(output, plan);
-  if (dryRun || plan.open === 0 || !(await agreed(job, plan, yes))) {
+  if (dryRun || plan.open === 0 || !(await agreed(job, plan, force))) {
     await job.delete();
     if (!dryRun && plan.open > 0) {
       output.note('Nothing was sent.');
@@ -45,10 +45,10 @@ export async function retryAll(
   await runJob(job, output);
 }
 
-async function agreed(job: RetryJob, { open, rate }: RetryJobStatus, yes: boolean): Promise<boolean> {
+async function agreed(job: RetryJob, { open, rate }: RetryJobStatus, force: boolean): Promise<boolean> {
   const pace = rate === null ? 'as fast as the broker takes them' : `${rate} in a second`;
   try {
-    return await confirmed(`This runs ${counted(open, 'task')} again, ${pace}.`, yes, '--yes (-y)');
+    return await confirmed(`This runs ${counted(open, 'task')} again, ${pace}.`, force);
   } catch (error) {
     await job.delete();
     throw error;
