@@ -35,6 +35,7 @@ const checks = [
   ],
   ['types of examples/task-tracker, a package of its own (tsc)', () => exampleTypes('task-tracker')],
   ['types of examples/service, a package of its own (tsc)', () => exampleTypes('service')],
+  ['types of examples/comparison, a package of its own (tsc)', () => exampleTypes('comparison')],
   ['style (biome)', () => node('@biomejs/biome', 'biome', 'check', '--error-on-warnings', '.')],
   [
     'package (publint)',

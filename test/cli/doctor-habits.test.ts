@@ -117,7 +117,11 @@ app.task('another.task', () => 1);
   });
 
   // In this process: only the code is looked at.
-  const places = readdirSync('examples').flatMap((name) => [`${name}/app.ts`, `${name}/src/app.ts`]);
+  const places = readdirSync('examples').flatMap((name) => [
+    `${name}/app.ts`,
+    `${name}/src/app.ts`,
+    `${name}/ways/task/app.ts`,
+  ]);
   test.each(places.filter((file) => existsSync(`examples/${file}`)))('for examples/%s', async (file) => {
     const path = new URL(`../../examples/${file}`, import.meta.url).pathname;
     const { app }: { app: App } = await import(path);

@@ -1,0 +1,119 @@
+// The comparison as its users run it: the report where RabbitMQ is missing, and the page in a browser. SCREENSHOTS=folder keeps what it saw.
+import assert from 'node:assert/strict';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { type Browser, chromium, type Page } from 'playwright-core';
+import type { Report } from '../server/report.ts';
+
+const executablePath = process.env.UMBEL_TEST_CHROMIUM ?? '/usr/bin/chromium';
+const skip = existsSync(executablePath) ? false : `no browser at ${executablePath}`;
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const folder = mkdtempSync(join(tmpdir(), 'comparison-'));
+after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
+const quick = { JOB_SECONDS: '0.1', RETRY_DELAY: '0.1', SCALE: '2', PORT: '0', DASHBOARD_PORT: '0' };
+
+test('without RabbitMQ it compares two ways, and says how to have the third', async () => {
+  const data = join(folder, 'two');
+  const env = { ...process.env, ...quick, DATA: data, RMQ_URL: 'amqp://127.0.0.1:1' };
+  const { stdout } = await promisify(execFile)(process.execPath, ['start.mjs', '--report'], { env });
+  assert.match(stdout, /No RabbitMQ at 127\.0\.0\.1:1 .* set RMQ_URL/);
+  const { rows } = JSON.parse(readFileSync(join(data, 'report.json'), 'utf8')) as Report; // as main.ts writes it
+  assert.ok(rows.length > 10);
+  for (const { question, figures } of rows) {
+    assert.deepEqual([typeof figures.task, typeof figures.call], ['number', 'number'], question);
+    assert.equal(figures.message, null);
+  }
+});
+
+let npmStart: ChildProcess;
+let browser: Browser;
+let page: Page;
+let screen = '';
+/** What the page did that it must not do. */
+const wrongs: string[] = [];
+
+before(async () => {
+  if (skip) return;
+  const env = { ...process.env, ...quick, DATA: join(folder, 'page') };
+  npmStart = spawn(process.execPath, ['start.mjs'], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  for (const stream of [npmStart.stdout, npmStart.stderr])
+    stream?.setEncoding('utf8').on('data', (text: string) => {
+      screen += text;
+    });
+  browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu'] });
+  page = await browser.newPage({ viewport: { width: 1300, height: 900 }, colorScheme: 'light' });
+  page.setDefaultTimeout(60_000);
+  page.on('pageerror', (error) => wrongs.push(`threw ${error.message}`));
+  page.on('console', (message) => message.type() === 'error' && wrongs.push(`said ${message.text()}`));
+  while (!screen.includes('Ctrl-C stops it.') && npmStart.exitCode === null) await sleep(20);
+  await page.goto(/Page +(\S+)/.exec(screen)?.[1] ?? screen);
+});
+after(async () => {
+  await browser?.close();
+  if (npmStart === undefined || npmStart.exitCode !== null) return;
+  const ended = once(npmStart, 'exit');
+  npmStart.kill('SIGTERM');
+  assert.deepEqual(await ended, [0, null]);
+});
+
+const way = (name: string) => page.locator(`[data-way=${name}]`);
+const button = (name: string | RegExp) => page.getByRole('button', { name });
+
+/** It can be used by everybody, and nothing hangs out at the side. */
+async function isGood(name: string): Promise<void> {
+  if (process.env.SCREENSHOTS)
+    await page.screenshot({ path: join(process.env.SCREENSHOTS, `${name}.png`), fullPage: true });
+  const found = await page.evaluate(
+    `${axe}; axe.run().then(({ violations }) => violations.map(({ id, nodes }) => id + ': ' + nodes[0].html))`,
+  );
+  assert.deepEqual(found, [], name);
+  assert.equal(await page.evaluate('document.documentElement.scrollWidth > innerWidth'), false, name);
+  assert.deepEqual(wrongs, []);
+}
+
+test('each way shows its jobs; a task is tried again, a call is not', { skip }, async () => {
+  for (const name of ['task', 'call']) {
+    await button(name === 'task' ? /^Kill worker\d+$/ : /^Kill server\d+$/).waitFor();
+    await way(name).getByLabel('Seconds').fill('0.2');
+    await way(name).getByLabel('Attempts that fail').fill('1');
+    await way(name).getByRole('button', { name: 'Send' }).click();
+  }
+  await way('task').getByText('DONE').waitFor();
+  await way('call').getByText('FAILED').waitFor();
+  await button('inspect registered').click();
+  await page.locator('pre').getByText('process_data').waitFor();
+  await button(/^process_data/).click();
+  await page.getByText('"items":3').waitFor();
+  await isGood('jobs');
+});
+
+test('a killed worker loses no task; a killed server loses its calls', { skip }, async () => {
+  for (const [name, kind] of [
+    ['task', 'worker'],
+    ['call', 'server'],
+  ] as const) {
+    await way(name).getByLabel('Seconds').fill('1');
+    await way(name).getByLabel('Attempts that fail').fill('0');
+    await way(name).getByRole('button', { name: 'Send' }).click();
+    if (name === 'task') await way(name).getByText('IN_PROGRESS').waitFor();
+    await button(new RegExp(`^Kill ${kind}`)).click();
+  }
+  await way('call').getByText('LOST').waitFor();
+  await way('task').getByText('DONE').nth(1).waitFor();
+});
+
+test('it measures, and fits on a phone in the dark', { skip }, async () => {
+  await button('Measure').click();
+  await page.getByRole('rowheader', { name: 'Code of this way' }).waitFor({ timeout: 300_000 });
+  await isGood('measured');
+  await page.emulateMedia({ colorScheme: 'dark' });
+  await page.setViewportSize({ width: 360, height: 720 });
+  await isGood('phone-dark');
+});
