@@ -80,7 +80,7 @@ function whole<Value extends object>(id: string, what: 'args' | 'kwargs', value:
   if (value === null)
     throw new TaskNotRetriableError(
       id,
-      `its ${what} are not known whole: they were too long for an event, or a Python program told them, as text; ${wayOut}`,
+      `its ${what} are not known whole: they were too long for an event, or come from Python, whose events have them only as text; ${wayOut}`,
     );
   const json = JSON.stringify(value);
   if (mayBeRedacted(json))

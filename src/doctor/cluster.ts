@@ -122,7 +122,7 @@ function paused({ pauses, waiting }: ClusterFacts): Finding | null {
     check: 'paused',
     level: 'warning',
     what: `paused: ${listed(described)}`,
-    why: 'no worker takes these messages until somebody resumes them, also after restarts',
+    why: 'no worker takes these messages until they are resumed, also after restarts',
     fix: pauses
       .map(({ kind, name }) => `umbel ${kind === 'queue' ? 'queues' : 'tasks'} resume ${name}`)
       .join('; '),
