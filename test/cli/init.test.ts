@@ -37,6 +37,23 @@ test('init writes a project whose own commands work: it starts, tests, and compi
   compile(shop);
 });
 
+test('init writes a workflow that runs, and whose tests and types are right', async () => {
+  const home = project({});
+  expect(await umbel(home, ['init', 'sales', '--template', 'workflow'])).toMatchObject({ code: 0 });
+  const sales = join(home, 'sales');
+  install(sales);
+  const tsx = join(root, 'node_modules/tsx/dist/cli.mjs');
+  const started = await new Program([tsx, '--env-file-if-exists=.env', 'src/main.ts'], sales).ended;
+  expect(started).toMatchObject({ code: 0, stdout: expect.stringContaining('sold in all: 1400\n') });
+  const tested = await new Program([tsx, '--test', 'test/app.test.ts'], sales).ended;
+  expect(tested.stdout).toMatch(/# pass 2\n# fail 0/);
+  compile(sales);
+  expect(await umbel(home, ['init', 'x', '--template', 'workflow', '--store', 'rabbitmq'])).toMatchObject({
+    code: 2,
+    stderr: expect.stringMatching(/RabbitMQ keeps no results/),
+  });
+});
+
 test('init writes what the chosen store needs', async () => {
   const home = project({});
   await umbel(home, ['init', 'a', '--store', 'redis']);

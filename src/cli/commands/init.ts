@@ -2,14 +2,14 @@ import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { type CommonOptions, optionsOf } from '../common.ts';
-import { type ProjectStore, projectFiles } from '../init/project.ts';
+import { type ProjectStore, type ProjectTemplate, projectFiles } from '../init/project.ts';
 import { serviceFiles } from '../init/service.ts';
 import { createOutput } from '../output.ts';
 import { UsageError } from '../usage.ts';
 
 interface InitOptions extends CommonOptions {
   readonly name?: string;
-  readonly template: 'minimal' | 'service';
+  readonly template: ProjectTemplate | 'service';
   readonly store?: ProjectStore;
 }
 
@@ -22,15 +22,15 @@ export function initCommand(): Command {
     .addOption(
       new Option(
         '--template <template>',
-        'minimal: the smallest project; service: HTTP API, worker, beat and dashboard on Redis.',
+        'minimal: the smallest project; workflow: tasks in parallel and in a chain; service: HTTP API, worker, beat and dashboard on Redis.',
       )
-        .choices(['minimal', 'service'])
+        .choices(['minimal', 'workflow', 'service'])
         .default('minimal'),
     )
     .addOption(
       new Option(
         '--store <store>',
-        'The store for messages of a minimal project; default: embedded.',
+        'The store for messages of a minimal project or a workflow; default: embedded.',
       ).choices(['embedded', 'redis', 'rabbitmq']),
     )
     .addHelpText(
@@ -39,6 +39,7 @@ export function initCommand(): Command {
 Examples:
   umbel init shop && cd shop && npm install && npm start
   umbel init shop --store redis
+  umbel init shop --template workflow
   umbel init shop --template service`,
     )
     .action((folder: string, _: unknown, command: Command) => init(folder, optionsOf<InitOptions>(command)));
@@ -74,7 +75,11 @@ async function init(given: string, options: InitOptions): Promise<void> {
 }
 
 async function filesOf(name: string, { template, store }: InitOptions): Promise<ReadonlyMap<string, string>> {
-  if (template === 'minimal') return projectFiles({ name, store: store ?? 'embedded' });
+  if (template === 'workflow' && store === 'rabbitmq')
+    throw new UsageError(
+      'RabbitMQ keeps no results, which a chord needs; give --store redis, or --template minimal',
+    );
+  if (template !== 'service') return projectFiles({ template, name, store: store ?? 'embedded' });
   if (store !== undefined && store !== 'redis')
     throw new UsageError(`the template 'service' is made for Redis; leave out --store ${store}`);
   const { default: example } = await import('template:service');

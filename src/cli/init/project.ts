@@ -1,20 +1,27 @@
-// The files of a small new project: typed tasks, a worker, a schedule, a test, and what a deployment needs. Pure.
+// The files of a small new project: typed tasks, a worker, a test, and what a deployment needs. Pure.
 import { version } from '../../lib/version.ts';
+import { minimal } from './minimal.ts';
+import type { ProjectSources } from './project-sources.ts';
+import { workflow } from './workflow.ts';
 
 export type ProjectStore = 'embedded' | 'redis' | 'rabbitmq';
 
+export type ProjectTemplate = 'minimal' | 'workflow';
+
 interface ProjectChoices {
+  readonly template: ProjectTemplate;
   /** A valid name of an npm package. */
   readonly name: string;
   readonly store: ProjectStore;
 }
 
 /** The files: texts by their paths. */
-export function projectFiles({ name, store }: ProjectChoices): ReadonlyMap<string, string> {
+export function projectFiles({ template, name, store }: ProjectChoices): ReadonlyMap<string, string> {
+  const { app, main, test, call } = sources[template](name);
   const files = new Map([
     ['package.json', packageJson(name)],
     ['tsconfig.json', tsconfig],
-    ['src/app.ts', app(name)],
+    ['src/app.ts', app],
     ['src/main.ts', main],
     ['test/app.test.ts', test],
     ['.env', env(store)],
@@ -22,10 +29,12 @@ export function projectFiles({ name, store }: ProjectChoices): ReadonlyMap<strin
     ['.dockerignore', 'node_modules/\n.umbel/\n.env\n.git/\n'],
     ['Dockerfile', dockerfile],
     ['compose.yaml', compose(store)],
-    ['README.md', readme(name, store)],
+    ['README.md', readme(name, store, call)],
   ]);
   return files;
 }
+
+const sources: Readonly<Record<ProjectTemplate, (name: string) => ProjectSources>> = { minimal, workflow };
 
 const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
 
@@ -61,75 +70,6 @@ const tsconfig: string = json({
   },
   include: ['src', 'test'],
 });
-
-function app(name: string): string {
-  return `// The application: its tasks and schedules. Other modules import it from here.
-import { App, crontab } from 'umbel';
-
-// Broker and result backend come from the environment (.env): UMBEL_BROKER_URL, UMBEL_RESULT_BACKEND. Without them: a file in .umbel/.
-export const app: App = new App('${name}', {
-  taskTimeLimit: '5m',
-  taskSoftTimeLimit: '4m',
-});
-
-export const add = app.task('${name}.add', (x: number, y: number) => x + y);
-
-/** The number of characters of a page. After an error it is retried with a random delay of at most 1, 2, 4 … s. */
-export const pageSize = app.task(
-  '${name}.page_size',
-  { bind: true, maxRetries: 5, autoretryFor: [Error], retryBackoff: true, softTimeLimit: 20 },
-  async (task, url: string) => {
-    const response = await fetch(url, { signal: task.signal });
-    if (!response.ok) throw new Error(\`\${url} answered \${response.status}\`);
-    const size = (await response.text()).length;
-    task.logger.info({ url, size }, 'page read');
-    return size;
-  },
-);
-
-export const tidy = app.task('${name}.tidy', () => {
-  // Write the nightly work here.
-});
-
-app.schedule('nightly-tidy', crontab('0 3 * * *'), tidy);
-`;
-}
-
-const main = `// A demonstration: a worker in this process, and a task for it. In production run the worker as a separate program: npm run worker
-import { Worker } from 'umbel/worker';
-import { add, app } from './app.ts';
-
-const worker = new Worker(app);
-await worker.start();
-console.log(\`\${worker.name} takes tasks from \${worker.queues.join(', ')}\`);
-
-const sum = await add.delay(2, 3);
-console.log(\`2 + 3 = \${await sum.get({ timeout: 10 })}\`);
-
-await worker.stop();
-await app.close();
-`;
-
-const test = `import assert from 'node:assert/strict';
-import { after, test } from 'node:test';
-import { drain } from 'umbel/testing';
-
-// In memory: each test run starts empty.
-process.env.UMBEL_BROKER_URL = 'memory://';
-process.env.UMBEL_RESULT_BACKEND = 'memory://';
-const { add, app } = await import('../src/app.ts');
-after(() => app.close());
-
-test('add adds', () => {
-  assert.equal(add(2, 3), 5); // the function itself
-});
-
-test('a sent task runs, and has a result', async () => {
-  const sum = await add.delay(2, 3);
-  await drain(app);
-  assert.equal(await sum.get({ timeout: 1 }), 5);
-});
-`;
 
 const urls: Readonly<Record<ProjectStore, { readonly local: string; readonly compose: string }>> = {
   embedded: { local: '', compose: '' },
@@ -204,7 +144,7 @@ ${environment}${servers[store]}volumes:
 `;
 }
 
-function readme(name: string, store: ProjectStore): string {
+function readme(name: string, store: ProjectStore, call: string): string {
   const needs =
     store === 'embedded'
       ? 'No server is needed: messages and results are in `.umbel/store.db`.'
@@ -224,7 +164,7 @@ ${needs}
 | \`src/app.ts\` | the application: tasks and schedules |
 | \`npm run worker\` | runs tasks until you stop it |
 | \`npm run beat\` | sends scheduled tasks; you may run several |
-| \`npx umbel -A ./src/app.ts call ${name}.add -a '[2, 3]' --wait\` | sends a task from the command line |
+| \`npx umbel -A ./src/app.ts call ${call} --wait\` | sends a task from the command line |
 | \`npx umbel dead list\` | lists messages that could not be run, with the reason |
 | \`docker compose up\` | runs everything in containers |
 `;
