@@ -99,7 +99,12 @@ export class ClusterFeed implements Service {
   }
 
   #receive(event: WireEvent): void {
-    this.cluster.add(event);
+    this.cluster.add(withoutTexts(event));
     for (const listener of this.#listeners) listener(event);
   }
+}
+
+/** The history has the arguments, results and errors. In memory, those of 100,000 tasks would take more than all other facts about them. */
+function withoutTexts({ args, kwargs, result, exception, traceback, umbel, ...rest }: WireEvent): WireEvent {
+  return rest;
 }

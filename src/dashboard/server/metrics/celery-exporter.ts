@@ -74,7 +74,7 @@ export class CeleryExporterMetrics {
   }
 
   /** Call it after the cluster's state has recorded the event. */
-  add({ type, hostname, uuid, runtime }: WireEvent): void {
+  add({ type, hostname, uuid, runtime, exception }: WireEvent): void {
     const counter = this.#counters.get(type);
     if (counter === undefined || typeof uuid !== 'string') return;
     const task = this.#cluster.task(uuid);
@@ -84,7 +84,7 @@ export class CeleryExporterMetrics {
       for (const [other, each] of this.#counters)
         if (other === 'task-failed') each.touch(...labels, '');
         else if (other !== 'task-sent') each.touch(...labels);
-    if (type === 'task-failed') counter.add(...labels, exceptionName(task?.exception ?? ''));
+    if (type === 'task-failed') counter.add(...labels, exceptionName(String(exception ?? '')));
     else counter.add(...labels);
     if (type === 'task-succeeded' && typeof runtime === 'number') this.#runtimes.observe(runtime, ...labels);
     if (type === 'task-started' && task?.sent != null && task.started !== null) {
