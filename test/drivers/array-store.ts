@@ -73,10 +73,10 @@ export class ArrayStore {
     for (const wake of this.#waiting.splice(0)) wake();
   }
 
-  /** Resolves at the next change, when the next message is due, or after `ms`. */
-  async change(signal: AbortSignal, ms: number | null): Promise<void> {
-    const dues = this.items.filter(({ owner, due }) => owner === null && due > Date.now());
-    const next = Math.min(...dues.map(({ due }) => due - Date.now()), ms ?? 60_000, 60_000);
+  /** Resolves at the next change, when the next message that was not due at `now` is due, or after `ms`. */
+  async change(signal: AbortSignal, now: number, ms: number | null): Promise<void> {
+    const dues = this.items.filter(({ owner, due }) => owner === null && due > now);
+    const next = Math.min(...dues.map(({ due }) => due - now), ms ?? 60_000, 60_000);
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, next);
       this.#waiting.push(() => {
@@ -88,10 +88,10 @@ export class ArrayStore {
     });
   }
 
-  /** What may be claimed now, the most urgent first. */
-  ready(queue: string): Item[] {
+  /** What may be claimed at `now`, the most urgent first. */
+  ready(queue: string, now: number): Item[] {
     return this.items
-      .filter((item) => item.queue === queue && item.owner === null && item.due <= Date.now())
+      .filter((item) => item.queue === queue && item.owner === null && item.due <= now)
       .sort((a, b) => a.priority - b.priority || a.number - b.number);
   }
 }
@@ -171,7 +171,7 @@ export class ArrayTransport implements Transport {
 
   async size(queue: string): Promise<QueueSize> {
     const items = this.store.items.filter((item) => item.queue === queue);
-    const ready = this.store.ready(queue).length;
+    const ready = this.store.ready(queue, Date.now()).length;
     const claimed = items.filter(({ owner }) => owner !== null).length;
     return { ready, claimed, scheduled: items.length - ready - claimed };
   }
@@ -221,22 +221,24 @@ export class ArrayConsumer implements Consumer {
     await Promise.resolve(); // the room is what it is when the turn is over
     for (;;) {
       if (signal.aborted || this.#closing.signal.aborted || capacity() <= 0) return [];
-      const waiting = this.#queues.flatMap((queue) => this.#store.ready(queue));
+      // One look at the clock: what is not due for it is what is waited for.
+      const now = Date.now();
+      const waiting = this.#queues.flatMap((queue) => this.#store.ready(queue, now));
       const quarantined = waiting.find(({ crashes }) => isQuarantined(crashes));
       const may = this.#quarantine.look(quarantined !== undefined);
       if (may.quarantined && quarantined !== undefined) return [this.#hold(quarantined)];
-      const taken = may.others ? this.#take(capacity()) : [];
+      const taken = may.others ? this.#take(capacity(), now) : [];
       if (taken.length > 0) return taken;
-      await this.#store.change(signal, may.againMs);
+      await this.#store.change(signal, now, may.againMs);
     }
   }
 
   /** In turn from each queue. */
-  #take(room: number): Delivery[] {
+  #take(room: number, now: number): Delivery[] {
     const taken: Delivery[] = [];
     while (taken.length < room) {
       const heads = this.#queues.flatMap((queue) => {
-        const head = this.#store.ready(queue).find(({ crashes }) => !isQuarantined(crashes));
+        const head = this.#store.ready(queue, now).find(({ crashes }) => !isQuarantined(crashes));
         return head === undefined ? [] : [head];
       });
       const urgent = Math.min(...heads.map(({ priority }) => priority));
