@@ -497,7 +497,8 @@ export class RedisConsumer implements Consumer {
 
   /** It was settled in a call before the one that adopts it: an adoption now would leave it held for ever. */
   #giveUpAdoption(field: string): void {
-    if (this.#reads.adopting.has(field)) this.#commands.do('R', field, '', '0', '1').catch(() => undefined);
+    if (this.#reads.adopting.has(field))
+      void this.#retry(() => this.#commands.do('R', field, '', '0', '1'));
   }
 
   /** Tells the maintenance about a message that was scheduled. */
@@ -530,8 +531,11 @@ export class RedisConsumer implements Consumer {
   #giveBackArrived(which: (delivery: RedisDelivery) => boolean = () => true): void {
     const back = this.#arrived.filter(which);
     this.#arrived = this.#arrived.filter((delivery) => !back.includes(delivery));
-    for (const delivery of back)
-      void delivery.settle({ kind: 'release', until: null }).catch(() => undefined);
+    for (const delivery of back) {
+      const giveBack = () => delivery.settle({ kind: 'release', until: null });
+      // Also when the server refuses it for now: else it would be held, by nobody who knows of it, as long as this consumer lives.
+      giveBack().catch(() => this.#retry(giveBack));
+    }
   }
 
   #wake(): void {

@@ -78,6 +78,41 @@ needs(describe, noRedis)('claims and blocking reads on Redis', () => {
     }
   });
 
+  it('a message for which there is no room any more goes back, also if the server refuses to write at that moment', async () => {
+    server.cli('FLUSHALL');
+    const refuse = (replicas: number): string =>
+      server.cli('CONFIG', 'SET', 'min-replicas-to-write', String(replicas));
+    const connection = await RedisConnection.open(redisSettings(server.url(), 'broker', {}));
+    await using sender = await openRedisTransport(server.url(), { queues: [], driver: {} });
+    await using transport = new RedisTransport(connection, [], systemClock);
+    await using busy = await transport.consume({ queues: ['celery'], name: 'busy', leaseMs: 15_000 });
+    await sender.publish([publication('a')]);
+
+    const run = connection.run.bind(connection);
+    let room = 1;
+    let refused = 0;
+    connection.run = async (script, keys, args, options) => {
+      try {
+        const reply = await run(script, keys, args, options);
+        if (script.name === 'batch' && args.includes('C') && Array.isArray(reply) && Number(reply[1]) > 0) {
+          room = 0;
+          refuse(1);
+        }
+        return reply;
+      } catch (error) {
+        if (script.name === 'batch' && ++refused === 1) refuse(0);
+        throw error;
+      }
+    };
+    expect(await busy.claim(() => room, AbortSignal.timeout(patienceMs))).toEqual([]);
+    await until(() => refused > 0, 'the server refuses what goes back');
+
+    await using free = await sender.consume({ queues: ['celery'], name: 'free', leaseMs: 15_000 });
+    const [delivery] = await claim(free, 1);
+    expect(delivery && [idOf(delivery), delivery.redelivered, delivery.crashes]).toEqual(['a', true, 0]);
+    await delivery?.settle({ kind: 'ack' });
+  });
+
   it('what a blocking read brings is not taken by a claim that looks for what an earlier read may have left', async () => {
     server.cli('FLUSHALL');
     let again = (): void => undefined;
