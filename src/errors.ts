@@ -212,6 +212,19 @@ export class CannotPeekError extends StoreError {
   }
 }
 
+/** The broker cannot choose among the messages that wait in a queue, or not change them at all. Nothing was done. */
+export class CannotChangeWaitingError extends StoreError {
+  override readonly code: string = 'UMBEL_CANNOT_CHANGE_WAITING';
+  readonly queue: string;
+
+  constructor(broker: string, queue: string) {
+    super(
+      `the messages in '${queue}' cannot be chosen by what they contain: ${broker} has no way to look at a message that waits without taking it. Move the next ones, whatever they are (umbel queues move ${queue} TO -n 100); or cancel tasks that a recorder knows: umbel tasks revoke --query`,
+    );
+    this.queue = queue;
+  }
+}
+
 /** Neither the broker nor the result backend can keep what is paused. Nothing was done. */
 export class CannotPauseError extends StoreError {
   override readonly code: string = 'UMBEL_CANNOT_PAUSE';

@@ -22,7 +22,14 @@ export type {
   ListDeadLetters,
 } from './app/dead-letters.ts';
 export type { Middleware } from './app/middleware.ts';
-export type { BrokerQueues, PeekQueueOptions, QueueState, WaitingTask } from './app/queues.ts';
+export type {
+  BrokerQueues,
+  MoveQueueOptions,
+  PeekQueueOptions,
+  PurgeQueueOptions,
+  QueueState,
+  WaitingTask,
+} from './app/queues.ts';
 export type { Registry } from './app/registry.ts';
 export type { RetryJob, RetryJobStatus, RunRetryJobOptions } from './app/retry-job.ts';
 export { currentTask } from './app/running/context.ts';
@@ -66,6 +73,7 @@ export {
   type ArgumentIssue,
   BrokerBlocked,
   BrokerUnavailable,
+  CannotChangeWaitingError,
   CannotPauseError,
   CannotPeekError,
   ChordError,

@@ -13,6 +13,18 @@ export interface PeekQueueOptions {
   readonly limit?: number;
 }
 
+export interface PurgeQueueOptions {
+  /** Only tasks that this query means, in the language of the history; a message tells name, id, args, eta, retries and more, without a recorder. Default: all. */
+  readonly query?: string;
+  /** Only counts them. Default false. */
+  readonly dryRun?: boolean;
+}
+
+export interface MoveQueueOptions extends PurgeQueueOptions {
+  /** At most this number, those that come next first. Default: all. */
+  readonly limit?: number;
+}
+
 /** A message that waits in a queue. */
 export interface WaitingTask {
   /** How many messages come before it, of those that are ready, or of those that are scheduled. */
@@ -87,5 +99,26 @@ export class BrokerQueues {
    */
   async peek(queue: string, options: PeekQueueOptions = {}): Promise<readonly WaitingTask[]> {
     return (await import('./waiting-tasks.ts')).waitingTasks(this.#app, queue, options);
+  }
+
+  /**
+   * Deletes messages that wait, for good, and where the store can, the records that they were sent. Those that workers hold stay, and on RabbitMQ
+   * those that wait for their time. Returns their number.
+   * @throws QuerySyntaxError; CannotChangeWaitingError for a query on RabbitMQ
+   */
+  async purge(queue: string, options: PurgeQueueOptions = {}): Promise<number> {
+    return (await import('./change-waiting.ts')).purgeQueue(this.#app, queue, options);
+  }
+
+  /**
+   * Moves messages that wait, ready and scheduled, to another queue; returns their number. They keep their bytes, times and priorities. Each is moved
+   * in one step: whatever dies meanwhile, none is lost, and none is in both queues. RabbitMQ publishes and then acknowledges: a death in between leaves
+   * two messages of one id, and the second finds the first's result; there scheduled messages stay.
+   * @throws ConfigError, QuerySyntaxError, ReservedNameError; CannotChangeWaitingError for a query on RabbitMQ; BrokerUnavailable: some may have been
+   * moved
+   * @example await app.queues.move('mail', 'slow', { query: 'name:mail.newsletter', limit: 1_000 });
+   */
+  async move(from: string, to: string, options: MoveQueueOptions = {}): Promise<number> {
+    return (await import('./change-waiting.ts')).moveWaiting(this.#app, from, to, options);
   }
 }

@@ -39,6 +39,10 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   'tasks resume': ['umbel tasks resume mail.send'],
   'queues list': ['umbel queues', 'umbel -A ./app.ts queues list --json'],
   'queues peek': ['umbel queues peek mail --limit 5', 'umbel queues peek mail --scheduled --json'],
+  'queues move': [
+    'umbel queues move mail slow -n 1000',
+    "umbel queues move mail slow --query 'name:mail.newsletter' --dry-run",
+  ],
   'queues pause': ["umbel queues pause mail --reason 'the mail server is down'"],
   'queues resume': ['umbel queues resume mail'],
   list: ['umbel -A ./app.ts list bindings'],

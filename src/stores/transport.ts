@@ -6,6 +6,7 @@ import type { Limits, LimitsOptions } from './limits.ts';
 import type { Locks } from './locks.ts';
 import type { PauseStore } from './pauses.ts';
 import type { StoreWrite } from './store-write.ts';
+import type { WaitingChanges } from './waiting.ts';
 
 /** What a transport can do. A missing ability is declared here, never thrown as "not implemented". */
 export interface TransportFeatures {
@@ -29,6 +30,8 @@ export interface TransportFeatures {
   readonly counts: boolean;
   /** A message that is given back is delivered before waiting messages. */
   readonly keepsPlace: boolean;
+  /** `changeWaiting` may look at a message and keep it, and reaches scheduled messages. If not, it changes the next ready messages, whatever they are. */
+  readonly choosesWaiting: boolean;
 }
 
 /** A message and its destination. */
@@ -288,6 +291,14 @@ export interface Transport extends AsyncDisposable {
    * tasks, some at a time, from transports that know them without reading each message here.
    */
   purge(queue: string, deleted?: (taskIds: readonly string[]) => Promise<void>): Promise<number>;
+  /**
+   * Changes messages that wait in a queue, as `decide` says; returns how many. Each is moved or deleted in one step if it still waits then: whatever
+   * dies in between, none is lost, and none is there twice. Without `features.choosesWaiting` there may be two of one id after a crash (the second
+   * finds the first's result), and `decide` must not keep a message. Messages that come, go or change their place meanwhile may be visited twice, or not.
+   * A message that goes to another queue waits there behind, or among, messages of its priority. Absent where this cannot be done.
+   * @throws BrokerUnavailable: some may have been changed
+   */
+  changeWaiting?(queue: string, changes: WaitingChanges): Promise<number>;
   readonly deadLetters: DeadLetterStore;
   /** Locks of unique tasks. Absent where the store cannot keep them: then the result backend keeps them. */
   openLocks?(): Promise<Locks>;

@@ -23,6 +23,7 @@ import { FakeClock } from './fake-clock.ts';
 import { fanoutCases } from './fanout-cases.ts';
 import { pauseCase } from './pause-cases.ts';
 import { quarantineCases } from './quarantine-cases.ts';
+import { waitingCases } from './waiting-cases.ts';
 
 /** The parts of a driver that the suite needs. Each case gets its own harness, on an empty store. */
 export interface TransportHarness {
@@ -541,6 +542,7 @@ export const transportConformance: readonly Case[] = [
   ),
 
   ...quarantineCases,
+  ...waitingCases,
 
   check(
     'an evicted consumer cannot release or dead-letter messages that others hold now',

@@ -126,6 +126,23 @@ test('call passes on countdown, expiry, queue, priority and an id of your own', 
   expect((await umbel(folder, ['purge', '-f', '-Q', 'slow'])).stdout).toBe("Purged 1 message from 'slow'.\n");
 });
 
+test('messages that wait move to another queue, and are purged, all or by a query', async () => {
+  const folder = project({});
+  for (const name of ['mail.news', 'mail.news', 'shop.add']) await umbel(folder, ['call', name]);
+  const news = ['--query', 'name:mail.news'];
+  const dry = await umbel(folder, ['queues', 'move', 'celery', 'slow', '--dry-run', ...news]);
+  expect(dry.stdout).toBe("2 messages would be moved from 'celery' to 'slow'.\n");
+  const refused = await umbel(folder, ['queues', 'move', 'celery', 'slow']);
+  expect(refused).toMatchObject({ code: 2, stdout: '' });
+  expect(refused.stderr).toContain("This moves 3 messages from 'celery' to 'slow'. Are you sure?");
+  const moved = await umbel(folder, ['queues', 'move', 'celery', 'slow', '-f', '-n', '1', ...news, '--json']);
+  expect(moved.stdout).toBe('{"moved":1}\n');
+  expect((await umbel(folder, ['purge', '-f', ...news])).stdout).toBe("Purged 1 message from 'celery'.\n");
+  expect((await umbel(folder, ['purge', '--dry-run'])).stdout).toBe(
+    "1 message would be deleted from 'celery'.\n",
+  );
+});
+
 test('purge asks first; without a terminal it refuses and deletes nothing', async () => {
   const folder = project({ 'app.js': shop });
   await umbel(folder, [...withApp, 'call', 'shop.add', '-a', '[1, 1]']);

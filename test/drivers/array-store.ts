@@ -109,6 +109,7 @@ export class ArrayTransport implements Transport {
     leaseExpires: false,
     counts: true,
     keepsPlace: true,
+    choosesWaiting: false,
   };
   readonly status = { state: 'connected', reason: null } as const;
   readonly store: ArrayStore;

@@ -127,6 +127,7 @@ export function transportOf(process: Process, line: Line): Transport {
       leaseExpires: true,
       counts: false,
       keepsPlace: true,
+      choosesWaiting: false,
     },
     publish: (publications: readonly Publication[]) => line.ask('send', () => store.send(publications)),
     onStatus: () => () => undefined,

@@ -4,6 +4,7 @@ import { type CommonOptions, optionsOf, withApp } from '../common.ts';
 import { pauseCommand, pauseText, resumeCommand } from '../pausing.ts';
 import { clean } from '../terminal/clean.ts';
 import { positiveInteger } from '../values.ts';
+import { moveCommand } from '../waiting-actions.ts';
 
 interface PeekOptions extends CommonOptions {
   readonly scheduled?: boolean;
@@ -15,7 +16,7 @@ interface PeekOptions extends CommonOptions {
 export function queuesCommand(): Command {
   return new Command('queues')
     .description(
-      'Show how full the queues are, and when they will be empty; peek at what waits; pause and resume them.',
+      'Show how full the queues are, and when they will be empty; peek at what waits, and move it; pause and resume them.',
     )
     .addHelpText(
       'after',
@@ -28,6 +29,7 @@ Examples:
   umbel -A ./app.ts queues --json
   umbel queues peek mail --limit 5
   umbel queues peek mail --scheduled --first last
+  umbel queues move mail slow -n 1000 --query 'name:mail.newsletter'
   umbel queues pause mail --reason 'the mail server is down'
   umbel queues resume mail
 
@@ -54,6 +56,7 @@ Workers of Python Celery do not know that a queue is paused: umbel control cance
           peek(queue, optionsOf<PeekOptions>(command)),
         ),
     )
+    .addCommand(moveCommand())
     .addCommand(pauseCommand('queue'))
     .addCommand(resumeCommand('queue'));
 }

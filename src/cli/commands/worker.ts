@@ -1,6 +1,5 @@
 import { Command, Option } from 'commander';
 import type { App } from '../../app/app.ts';
-import { purgeQueue } from '../../app/purge-queue.ts';
 import { version } from '../../lib/version.ts';
 import type { HealthOptions } from '../../worker/health.ts';
 import { nodeName } from '../../worker/node-name.ts';
@@ -115,7 +114,7 @@ async function work(options: WorkerCommandOptions): Promise<void> {
     });
     if (options.purge) {
       for (const queue of worker.queues)
-        logger.warn({ queue, purged: await purgeQueue(app, queue) }, `purged '${queue}'`);
+        logger.warn({ queue, purged: await app.queues.purge(queue) }, `purged '${queue}'`);
     }
     const { broker, backend } = app.config;
     const facts = {

@@ -15,6 +15,7 @@ import type {
   TransportFeatures,
   TransportStatus,
 } from '../transport.ts';
+import type { WaitingChanges } from '../waiting.ts';
 import { AmqpConsumer } from './amqp-consumer.ts';
 import { AmqpDeadLetters } from './amqp-dead-letters.ts';
 import { AmqpFanout } from './amqp-fanout.ts';
@@ -54,6 +55,7 @@ export class AmqpTransport implements Transport {
     leaseExpires: true,
     counts: false,
     keepsPlace: false,
+    choosesWaiting: false,
   };
   readonly store: object = {};
   readonly deadLetters: AmqpDeadLetters;
@@ -170,6 +172,12 @@ export class AmqpTransport implements Transport {
       await closeChannel(channel);
       return messageCount + quarantined;
     });
+  }
+
+  async changeWaiting(queue: string, changes: WaitingChanges): Promise<number> {
+    this.#refuseIfClosed();
+    const { changeWaiting } = await import('./amqp-waiting.ts');
+    return changeWaiting(this.#publisher, queue, changes, (name) => this.#used.add(name));
   }
 
   async unroutable(): Promise<ReadonlyMap<string, number>> {

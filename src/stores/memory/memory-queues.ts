@@ -229,6 +229,26 @@ export class MemoryQueues {
     return ready + scheduled;
   }
 
+  /** Takes a message out that waits in this place; false: it does not wait there any more. */
+  take(entry: QueuedMessage, place: 'ready' | 'scheduled'): boolean {
+    const line = isQuarantined(entry.crashes) ? this.#quarantined : this.#ready;
+    const heap = line.get(entry.queue);
+    if (place === 'scheduled') {
+      if (![...this.#scheduled].some((item) => item.entry === entry)) return false;
+      refill(this.#scheduled, (item) => item.entry !== entry);
+    } else {
+      if (heap === undefined || ![...heap].includes(entry)) return false;
+      refill(heap, (each) => each !== entry);
+    }
+    return true;
+  }
+
+  /** Puts a message that was taken out to another place, with its crashes and deferrals. `due`: milliseconds since 1970. */
+  putElsewhere(entry: QueuedMessage, place: Pick<NewEntry, 'queue' | 'priority' | 'raw' | 'due'>): void {
+    const { queue, priority, raw, due } = place;
+    this.#place({ ...entry, queue, priority, raw }, due);
+  }
+
   /** Makes the messages ready that are due at exactly one of these times; returns their number. */
   promote(queue: string, due: readonly number[]): number {
     const times = new Set(due);

@@ -28,6 +28,7 @@ import {
   type TransportFeatures,
   type TransportStatus,
 } from '../transport.ts';
+import { decisionsOf, type WaitingChanges } from '../waiting.ts';
 import { closeMemory, type MemoryStore, openMemory } from './memory.ts';
 import { MemoryFanout, MemoryRevocations } from './memory-fanout.ts';
 import { applyWrite, MemoryQueues, type NewEntry, type Owner, type QueuedMessage } from './memory-queues.ts';
@@ -59,6 +60,7 @@ class MemoryTransport implements Transport {
     leaseExpires: false,
     counts: true,
     keepsPlace: true,
+    choosesWaiting: true,
   };
   readonly #status = new StatusNotifier();
   readonly onStatus: Transport['onStatus'] = this.#status.listen;
@@ -148,6 +150,39 @@ class MemoryTransport implements Transport {
           message: fits ? decodeEnvelope(raw) : null,
         };
       });
+  }
+
+  async changeWaiting(queue: string, changes: WaitingChanges): Promise<number> {
+    this.#refuseIfClosed();
+    let count = 0;
+    for (const place of changes.places) {
+      const waiting = this.#queues.waiting(queue, place).map(({ due, entry }) => ({
+        entry,
+        due: due === null ? null : new Date(due),
+        message: decodeEnvelope(entry.raw),
+      }));
+      const decided = decisionsOf(waiting, changes, changes.limit - count);
+      const done = decided.filter(({ found: { entry }, decision }) => {
+        if (decision !== 'delete') checkQueueName(decision.queue);
+        if (!this.#queues.take(entry, place)) return false;
+        if (decision !== 'delete') {
+          const { queue, due, message } = decision;
+          const own = { priority: entry.priority, raw: entry.raw };
+          const content =
+            message === null
+              ? own
+              : {
+                  priority: message.properties.priority,
+                  raw: encodeEnvelope(message, { bodyEncoding: 'utf-8' }),
+                };
+          this.#queues.putElsewhere(entry, { queue, due: due?.getTime() ?? null, ...content });
+        }
+        return true;
+      });
+      count += done.length;
+      if (done.length > 0) await changes.changed?.(done.map(({ found }) => found));
+    }
+    return count;
   }
 
   async promote(queue: string, due: readonly number[]): Promise<number> {

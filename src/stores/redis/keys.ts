@@ -42,3 +42,9 @@ export const queuesKey = (prefix: string): string => `${prefix}umbel:queues`;
 
 /** The note that a message was sent, kept for a while, where no record of its task says so. */
 export const sentKey = (prefix: string, id: string): string => `${prefix}umbel:sent:${id}`;
+
+/** Messages of a queue that wait for their time, by it. */
+export const scheduleKey = (prefix: string, queue: string): string => `${prefix}umbel:schedule:${queue}`;
+
+/** Ready messages of a queue whose owners died twice. */
+export const quarantineKey = (prefix: string, queue: string): string => `${prefix}umbel:quarantine:${queue}`;

@@ -35,3 +35,9 @@ export function splitMetadata(stored: Buffer): RedeliveryMetadata {
     announced: match[3] !== undefined,
   };
 }
+
+/** Another envelope, with the metadata of a stored message. */
+export function withMetadataOf(stored: Buffer, envelope: string): string {
+  const [metadata] = inEnvelope.exec(stored.toString('latin1', 0, longest)) ?? [];
+  return metadata === undefined ? envelope : metadata + envelope.slice(1);
+}

@@ -497,8 +497,7 @@ export class RedisConsumer implements Consumer {
 
   /** It was settled in a call before the one that adopts it: an adoption now would leave it held for ever. */
   #giveUpAdoption(field: string): void {
-    if (this.#reads.adopting.has(field))
-      void this.#retry(() => this.#commands.do('R', field, '', '0', '1'));
+    if (this.#reads.adopting.has(field)) void this.#retry(() => this.#commands.do('R', field, '', '0', '1'));
   }
 
   /** Tells the maintenance about a message that was scheduled. */

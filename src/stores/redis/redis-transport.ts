@@ -21,6 +21,7 @@ import {
   type TransportFeatures,
   type TransportStatus,
 } from '../transport.ts';
+import type { WaitingChanges } from '../waiting.ts';
 import { Bindings } from './bindings.ts';
 import { maxReadMs } from './blocking-read.ts';
 import { RedisConnection } from './client/connection.ts';
@@ -61,6 +62,7 @@ export class RedisTransport implements Transport {
     leaseExpires: true,
     counts: true,
     keepsPlace: true,
+    choosesWaiting: true,
   };
   readonly store: object;
   readonly deadLetters: RedisDeadLetters;
@@ -154,6 +156,12 @@ export class RedisTransport implements Transport {
 
   async purge(queue: string): Promise<number> {
     return Number(await this.#change(luaScript('purge'), [queue, ...this.#steps.map(String)]));
+  }
+
+  async changeWaiting(queue: string, changes: WaitingChanges): Promise<number> {
+    this.#refuseIfClosed();
+    const { changeWaiting } = await import('./redis-waiting.ts');
+    return changeWaiting(this.#connection, queue, changes, (name) => this.#bindings.declare(name));
   }
 
   async openLocks(): Promise<Locks> {

@@ -36,6 +36,7 @@ export type LuaName =
   | 'beat-record'
   | 'beat-remove'
   | 'beat-resign'
+  | 'change-waiting'
   | 'replay-dead-letter'
   | 'extend-chord'
   | 'extend-lock'

@@ -20,6 +20,7 @@ import {
   type TransportFeatures,
   type TransportStatus,
 } from '../transport.ts';
+import type { WaitingChanges } from '../waiting.ts';
 import { insertMessage, makeReady, notifyAllWaiting, type QueuePosition, toRow } from './enqueue.ts';
 import { messageSchema } from './schema.ts';
 import { SqliteStore, type SqlRow, type SqlValue, type Transaction } from './sqlite.ts';
@@ -60,6 +61,7 @@ class SqliteTransport implements Transport {
     leaseExpires: true,
     counts: true,
     keepsPlace: true,
+    choosesWaiting: true,
   };
   readonly #status = new StatusNotifier();
   readonly onStatus: Transport['onStatus'] = this.#status.listen;
@@ -156,6 +158,12 @@ class SqliteTransport implements Transport {
     }
     await this.store.shrink();
     return count;
+  }
+
+  async changeWaiting(queue: string, changes: WaitingChanges): Promise<number> {
+    this.#refuseIfClosed();
+    const { changeWaiting } = await import('./sqlite-waiting.ts');
+    return changeWaiting(this.store, () => this.#clock.now(), queue, changes);
   }
 
   async openLocks(): Promise<Locks> {

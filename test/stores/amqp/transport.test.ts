@@ -55,6 +55,28 @@ needs(describe, noRabbit)('RabbitMQ', () => {
     return { proxy, url: server.url(vhost).replace(String(server.port), String(proxy.port)) };
   }
 
+  it('a move that fails in the middle leaves the others in their queue, and what a dead mover had published is marked', async () => {
+    const transport = await open();
+    const ids = Array.from({ length: 150 }, (_, n) => `m${n}`);
+    await transport.publish(ids.map((id) => publication(id, { queue: 'from' })));
+    let seen = 0;
+    const decide = () => {
+      if (++seen > 120) throw new Error('it dies');
+      return { queue: 'to', due: null, message: null } as const;
+    };
+    const limit = Number.POSITIVE_INFINITY;
+    await expect(transport.changeWaiting('from', { places: ['ready'], limit, decide })).rejects.toThrow(
+      'it dies',
+    );
+    await until(async () => (await transport.size('from')).ready === 50);
+    const moved = await claim(await join(transport, ['to']), 100);
+    expect(moved.map(idOf)).toEqual(ids.slice(0, 100));
+    // So that its result is looked up: the mover may have died before it acknowledged the first copy.
+    expect(moved.every(({ redelivered }) => redelivered)).toBe(true);
+    const rest = await claim(await join(transport, ['from']), 50);
+    expect(rest.map(idOf).sort()).toEqual(ids.slice(100).sort());
+  });
+
   describe.each(['classic', 'quorum'] as const)('with %s queues', (type) => {
     const queues = [{ ...plainQueue('celery'), type }];
 

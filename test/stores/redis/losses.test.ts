@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BrokerUnavailable } from '../../../src/errors.ts';
 import { openRedisTransport } from '../../../src/stores/redis/redis-transport.ts';
+import { publication } from '../../../src/testing/conformance.ts';
 import { needs } from '../../needs.ts';
 import { FaultProxy } from '../../servers/fault-proxy.ts';
 import { noRedis, RedisServerProcess } from '../../servers/redis.ts';
@@ -55,6 +56,27 @@ needs(describe, noRedis)('what is lost between Redis and a worker', () => {
       await look();
       expect(loss.lost).toContain(command);
     }
+  });
+
+  it.each([
+    'reply',
+    'request',
+  ] as const)('a message that moves is in one queue when the %s was lost', async (what) => {
+    await using transport = await behindProxy();
+    const [from, to] = [`from-${what}`, `to-${what}`];
+    await transport.publish(['a', 'b'].map((id) => publication(id, { queue: from })));
+    const move = () =>
+      transport.changeWaiting(from, {
+        places: ['ready'],
+        limit: 1,
+        decide: ({ due }) => ({ queue: to, due, message: null }),
+      });
+    expect(await move()).toBe(1);
+    proxy.lose(what, 1, 'EVALSHA');
+    await expect(move()).rejects.toThrow('may have been done: look before you ask again');
+    const left = what === 'reply' ? 0 : 1;
+    expect((await transport.size(from)).ready).toBe(left);
+    expect((await transport.size(to)).ready).toBe(2 - left);
   });
 
   it('who changes something hears that it may have been done when the reply was lost', async () => {

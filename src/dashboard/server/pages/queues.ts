@@ -1,7 +1,6 @@
 // Queues: their depths and rates, their workers, and the messages that wait in them or that workers hold.
 import { z } from 'zod';
 import type { App } from '../../../app/app.ts';
-import { purgeQueue } from '../../../app/purge-queue.ts';
 import type { QueueState, WaitingTask } from '../../../app/queues.ts';
 import { queuesOfTasks } from '../../../app/task-queues.ts';
 import type { Control } from '../../../control/control.ts';
@@ -325,5 +324,5 @@ export async function resumeQueue(control: Control, name: string): Promise<Contr
 
 /** Deletes the waiting messages, and returns their number. @throws BrokerUnavailable */
 export async function emptyQueue(app: App, name: string): Promise<{ readonly purged: number }> {
-  return { purged: await purgeQueue(app, name) };
+  return { purged: await app.queues.purge(name) };
 }
