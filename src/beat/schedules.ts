@@ -14,7 +14,10 @@ import { ConfigError, UnknownScheduleError } from '../errors.ts';
 import { type Duration, toMs } from '../lib/duration.ts';
 import { suggest } from '../lib/suggest.ts';
 import { uuid7 } from '../lib/uuid.ts';
+import { encodeJson } from '../protocol/json.ts';
 import type { Json } from '../protocol/message.ts';
+import type { Schedule } from '../schedules/schedule.ts';
+import type { ScheduleJson } from '../schedules/schedule-json.ts';
 import {
   historyLength,
   noState,
@@ -36,6 +39,10 @@ export interface ScheduleInfo {
   readonly task: string;
   /** Its times in words, for people: `every 10m`, `30 2 * * * Europe/Berlin`. */
   readonly schedule: string;
+  /** Its times as data; null: a schedule class of the user's code. */
+  readonly when: ScheduleJson | null;
+  /** It sends a workflow: a signature, of which `args` and `kwargs` are those of its first task. */
+  readonly isSignature: boolean;
   readonly args: readonly unknown[];
   readonly kwargs: Json;
   readonly options: ScheduledCallOptions;
@@ -125,6 +132,30 @@ export class Schedules implements AsyncDisposable {
   /** @throws ConfigError when the name is taken, or a value is wrong; UnknownOptionError */
   async add(name: string, when: When, what: Scheduled, options: ScheduleOptions = {}): Promise<void> {
     await this.#create(declareSchedule(name, when, what, options));
+  }
+
+  /** Checks the values of a schedule, and adds nothing. Throws as {@link add}, but not for a name that is taken. */
+  check(name: string, when: When, what: Scheduled, options: ScheduleOptions = {}): void {
+    this.#checked(entryOf(declareSchedule(name, when, what, options), false, 0));
+  }
+
+  /**
+   * The next due times, at most `count`, of a schedule that was added now; or to which the schedule `name` was changed now, so that
+   * an unchanged interval counts on.
+   */
+  async nextRuns(schedule: Schedule, count: number, name: string): Promise<readonly Date[]> {
+    const nowMs = await this.#store.now();
+    const stored = await this.#store.get(name);
+    const before = stored === undefined ? null : decodeEntry(name, stored.text);
+    const isSame = before !== null && encodeJson(before.schedule) === encodeJson(schedule.toJSON?.() ?? null);
+    const since = new Date(isSame ? (stored?.state.anchorMs ?? before.sinceMs) : nowMs);
+    const runs: Date[] = [];
+    for (let dueMs: number | null = nowMs; runs.length < count; ) {
+      dueMs = nextMs(schedule, { timezone: this.app.config.timezone, since }, dueMs);
+      if (dueMs === null) break;
+      runs.push(new Date(dueMs));
+    }
+    return runs;
   }
 
   /** Adds an entry in Celery's form. Throws as {@link add}. */
@@ -303,6 +334,8 @@ export class Schedules implements AsyncDisposable {
       name: entry.name,
       task: taskOf(entry),
       schedule: entry.shown,
+      when: entry.schedule,
+      isSignature: call.kind === 'signature',
       args: call.kind === 'task' ? call.args : call.signature.args,
       kwargs: call.kind === 'task' ? call.kwargs : call.signature.kwargs,
       options: call.options,

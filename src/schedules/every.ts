@@ -49,7 +49,7 @@ export class Every implements Schedule {
   }
 
   toString(): string {
-    return `every ${shownMs(this.intervalMs)}${this.relative ? ' by the clock' : ''}`;
+    return `every ${intervalText(this.intervalMs)}${this.relative ? ' by the clock' : ''}`;
   }
 }
 
@@ -57,7 +57,7 @@ const shortestMs = 10;
 const longestMs = 100 * 366 * 86_400_000;
 
 /** A duration in the largest unit without a fraction: `10m`, `90s`, `1500ms`. */
-function shownMs(ms: number): string {
+export function intervalText(ms: number): string {
   const units: readonly (readonly [string, number])[] = [
     ['d', 86_400_000],
     ['h', 3_600_000],

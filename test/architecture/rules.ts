@@ -33,6 +33,7 @@ export const rooms: Readonly<Record<string, readonly string[]>> = {
     'events',
     'http',
     'recorder',
+    'schedules',
     'history',
     'stores',
     'protocol',

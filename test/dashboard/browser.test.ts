@@ -47,6 +47,7 @@ needs(describe, noChromium)('the dashboard in a browser without network', () => 
     });
     const strange = app.task(markup, () => markup);
     app.schedule('pulse', every('1h'), add.s(1, 2));
+    app.schedule('tick', every('30m', { relative: true }), add.s(1, 2));
     dashboard = new Dashboard(app, { port: 0, urlPrefix: '/flower' });
     await dashboard.start();
     base = dashboard.url;
@@ -140,6 +141,7 @@ needs(describe, noChromium)('the dashboard in a browser without network', () => 
     ['the tasks of a worker', () => '/workers/w1@here?tab=tasks', 'shop.add'],
     ['the limits of a worker', () => '/workers/w1@here?tab=limits', 'shop.add'],
     ['the schedules', () => '/schedules', 'pulse'],
+    ['the calendar of the schedules', () => '/schedules?tab=calendar', '×2'],
     ['the dead letters', () => '/dead', 'not today'],
     ['a dead letter', () => '/dead/1', 'shop.refuse'],
     ['the doctor', () => '/doctor', 'no time limit'],
@@ -210,6 +212,43 @@ needs(describe, noChromium)('the dashboard in a browser without network', () => 
     await page.locator('.toast').getByText('1 message deleted').waitFor();
     await open('/audit');
     await page.locator('tbody').getByText('the bank is down').waitFor();
+    await page.evaluate(axe);
+    expect(await faults()).toEqual([]);
+    expect(wrongs).toEqual([]);
+  });
+
+  it('a schedule is added with a preview, refused at the field that is wrong, changed, and deleted', async () => {
+    await open('/schedules');
+    await page.getByRole('button', { name: 'Add a schedule…' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByLabel('Name', { exact: true }).fill('pulse');
+    await dialog.getByText('exists already').waitFor();
+    await dialog.getByLabel('Name', { exact: true }).fill('nightly');
+    await dialog.getByLabel('Task', { exact: true }).fill('shop.add');
+    await dialog.getByRole('button', { name: 'Crontab' }).click();
+    await dialog.getByLabel('Crontab', { exact: true }).fill('0 25 * * *');
+    await dialog.locator('.field-fault', { hasText: 'hour' }).waitFor();
+    await page.evaluate(axe);
+    expect(await faults()).toEqual([]);
+    await dialog.getByLabel('Crontab', { exact: true }).fill('0 3 * * *');
+    await dialog.getByLabel('Time zone').fill('Europe/Berlin');
+    await until(async () => (await dialog.locator('.next-runs li').count()) === 10, 'ten next runs');
+    await dialog.getByLabel('Arguments (a JSON list)', { exact: true }).fill('[1, 2]');
+    await page.setViewportSize({ width: 360, height: 740 });
+    expect(await dialog.evaluate((each) => each.scrollWidth - each.clientWidth), 'on a phone').toBe(0);
+    await page.setViewportSize({ width: 1280, height: 900 });
+    await dialog.getByRole('button', { name: 'Add', exact: true }).click();
+    await page.locator('.toast').getByText('in force within two seconds').waitFor();
+    await page.getByRole('button', { name: 'nightly' }).click();
+    await page.getByRole('button', { name: 'Change…' }).click();
+    await dialog.getByLabel('Crontab', { exact: true }).fill('30 3 * * *');
+    await dialog.getByRole('button', { name: 'Change', exact: true }).click();
+    await page.locator('tbody').getByText('30 3 * * * Europe/Berlin').waitFor();
+    await page.getByRole('button', { name: 'Delete…' }).click();
+    await dialog.getByRole('button', { name: 'Delete', exact: true }).click();
+    await page.getByRole('button', { name: 'nightly' }).waitFor({ state: 'detached' });
+    await page.getByRole('button', { name: 'pulse' }).click();
+    await page.getByText('The code of the application declares it').waitFor();
     await page.evaluate(axe);
     expect(await faults()).toEqual([]);
     expect(wrongs).toEqual([]);

@@ -37,6 +37,8 @@ const actions = [
   ['operator', 'v1/queues/celery/pause'],
   ['operator', 'v1/queues/celery/resume'],
   ['admin', 'v1/queues/celery/purge'],
+  ['admin', 'v1/schedules'],
+  ['admin', 'v1/schedules/check'],
 ] as const;
 
 async function untouched(app: App): Promise<void> {

@@ -1,6 +1,5 @@
 // The API of the pages. The browser's client imports its types.
 import { Hono } from 'hono';
-import { validator } from 'hono/validator';
 import { z } from 'zod';
 import {
   BrokerUnavailable,
@@ -15,6 +14,7 @@ import { Problem } from '../../../http/problem.ts';
 import { version } from '../../../lib/version.ts';
 import type { DashboardContext, DashboardEnv, DashboardRequest } from '../context.ts';
 import { needs, needsToRead, type User } from '../roles.ts';
+import { actionReason, checked } from './checked.ts';
 import { changeDeadLetters, deadLetterFilter, listDeadLetters, showDeadLetter } from './dead-letters.ts';
 import { Doctor } from './doctor.ts';
 import { groupFailures } from './failures.ts';
@@ -31,7 +31,7 @@ import {
   resumeQueue,
   waitingFilter,
 } from './queues.ts';
-import { SchedulePages } from './schedules.ts';
+import { scheduleRoutes } from './schedule-routes.ts';
 import { countTasks, listTasks, revokeTasks, showTask, showWorkflow } from './tasks.ts';
 import { listWorkers, orderWorkers, roleFor, showWorker, workerOrder } from './workers.ts';
 
@@ -65,8 +65,6 @@ const retryChanges = z.object({
   queue: z.string().min(1).max(512).optional(),
 });
 const order = z.object({ workers: z.array(workerName).min(1).max(1_000).nullable(), order: workerOrder });
-/** The user's reason for an action, for the audit log. */
-const actionReason = z.object({ reason: z.string().max(500).optional() });
 const letterIds = z.object({ ids: z.array(z.number().int().min(1)).min(1).max(1_000) });
 
 /** Mounted at `<prefix>/api/v1`, behind the login. */
@@ -75,10 +73,8 @@ export function pageRoutes(context: DashboardContext) {
   const fleet = new Fleet(control);
   const queues = new QueueWatch(app, fleet);
   const doctor = new Doctor(app);
-  const schedules = new SchedulePages(app);
   const feed = new LiveFeed(cluster);
   context.onClose(context.onEvent((event) => feed.add(event)));
-  context.onClose(() => schedules.close());
   const [operator, admin] = [needs('operator', context), needs('admin', context)];
   const reason = checked('query', actionReason);
   const routes = new Hono<DashboardEnv>();
@@ -177,20 +173,7 @@ export function pageRoutes(context: DashboardContext) {
       const { before = null } = c.req.valid('query');
       return c.json(await context.auditLog.list({ limit: auditLimit, before }));
     })
-    .get('/schedules', async (c) => c.json(await schedules.list()))
-    .get('/schedules/:name/runs', async (c) => c.json({ runs: await schedules.runs(c.req.param('name')) }))
-    .post('/schedules/:name/run', operator, reason, async (c) => {
-      const name = c.req.param('name');
-      await c.var.audit('schedule.run', name, c.req.valid('query').reason);
-      return c.json(await schedules.run(name));
-    })
-    .post('/schedules/:name/:verb{pause|resume}', operator, reason, async (c) => {
-      const { name } = c.req.param();
-      const verb = c.req.param('verb') === 'pause' ? 'pause' : 'resume';
-      await c.var.audit(`schedule.${verb}`, name, c.req.valid('query').reason);
-      await schedules.change(name, verb);
-      return c.json({ done: true });
-    })
+    .route('/schedules', scheduleRoutes(context))
     .get('/dead', checked('query', deadList), async (c) => {
       const { before = null, ...filter } = c.req.valid('query');
       return c.json(await listDeadLetters(app, filter, before));
@@ -216,21 +199,6 @@ export type PageRoutes = ReturnType<typeof pageRoutes>;
 /** The name that others see beside a pause. Without a login there is no name of a user. */
 function nameOf({ name }: User): string {
   return name === 'anybody' ? 'the dashboard' : name;
-}
-
-/** Answers 422 for missing or wrong values, before anything reaches a worker. */
-function checked<Target extends 'query' | 'json' | 'param', Schema extends z.ZodType>(
-  target: Target,
-  schema: Schema,
-) {
-  return validator(target, (value: unknown): z.output<Schema> => {
-    const read = schema.safeParse(value);
-    if (read.success) return read.data;
-    const faults = read.error.issues.map(
-      ({ path, message }) => `${path.join('.') || 'the request'}: ${message}`,
-    );
-    throw new Problem(422, faults.join('; '));
-  });
 }
 
 function found<Value>(value: Value | null | undefined, message: string): Value {

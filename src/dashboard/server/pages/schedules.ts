@@ -1,6 +1,9 @@
-// Schedules: list, runs, pause, resume, and run now.
+// Schedules: list, calendar, runs, and changes.
 import type { App } from '../../../app/app.ts';
 import { type ScheduleInfo, Schedules } from '../../../beat/beat.ts';
+import { Problem } from '../../../http/problem.ts';
+import { type Calendar, calendarOf } from './calendar.ts';
+import { checkForm, type FormFault, formOf, readForm, type ScheduleForm, whyFixed } from './schedule-form.ts';
 
 export interface ScheduleLine
   extends Pick<
@@ -14,6 +17,10 @@ export interface ScheduleLine
   /** Milliseconds since 1970. */
   readonly lastAt: number | null;
   readonly nextAt: number | null;
+  /** The values to change in the form; null: it cannot be changed there. */
+  readonly form: ScheduleForm | null;
+  /** Why it cannot be changed. */
+  readonly fixed: string | null;
   /** The next runs within 24 hours, milliseconds since 1970. */
   readonly upcoming: readonly number[];
   /** The number of runs within 24 hours, and times to draw: an even selection of at most 144 runs. */
@@ -32,6 +39,14 @@ interface ScheduleRunLine {
   readonly detail: string | null;
   /** The task's state in the history; null: unknown. */
   readonly state: string | null;
+}
+
+export interface FormCheck {
+  readonly faults: readonly FormFault[];
+  /** The next due times, milliseconds since 1970. */
+  readonly next: readonly number[];
+  /** The application's, for crontabs without one. */
+  readonly timezone: string;
 }
 
 const maxUpcoming = 10;
@@ -57,6 +72,51 @@ export class SchedulePages implements AsyncDisposable {
       else own.push(due.getTime());
     }
     return { schedules: infos.map((info) => lineOf(info, upcoming.get(info.name) ?? [])) };
+  }
+
+  /** When which schedules are due within the next 24 hours. @throws BrokerUnavailable, StoreError */
+  async calendar(): Promise<Calendar> {
+    return calendarOf(await (await this.#open()).preview('24h'));
+  }
+
+  /** What is wrong with the values of a form, and when its schedule would be due. `changes`: the schedule that it changes; null: it adds one. */
+  async check(form: ScheduleForm, changes: string | null): Promise<FormCheck> {
+    const schedules = await this.#open();
+    const names = (await schedules.list()).map(({ name }) => name);
+    const { timezone } = this.#app.config;
+    return {
+      ...(await checkForm(schedules, form, new Set(names.filter((name) => name !== changes)))),
+      timezone,
+    };
+  }
+
+  /** @throws Problem 422, ConfigError, UnknownOptionError */
+  async add(form: ScheduleForm): Promise<void> {
+    const { schedule, call, options } = valid(readForm(form));
+    await (await this.#open()).add(form.name.trim(), schedule, call, options);
+  }
+
+  /**
+   * `before`: the values that the user saw. A pause stays.
+   * @throws Problem 409 when they are not those of the schedule any more; 422; UnknownScheduleError, ConfigError
+   */
+  async replace(name: string, form: ScheduleForm, before: ScheduleForm): Promise<void> {
+    const schedules = await this.#open();
+    const info = await schedules.get(name);
+    const fixed = whyFixed(info);
+    if (fixed !== null) throw new Problem(422, `the schedule '${name}' cannot be changed here. ${fixed}`);
+    if (JSON.stringify(formOf(info)) !== JSON.stringify(before))
+      throw new Problem(
+        409,
+        `somebody else has changed the schedule '${name}' since this form was opened; open it again`,
+      );
+    const { schedule, call, options } = valid(readForm({ ...form, name }, info.options));
+    await schedules.change(name, schedule, call, { ...options, enabled: info.state !== 'disabled' });
+  }
+
+  /** Deletes it with its history. @throws UnknownScheduleError, ConfigError */
+  async remove(name: string): Promise<void> {
+    await (await this.#open()).remove(name);
   }
 
   /** The newest first. @throws UnknownScheduleError */
@@ -107,6 +167,16 @@ export class SchedulePages implements AsyncDisposable {
   }
 }
 
+type ReadForm = ReturnType<typeof readForm>;
+
+/** @throws Problem 422 with the fault of each field */
+function valid(read: ReadForm): ReadForm & { readonly schedule: NonNullable<ReadForm['schedule']> } {
+  const { faults, schedule } = read;
+  if (schedule !== null && faults.length === 0) return { ...read, schedule };
+  const errors = faults.map(({ field, message }) => ({ path: `$.${field}`, message }));
+  throw new Problem(422, faults.map(({ field, message }) => `${field}: ${message}`).join('; '), { errors });
+}
+
 function lineOf(info: ScheduleInfo, runs: readonly number[]): ScheduleLine {
   const every = Math.ceil(runs.length / maxMarks);
   const { name, task, schedule, state, fromCode, computed, sent, lastTaskId } = info;
@@ -124,6 +194,8 @@ function lineOf(info: ScheduleInfo, runs: readonly number[]): ScheduleLine {
     queue: info.options.queue ?? null,
     lastAt: info.lastRun?.getTime() ?? null,
     nextAt: info.nextDue?.getTime() ?? null,
+    form: whyFixed(info) === null ? formOf(info) : null,
+    fixed: whyFixed(info),
     upcoming: runs.slice(0, maxUpcoming),
     day: { runs: runs.length, marks: runs.filter((_, index) => index % every === 0) },
   };

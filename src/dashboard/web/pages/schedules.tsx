@@ -4,18 +4,22 @@ import type { ScheduleLine } from '../../server/pages/schedules.ts';
 import { answer, api, useLoaded } from '../api.ts';
 import { count, plural } from '../format.ts';
 import { clock, useRefresh } from '../live.ts';
-import { taskLink } from '../router.ts';
+import { link, navigate, search, taskLink } from '../router.ts';
 import { Act } from '../ui/act.tsx';
 import { confirm, run } from '../ui/dialog.tsx';
 import { Empty, FaultNote, Loading } from '../ui/notice.tsx';
 import { PageHead } from '../ui/page-head.tsx';
 import { State } from '../ui/state.tsx';
+import { type Tab, Tabs } from '../ui/tabs.tsx';
 import { Time } from '../ui/time.tsx';
+import { ScheduleCalendar } from './schedule-calendar.tsx';
+import { ScheduleFormDialog } from './schedule-form.tsx';
 
 export function SchedulesPage(): JSX.Element {
   const { value, fault, reload } = useLoaded('schedules', () => answer(api.schedules.$get()));
   useRefresh(reload, 5_000, 10_000);
-  const [open, setOpen] = useState<string | null>(null);
+  const [form, setForm] = useState<{ readonly before: ScheduleLine['form'] } | null>(null);
+  const tab = search.value.get('tab') === 'calendar' ? 'calendar' : 'list';
   const schedules = value?.schedules ?? [];
   return (
     <>
@@ -29,10 +33,62 @@ export function SchedulesPage(): JSX.Element {
                 'run',
               )} in the next 24 hours`
         }
-      />
-      {fault !== null && value === null && <FaultNote fault={fault} retry={reload} />}
-      {value === null && fault === null && <Loading />}
-      {value !== null && schedules.length === 0 && (
+      >
+        <Act needs="admin">
+          <button type="button" class="button button-primary" onClick={() => setForm({ before: null })}>
+            Add a schedule…
+          </button>
+        </Act>
+      </PageHead>
+      <Tabs
+        tabs={tabs}
+        current={tab}
+        label="Schedules"
+        onSelect={(name) => {
+          navigate(link('/schedules', { tab: name === 'list' ? null : name }));
+        }}
+      >
+        {tab === 'calendar' ? (
+          <ScheduleCalendar />
+        ) : value === null ? (
+          fault === null ? (
+            <Loading />
+          ) : (
+            <FaultNote fault={fault} retry={reload} />
+          )
+        ) : (
+          <ScheduleList
+            schedules={schedules}
+            onChange={(schedule) => setForm({ before: schedule.form })}
+            reload={reload}
+          />
+        )}
+      </Tabs>
+      {form !== null && (
+        <ScheduleFormDialog before={form.before} onClose={() => setForm(null)} onDone={reload} />
+      )}
+    </>
+  );
+}
+
+const tabs: readonly Tab<'list' | 'calendar'>[] = [
+  { name: 'list', label: 'List' },
+  { name: 'calendar', label: 'Next 24 hours' },
+];
+
+function ScheduleList({
+  schedules,
+  onChange,
+  reload,
+}: {
+  schedules: readonly ScheduleLine[];
+  onChange: (schedule: ScheduleLine) => void;
+  reload: () => Promise<void>;
+}): JSX.Element {
+  const [open, setOpen] = useState<string | null>(null);
+  return (
+    <>
+      {schedules.length === 0 && (
         <Empty kind="nothing" title="No schedules">
           <p>The code declares none, and none was added:</p>
           <p>
@@ -74,6 +130,7 @@ export function SchedulesPage(): JSX.Element {
                   schedule={schedule}
                   open={open === schedule.name}
                   onOpen={() => setOpen(open === schedule.name ? null : schedule.name)}
+                  onChange={() => onChange(schedule)}
                   reload={reload}
                 />
               ))}
@@ -91,16 +148,11 @@ function ScheduleRow(props: {
   schedule: ScheduleLine;
   open: boolean;
   onOpen: () => void;
+  onChange: () => void;
   reload: () => Promise<void>;
 }): JSX.Element {
-  const { schedule, open, onOpen, reload } = props;
-  const { name, task, state, sent, lastAt, lastTaskId, nextAt, day } = schedule;
-  const change = (verb: 'pause' | 'resume'): Promise<void> =>
-    run(`${verb === 'pause' ? 'Pause' : 'Resume'} ${name}`, async () => {
-      await answer(api.schedules[':name'][':verb{pause|resume}'].$post({ query: {}, param: { name, verb } }));
-      await reload();
-      return verb === 'pause' ? 'Nothing is sent until it is resumed.' : 'It is sent again from now on.';
-    });
+  const { schedule, open, onOpen, onChange, reload } = props;
+  const { name, state, sent, lastAt, lastTaskId, nextAt, day, task } = schedule;
   return (
     <>
       <tr>
@@ -131,58 +183,132 @@ function ScheduleRow(props: {
           <DayLine day={day} name={name} />
         </td>
         <td class="right hide-s">
-          <Act>
-            <span class="row-actions">
-              {state === 'paused' ? (
-                <button type="button" class="button button-small" onClick={() => void change('resume')}>
-                  Resume
-                </button>
-              ) : (
-                <button
-                  type="button"
-                  class="button button-small"
-                  disabled={state === 'disabled'}
-                  onClick={() => void change('pause')}
-                >
-                  Pause
-                </button>
-              )}
-              <button
-                type="button"
-                class="button button-small"
-                onClick={() =>
-                  confirm({
-                    title: `Run ${name} now`,
-                    verb: 'Run now',
-                    effect: (
-                      <p>
-                        Sends <b>{task}</b> once, now, beside its schedule.
-                      </p>
-                    ),
-                    act: async (why) => {
-                      const { id } = await answer(
-                        api.schedules[':name'].run.$post({ query: why, param: { name } }),
-                      );
-                      await reload();
-                      return `Sent as ${id}.`;
-                    },
-                  })
-                }
-              >
-                Run now…
-              </button>
-            </span>
-          </Act>
+          <span class="row-actions">
+            <RunActions schedule={schedule} reload={reload} />
+          </span>
         </td>
       </tr>
       {open && (
         <tr class="sub-row-box">
           <td colSpan={8}>
             <Runs name={name} schedule={schedule} />
+            <div class="schedule-actions">
+              <span class="row-actions show-s">
+                <RunActions schedule={schedule} reload={reload} />
+              </span>
+              <ChangeActions schedule={schedule} onChange={onChange} reload={reload} />
+            </div>
           </td>
         </tr>
       )}
     </>
+  );
+}
+
+/** Changing and deleting, or why this cannot be done here. */
+function ChangeActions({
+  schedule: { name, task, fixed, fromCode },
+  onChange,
+  reload,
+}: {
+  schedule: ScheduleLine;
+  onChange: () => void;
+  reload: () => Promise<void>;
+}): JSX.Element {
+  return (
+    <>
+      {fixed !== null && <p class="dim">{fixed}</p>}
+      <Act needs="admin">
+        <span class="row-actions">
+          {fixed === null && (
+            <button type="button" class="button button-small" onClick={onChange}>
+              Change…
+            </button>
+          )}
+          {!fromCode && (
+            <button
+              type="button"
+              class="button button-small button-danger"
+              onClick={() =>
+                confirm({
+                  title: `Delete ${name}`,
+                  verb: 'Delete',
+                  danger: true,
+                  effect: (
+                    <p>
+                      <b>{task}</b> is not sent on this schedule any more, and the list of its runs is
+                      deleted. Tasks that were sent stay.
+                    </p>
+                  ),
+                  act: async (why) => {
+                    await answer(api.schedules[':name'].$delete({ query: why, param: { name } }));
+                    await reload();
+                    return 'It is deleted.';
+                  },
+                })
+              }
+            >
+              Delete…
+            </button>
+          )}
+        </span>
+      </Act>
+    </>
+  );
+}
+
+function RunActions({
+  schedule: { name, task, state },
+  reload,
+}: {
+  schedule: ScheduleLine;
+  reload: () => Promise<void>;
+}): JSX.Element {
+  const change = (verb: 'pause' | 'resume'): Promise<void> =>
+    run(`${verb === 'pause' ? 'Pause' : 'Resume'} ${name}`, async () => {
+      await answer(api.schedules[':name'][':verb{pause|resume}'].$post({ query: {}, param: { name, verb } }));
+      await reload();
+      return verb === 'pause' ? 'Nothing is sent until it is resumed.' : 'It is sent again from now on.';
+    });
+  return (
+    <Act>
+      {state === 'paused' ? (
+        <button type="button" class="button button-small" onClick={() => void change('resume')}>
+          Resume
+        </button>
+      ) : (
+        <button
+          type="button"
+          class="button button-small"
+          disabled={state === 'disabled'}
+          onClick={() => void change('pause')}
+        >
+          Pause
+        </button>
+      )}
+      <button
+        type="button"
+        class="button button-small"
+        onClick={() =>
+          confirm({
+            title: `Run ${name} now`,
+            verb: 'Run now',
+            effect: (
+              <p>
+                Sends <b>{task}</b> once, now, beside its schedule.
+              </p>
+            ),
+            act: async (why) => {
+              const { id } = await answer(api.schedules[':name'].run.$post({ query: why, param: { name } }));
+              await reload();
+              return `Sent as ${id}.`;
+            },
+          })
+        }
+      >
+        Run now…
+      </button>
+    </Act>
   );
 }
 

@@ -319,13 +319,13 @@ function factsOf(task: TaskRecord): readonly (readonly [string, JSX.Element | st
     [
       'Ran again as',
       task.retriedAs.length === 0 ? null : (
-        <>
+        <span>
           {task.retriedAs.map((again) => (
             <a key={again} href={taskLink(again)}>
               {again}{' '}
             </a>
           ))}
-        </>
+        </span>
       ),
     ],
     ['Retries', task.retries === null || task.retries === 0 ? null : String(task.retries)],
