@@ -21,8 +21,17 @@ const good = new Set<string>();
 /** @throws ReservedNameError when the name is reserved */
 export function checkQueueName(name: string): void {
   if (good.has(name)) return;
-  const found = reserved.find(([pattern]) => pattern.test(name));
+  const found = reservation(name);
   if (found !== undefined) throw new ReservedNameError(name, found[1]);
   if (good.size >= 1000) good.clear();
   good.add(name);
+}
+
+/** Whether no queue of tasks can have this name: mailboxes of remote control, queues of events, … */
+export function isReservedName(name: string): boolean {
+  return reservation(name) !== undefined;
+}
+
+function reservation(name: string): (typeof reserved)[number] | undefined {
+  return reserved.find(([pattern]) => pattern.test(name));
 }

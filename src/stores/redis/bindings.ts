@@ -2,7 +2,7 @@
 
 import { BrokerUnavailable, UnroutableError } from '../../errors.ts';
 import { timedTest } from '../../lib/timed-regex.ts';
-import { checkQueueName } from '../reserved-names.ts';
+import { checkQueueName, isReservedName } from '../reserved-names.ts';
 import type { ExchangeDeclaration, QueueDeclaration } from '../topology.ts';
 import { plainQueue } from '../topology.ts';
 import type { ExchangeAddress, PublishOptions } from '../transport.ts';
@@ -79,7 +79,7 @@ export class Bindings {
     }
   }
 
-  /** Names of queues that programs on this Redis have bound. */
+  /** Names of queues of tasks that programs on this Redis have bound: the mailboxes of remote control are bound, too, and left out. */
   async names(): Promise<readonly string[]> {
     const names = new Set<string>();
     const add = (members: unknown): void => {
@@ -98,8 +98,7 @@ export class Bindings {
       const keys: readonly unknown[] = Array.isArray(reply[1]) ? reply[1] : [];
       for (const key of keys) add(await ask(['SMEMBERS', String(key)]));
     } while (cursor !== '0');
-    names.delete('');
-    return [...names].sort();
+    return [...names].filter((name) => name !== '' && !isReservedName(name)).sort();
   }
 }
 

@@ -86,6 +86,16 @@ needs(describe, noRedis)('the Redis transport', () => {
     await expect(transport.queues()).resolves.toEqual(['celery', 'größe']);
   });
 
+  inOrder('a mailbox of remote control with an unread reply is no queue of tasks', async () => {
+    const transport = await open();
+    await transport.publish([publication('a')]);
+    const mailbox = 'x.reply.celery.pidbox';
+    const key = (name: string): string => driver.keyPrefix + name;
+    server.cli('SADD', key('_kombu.binding.reply.celery.pidbox'), `x\x06\x16\x06\x16${mailbox}`);
+    server.cli('LPUSH', key(mailbox), '{}');
+    expect(await transport.queues()).toEqual(['celery']);
+  });
+
   inOrder('a plain LPUSH wakes one of many who wait, and nobody polls', async () => {
     const waiting = 8;
     const consumers = await Promise.all(
