@@ -28,6 +28,10 @@ export type {
   PeekQueueOptions,
   PurgeQueueOptions,
   QueueState,
+  RescheduleChanges,
+  RescheduleOptions,
+  TasksChanged,
+  WaitingChoice,
   WaitingTask,
 } from './app/queues.ts';
 export type { Registry } from './app/registry.ts';

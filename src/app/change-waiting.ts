@@ -50,7 +50,7 @@ export async function moveWaiting(
 const places = ['ready', 'scheduled'] as const;
 
 /** @throws ConfigError for a broadcast queue, which keeps no messages; ReservedNameError */
-function checkTarget(app: App, queue: string): void {
+export function checkTarget(app: App, queue: string): void {
   checkQueueName(queue);
   if (app.topology.broadcast(queue) !== undefined)
     throw new ConfigError(`'${queue}' is a broadcast queue, which keeps no messages: name another queue`);
@@ -71,7 +71,7 @@ function changer(broker: Transport, queue: string): Change {
 }
 
 /** Can choose messages by their contents. @throws CannotChangeWaitingError */
-function chooser(broker: Transport, queue: string): Change {
+export function chooser(broker: Transport, queue: string): Change {
   if (!broker.features.choosesWaiting) throw new CannotChangeWaitingError(broker.name, queue);
   return changer(broker, queue);
 }
@@ -109,6 +109,9 @@ function candidateOf(app: App, queue: string, { due, message }: PlacedMessage): 
   return read?.ok ? { task: read.value, queue, due } : null;
 }
 
-function idOf(message: PlacedMessage['message']): string | null {
-  return message.ok && typeof message.value.headers.id === 'string' ? message.value.headers.id : null;
+/** The id of the task; null: it has none that can be read. */
+export function idOf(message: PlacedMessage['message']): string | null {
+  if (!message.ok) return null;
+  const { headers, properties } = message.value;
+  return typeof headers.id === 'string' ? headers.id : properties.correlationId;
 }

@@ -1,5 +1,6 @@
 // The queues of an application's broker: how full they are, and what waits in them.
 
+import type { SendOptions } from '../config/call-options.ts';
 import { type Pause, pausesOf } from '../stores/pauses.ts';
 import type { App } from './app.ts';
 import type { DeadCall } from './dead-letters.ts';
@@ -23,6 +24,24 @@ export interface PurgeQueueOptions {
 export interface MoveQueueOptions extends PurgeQueueOptions {
   /** At most this number, those that come next first. Default: all. */
   readonly limit?: number;
+}
+
+/** Tasks that wait: an id, a list of ids, or a query, as of {@link PurgeQueueOptions}. */
+export type WaitingChoice = string | readonly string[] | { readonly query: string };
+
+/** What changes of a task that waits; what is left out stays. */
+export type RescheduleChanges = Pick<SendOptions, 'eta' | 'countdown' | 'priority' | 'queue'>;
+
+export interface RescheduleOptions {
+  /** Only finds them. Default false. */
+  readonly dryRun?: boolean;
+}
+
+/** The ids of the tasks that were changed. */
+export interface TasksChanged {
+  readonly done: readonly string[];
+  /** Ids that were named and do not wait (any more). */
+  readonly missing: readonly string[];
 }
 
 /** A message that waits in a queue. */
@@ -120,5 +139,28 @@ export class BrokerQueues {
    */
   async move(from: string, to: string, options: MoveQueueOptions = {}): Promise<number> {
     return (await import('./change-waiting.ts')).moveWaiting(this.#app, from, to, options);
+  }
+
+  /**
+   * Makes tasks ready that wait for their time (an eta, a countdown, a retry's delay): they join their queues as if it had come. Each is changed in one
+   * step: it is never lost, and never there twice. All queues are looked through.
+   * @throws ConfigError, QuerySyntaxError; CannotChangeWaitingError on RabbitMQ; BrokerUnavailable: some may have been promoted
+   * @example await app.queues.promote({ query: 'name:mail.* eta:<1d' });
+   */
+  async promote(which: WaitingChoice, options: RescheduleOptions = {}): Promise<TasksChanged> {
+    return (await import('./reschedule.ts')).promote(this.#app, which, options);
+  }
+
+  /**
+   * Changes the time, the queue or the priority of tasks that wait, ready or not. As {@link promote}; what a worker holds is not changed.
+   * @throws as {@link promote}, and ReservedNameError for the queue
+   * @example await app.queues.reschedule(id, { countdown: '10m', priority: 'low' });
+   */
+  async reschedule(
+    which: WaitingChoice,
+    changes: RescheduleChanges,
+    options: RescheduleOptions = {},
+  ): Promise<TasksChanged> {
+    return (await import('./reschedule.ts')).reschedule(this.#app, which, changes, options);
   }
 }

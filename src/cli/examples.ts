@@ -35,6 +35,14 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   'tasks counts': ['umbel tasks counts', "umbel tasks counts 'ended:<1h' --by name"],
   'tasks wait': ['umbel tasks wait 01a1fdea-afea-704d-89bb-a6a44598e872 --timeout 10m'],
   'tasks tail': ['umbel tasks tail', "umbel tasks tail 'name:mail.* NOT state:success' --json"],
+  'tasks promote': [
+    'umbel tasks promote 01a1fdea-afea-704d-89bb-a6a44598e872',
+    "umbel tasks promote --query 'name:mail.* eta:<1d' --dry-run",
+  ],
+  'tasks reschedule': [
+    'umbel tasks reschedule 01a1fdea-afea-704d-89bb-a6a44598e872 --countdown 10m',
+    "umbel tasks reschedule --query 'name:mail.newsletter' --priority 9 -Q slow",
+  ],
   'tasks pause': ["umbel tasks pause mail.send --reason 'the mail server is down'"],
   'tasks resume': ['umbel tasks resume mail.send'],
   'queues list': ['umbel queues', 'umbel -A ./app.ts queues list --json'],

@@ -143,6 +143,21 @@ test('messages that wait move to another queue, and are purged, all or by a quer
   );
 });
 
+test('tasks that wait for their time are promoted, and get another one', async () => {
+  const folder = project({});
+  const { stdout } = await umbel(folder, ['call', 'mail.news', '--countdown', '1h']);
+  const id = stdout.trim();
+  const later = await umbel(folder, ['tasks', 'reschedule', id, '--countdown', '2h', '--priority', '9']);
+  expect(later).toMatchObject({ code: 0, stdout: '1 task changed.\n' });
+  const query = ['tasks', 'promote', '--query', 'priority:9 eta:>1h'];
+  expect((await umbel(folder, [...query, '--dry-run'])).stdout).toBe(`${id}\n`);
+  expect((await umbel(folder, query)).stderr).toContain('1 task will be made ready. Are you sure?');
+  expect((await umbel(folder, [...query, '-f', '--json'])).stdout).toBe(`{"done":["${id}"],"missing":[]}\n`);
+  const again = await umbel(folder, ['tasks', 'promote', id]);
+  expect(again).toMatchObject({ code: 1, stdout: '0 tasks made ready.\n' });
+  expect(again.stderr).toContain(id);
+});
+
 test('purge asks first; without a terminal it refuses and deletes nothing', async () => {
   const folder = project({ 'app.js': shop });
   await umbel(folder, [...withApp, 'call', 'shop.add', '-a', '[1, 1]']);

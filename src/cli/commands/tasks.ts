@@ -9,6 +9,7 @@ import { pauseCommand, resumeCommand } from '../pausing.ts';
 import { jobCommand, retryAll } from '../tasks/retry-all.ts';
 import { exitCode, UsageError } from '../usage.ts';
 import { duration, jsonArray, jsonObject, positiveInteger, rate, share } from '../values.ts';
+import { promoteCommand, rescheduleCommand } from '../waiting-actions.ts';
 
 interface ListOptions extends CommonOptions {
   readonly sort: string;
@@ -136,6 +137,8 @@ export function tasksCommand(): Command {
           tail(query.join(' '), optionsOf<TailOptions>(command)),
         ),
     )
+    .addCommand(promoteCommand())
+    .addCommand(rescheduleCommand())
     .addCommand(pauseCommand('task'))
     .addCommand(resumeCommand('task'))
     .addHelpText(
@@ -149,6 +152,7 @@ Examples:
   umbel tasks counts 'ended:<1h' --by name
   umbel -A ./app.ts tasks retry --query 'state:failure ended:<1h' --rate 50/s
   umbel tasks job
+  umbel tasks promote --query 'name:mail.* eta:<1d'
   umbel tasks wait 01a1fdea-afea-704d-89bb-a6a44598e872 --timeout 10m
   umbel tasks tail 'name:mail.* NOT state:success' --json
 
