@@ -1,6 +1,7 @@
 // The program that sends tasks on a schedule.
 import type { App } from '../app/app.ts';
 import { BrokerUnavailable, ConfigError, UmbelError } from '../errors.ts';
+import { Health, type HealthOptions } from '../http/health.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { atMost } from '../lib/deadline.ts';
 import { type Deferred, deferred } from '../lib/deferred.ts';
@@ -8,15 +9,16 @@ import { type Duration, toMs } from '../lib/duration.ts';
 import { type Logger, silentLogger } from '../lib/logger.ts';
 import { retrying } from '../lib/retry.ts';
 import type { Service } from '../lib/service.ts';
-import type { RunOutcome, ScheduleStore } from '../stores/schedule-store.ts';
+import type { RunOutcome, RunRecord, ScheduleStore } from '../stores/schedule-store.ts';
 import { putDeclared } from './declared.ts';
 import { Dispatch } from './dispatch.ts';
 import { Leadership, type Term } from './leadership.ts';
+import { BeatMetrics, type MeasuredBeat } from './metrics.ts';
 import { openSchedulesOf } from './open-schedule-store.ts';
 import { type ScheduleInfo, type ScheduleRun, Schedules, type UpcomingRun } from './schedules.ts';
 import { Timetable } from './timetable.ts';
 
-export type { RunOutcome, ScheduleInfo, ScheduleRun, UpcomingRun };
+export type { HealthOptions, RunOutcome, ScheduleInfo, ScheduleRun, UpcomingRun };
 export { Schedules };
 
 export interface BeatOptions {
@@ -25,6 +27,11 @@ export interface BeatOptions {
   readonly lease?: Duration;
   /** It runs in a worker's process, as with `worker -B`: the signal `beatEmbeddedInit` is sent, too. */
   readonly embedded?: boolean;
+  /**
+   * Probes and metrics over HTTP, and a file that is touched, as of a worker. A beat that stands by is ready; one whose store of schedules
+   * does not answer is not.
+   */
+  readonly health?: HealthOptions;
   /** @internal */
   readonly clock?: Clock;
 }
@@ -47,6 +54,8 @@ export class Beat implements Service {
   readonly #clock: Clock;
   readonly #leaseMs: number;
   readonly #embedded: boolean;
+  readonly #health: Health;
+  readonly #metrics: BeatMetrics | null;
   readonly #stopping = new AbortController();
   readonly #stopped: Deferred<void> = deferred();
   #starting: Promise<void> | null = null;
@@ -58,7 +67,7 @@ export class Beat implements Service {
 
   /** @throws ConfigError */
   constructor(app: App, options: BeatOptions = {}) {
-    const { logger = silentLogger, lease = 3, embedded = false, clock = systemClock } = options;
+    const { logger = silentLogger, lease = 3, embedded = false, clock = systemClock, health = {} } = options;
     if (app.config.taskAlwaysEager)
       throw new ConfigError(
         "with 'taskAlwaysEager' a beat would run tasks instead of sending them; set it to false where a beat runs",
@@ -68,6 +77,9 @@ export class Beat implements Service {
     this.#clock = clock;
     this.#embedded = embedded;
     this.#leaseMs = Math.max(minLeaseMs, toMs(lease, "'lease' of the beat"));
+    this.#metrics = health.port === undefined ? null : new BeatMetrics(() => this.#state());
+    const unready = (): string | null => this.#unready();
+    this.#health = new Health({ ...health, clock, logger, unready, metrics: this.#metrics });
   }
 
   /** Whether this beat sends. If not, another one does, or none can. */
@@ -80,6 +92,11 @@ export class Beat implements Service {
     return this.#leadership?.holder ?? null;
   }
 
+  /** The port of its probes; null: there is none. */
+  get healthPort(): number | null {
+    return this.#health.port;
+  }
+
   /**
    * Puts the schedules of the code into the store, and takes part. While the store is away it waits for it. Also resolves when it is
    * stopped meanwhile.
@@ -88,7 +105,10 @@ export class Beat implements Service {
   async start(): Promise<void> {
     if (this.#ending !== null)
       throw new UmbelError('UMBEL_BEAT_STOPPED', 'this beat was stopped; make a new one');
-    this.#starting ??= this.#start();
+    this.#starting ??= this.#start().catch(async (error: unknown) => {
+      await this.#health.stop(); // its port would keep the process
+      throw error;
+    });
     await this.#starting;
   }
 
@@ -122,6 +142,7 @@ export class Beat implements Service {
 
   async #start(): Promise<void> {
     const { app } = this;
+    await this.#health.start(); // also while it waits for its store: it lives
     const store = await this.#whenThere(() => openSchedulesOf(app));
     if (store === null) return;
     this.#store = store;
@@ -169,7 +190,8 @@ export class Beat implements Service {
     const shared = { app, store, time: leadership.time, clock: this.#clock, logger: this.#logger };
     const onFenced = (): void => leadership.lose('another beat leads');
     const dispatch = new Dispatch({ ...shared, onFenced });
-    this.#timetable = new Timetable(term, { ...shared, dispatch });
+    const onRun = (run: RunRecord): void => this.#metrics?.ran(run);
+    this.#timetable = new Timetable(term, { ...shared, dispatch, onRun });
     this.#logger.info({ beat: leadership.holder, fence: term.fence }, 'leading');
     void this.#restore(term, store);
   }
@@ -205,8 +227,21 @@ export class Beat implements Service {
     await this.#withinLease(this.#timetable?.settled());
     await this.#withinLease(this.#resign());
     await this.#store?.close();
+    await this.#health.stop();
     if (this.#leadership !== null) this.#logger.info({ beat: this.#leadership.holder }, 'beat stopped');
     this.#stopped.resolve();
+  }
+
+  /** Why it neither sends nor could take over; null: it is ready. */
+  #unready(): string | null {
+    if (this.#stopping.signal.aborted) return 'it stops';
+    return this.#leadership?.answers === true ? null : 'the store of schedules does not answer';
+  }
+
+  #state(): MeasuredBeat {
+    const { leads } = this;
+    const schedules = leads ? (this.#timetable?.size ?? 0) : 0;
+    return { leads, schedules, isConnected: this.#leadership?.answers === true };
   }
 
   async #resign(): Promise<void> {

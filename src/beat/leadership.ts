@@ -55,6 +55,7 @@ export class Leadership {
   /** The lead as last read, and since when it has not changed. */
   #seen: { readonly fence: number; readonly beats: number; readonly at: number } | null = null;
   #leader: string | null = null;
+  #answers = false;
 
   constructor(store: ScheduleStore, options: LeadershipOptions, events: LeadershipEvents) {
     this.#store = store;
@@ -72,6 +73,11 @@ export class Leadership {
     return this.#leader;
   }
 
+  /** Whether the store answered the last question. */
+  get answers(): boolean {
+    return this.#answers;
+  }
+
   /** Takes part until `signal` is aborted. Never throws. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, logger } = this.#options;
@@ -79,9 +85,11 @@ export class Leadership {
     while (!signal.aborted) {
       try {
         await this.#ask();
+        this.#answers = true;
         if (complained) logger.info({}, 'the store of schedules answers again');
         complained = false;
       } catch (error) {
+        this.#answers = false;
         if (!complained) logger.warn({ err: error }, 'the store of schedules does not answer');
         complained = true;
       }

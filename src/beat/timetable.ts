@@ -25,6 +25,8 @@ interface TimetableOptions {
   readonly time: StoreClock;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** A run is recorded. */
+  readonly onRun: (run: RunRecord) => void;
 }
 
 interface Item {
@@ -292,6 +294,7 @@ export class Timetable {
 
   #note(item: Item, run: RunRecord): void {
     item.state = afterRun(item.state, run, false) ?? item.state;
+    this.#options.onRun(run);
   }
 
   #isSetBack(item: Item): boolean {

@@ -67,6 +67,14 @@ export class MetricRegistry {
   }
 }
 
+/** What a program measures of itself, from `start` to `stop`. */
+export interface Measurements {
+  start(): void;
+  stop(): void;
+  /** All metrics, in Prometheus's text format. */
+  text(): string;
+}
+
 /** The content type of {@link MetricRegistry.text}. */
 export const metricsType = 'text/plain; version=0.0.4; charset=utf-8';
 

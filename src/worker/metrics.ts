@@ -1,6 +1,6 @@
 // A worker's own metrics, for Prometheus: what it ran, how long that took and waited, and how its process does.
-import { type IntervalHistogram, monitorEventLoopDelay, performance } from 'node:perf_hooks';
-import { MetricRegistry } from '../lib/prometheus.ts';
+import { ProcessMetrics } from '../lib/process-metrics.ts';
+import { type Measurements, MetricRegistry } from '../lib/prometheus.ts';
 import { timeOfId } from '../lib/uuid.ts';
 import type { Rejection } from './admission/admission.ts';
 import type { ExecutionOutcome } from './outcome.ts';
@@ -23,7 +23,7 @@ const buckets = [
 ];
 const ofTask = ['task', 'queue'];
 
-export class WorkerMetrics {
+export class WorkerMetrics implements Measurements {
   readonly #registry = new MetricRegistry();
   readonly #received = this.#registry.counter(
     'umbel_worker_tasks_received_total',
@@ -62,8 +62,7 @@ export class WorkerMetrics {
     ofTask,
     buckets,
   );
-  readonly #delay: IntervalHistogram = monitorEventLoopDelay({ resolution: 20 });
-  #utilization = performance.eventLoopUtilization();
+  readonly #process: ProcessMetrics;
 
   constructor(state: () => MeasuredWorker) {
     const add = (name: string, help: string, read: () => number): void =>
@@ -72,35 +71,15 @@ export class WorkerMetrics {
     add('umbel_worker_tasks_running', 'Tasks whose code runs.', () => state().running);
     add('umbel_worker_messages_held', 'Messages that it has claimed and not settled.', () => state().held);
     add('umbel_worker_broker_connected', '1: the broker is there.', () => (state().isConnected ? 1 : 0));
-    this.#registry.gauge(
-      'umbel_worker_event_loop_delay_seconds',
-      'Delay of the event loop since the last scrape.',
-      ['quantile'],
-      () => this.#loopDelay(),
-    );
-    add('umbel_worker_event_loop_utilization', 'Share of time since the last scrape, 0 to 1.', () => {
-      const now = performance.eventLoopUtilization();
-      const { utilization } = performance.eventLoopUtilization(now, this.#utilization);
-      this.#utilization = now;
-      return utilization;
-    });
-    // The names that Prometheus's own libraries have.
-    add('process_resident_memory_bytes', 'Memory of the process.', () => process.memoryUsage.rss());
-    add('process_cpu_seconds_total', 'CPU time of the process.', () => {
-      const { user, system } = process.cpuUsage();
-      return (user + system) / 1e6;
-    });
-    add('process_start_time_seconds', 'When the process started, seconds since 1970.', () =>
-      Math.round(performance.timeOrigin / 1000),
-    );
+    this.#process = new ProcessMetrics(this.#registry, 'umbel_worker');
   }
 
   start(): void {
-    this.#delay.enable();
+    this.#process.start();
   }
 
   stop(): void {
-    this.#delay.disable();
+    this.#process.stop();
   }
 
   text(): string {
@@ -130,14 +109,5 @@ export class WorkerMetrics {
 
   unsettled(task: string, how: Exclude<SettleResult, 'settled'>): void {
     this.#unsettled.add(task, how);
-  }
-
-  #loopDelay(): (readonly [number, readonly string[]])[] {
-    const quantiles = [50, 90, 99, 100].map((quantile) => {
-      const value = quantile === 100 ? this.#delay.max : this.#delay.percentile(quantile);
-      return [this.#delay.count === 0 ? 0 : value / 1e9, [String(quantile / 100)]] as const;
-    });
-    this.#delay.reset();
-    return quantiles;
   }
 }

@@ -1,6 +1,7 @@
 // The options of a worker, one row each, with their flags of `umbel worker`.
 import type { Config } from '../config/config.ts';
 import { autoscale, pool } from '../config/worker-settings.ts';
+import type { HealthOptions } from '../http/health.ts';
 import {
   asGiven,
   check,
@@ -16,7 +17,6 @@ import {
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import { field, type Options, SameAs } from '../lib/schema.ts';
-import type { HealthOptions } from './health.ts';
 
 const setting = <Name extends keyof Config>(name: Name) => new SameAs<Config[Name]>(name);
 

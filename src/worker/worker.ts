@@ -1,11 +1,11 @@
 // The program that runs tasks: starts its parts (`assemble.ts`) in order, and stops them in reverse order.
 import type { App } from '../app/app.ts';
 import { ConfigError, type StoreLostError, UmbelError } from '../errors.ts';
+import { Health } from '../http/health.ts';
 import { atMost } from '../lib/deadline.ts';
 import { type Deferred, deferred } from '../lib/deferred.ts';
 import type { Service } from '../lib/service.ts';
 import { assemble, type Parts } from './assemble.ts';
-import { Health } from './health.ts';
 import { type MeasuredWorker, WorkerMetrics } from './metrics.ts';
 import type { WorkerOptions } from './options.ts';
 import { type ResolvedWorkerOptions, resolveWorkerOptions } from './resolve-options.ts';

@@ -121,7 +121,7 @@ test('the manifests of Kubernetes run the commands of compose.yaml, and name wha
     const ports = (container.ports ?? []).map(({ name }) => name);
     for (const probe of [container.readinessProbe, container.livenessProbe])
       if (probe) expect(ports).toContain((probe.httpGet ?? probe.tcpSocket)?.port);
-    expect(container.readinessProbe !== undefined, role).toBe(role !== 'beat'); // it has no port
+    expect(container.readinessProbe, role).toBeDefined();
     const grace = Number.parseInt(
       container.command[container.command.indexOf('--shutdown-timeout') + 1] ?? '',
       10,
@@ -235,7 +235,8 @@ needs(test, noRedis)(
       NOTIFY_URL: `http://127.0.0.1:${(other.address() as AddressInfo).port}/`, // it listens on a port
       HEARTBEAT_SECONDS: '0.5',
     };
-    const [api, dashboard, health] = [await freePort(), await freePort(), await freePort()];
+    const [api, dashboard] = [await freePort(), await freePort()];
+    const [health, beat] = [await freePort(), await freePort()];
     // A container has its own name, ports and folders.
     const outside = (text: string): string =>
       text
@@ -243,6 +244,7 @@ needs(test, noRedis)(
         .replace(/\b8000\b/, String(api))
         .replace(/\b5555\b/, String(dashboard))
         .replace(/\b8081\b/, String(health))
+        .replace(/\b8082\b/, String(beat))
         .replace('/data/', `${folder}/`);
     const environmentOf = (name: string): Record<string, string> => ({
       NODE_ENV: 'production',
@@ -306,12 +308,12 @@ needs(test, noRedis)(
     ]);
     const authorization = `Basic ${Buffer.from(secrets.FLOWER_BASIC_AUTH ?? '').toString('base64')}`;
     expect((await fetch(page, { headers: { authorization } })).status).toBe(200);
-    for (const name of ['api', 'worker', 'dashboard'])
+    for (const name of ['api', 'worker', 'beat', 'dashboard'])
       expect([name, await isHealthy(name)]).toEqual([name, true]);
 
     const doctor = run('worker', [
       'node',
-      ...(services.beat?.command.slice(1, -1) ?? []),
+      ...(services.beat?.command.slice(1, services.beat.command.indexOf('beat')) ?? []),
       'doctor',
       '--strict',
     ]);

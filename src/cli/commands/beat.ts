@@ -3,6 +3,7 @@ import type { Duration } from '../../lib/duration.ts';
 import { nodeName } from '../../worker/node-name.ts';
 import { type CommonOptions, optionsOf, requireApp, requireSharedStore, withApp } from '../common.ts';
 import { detach, isDetached } from '../detach.ts';
+import { type HealthChoices, healthOf, withHealthOptions } from '../health-options.ts';
 import {
   createLogger,
   type LoggingChoices,
@@ -16,7 +17,7 @@ import { endWithParent } from '../parent.ts';
 import { stoppingInOrder } from '../stop-signals.ts';
 import { duration } from '../values.ts';
 
-interface BeatCommandOptions extends CommonOptions, LoggingChoices {
+interface BeatCommandOptions extends CommonOptions, LoggingChoices, HealthChoices {
   readonly lease?: Duration;
   readonly embedded?: boolean;
   readonly concurrency?: string;
@@ -33,6 +34,7 @@ export function beatCommand(): Command {
       new Option('-c, --concurrency <number>', 'A beat only sends: it is the worker that has it.').hideHelp(),
     )
     .addOption(new Option('--embedded', 'As the part of a worker.').hideHelp());
+  withHealthOptions(command, 'beat');
   withLoggingOptions(command);
   command
     .option('--pidfile <file>', 'Write the process id to this file; refuse to start if that process lives.')
@@ -75,6 +77,7 @@ async function beat(options: BeatCommandOptions): Promise<void> {
       logger.warn({}, '--concurrency has no effect: a beat only sends; it is for umbel worker');
     const { lease, embedded = false } = options;
     using _ordered = stoppingInOrder();
-    await new Beat(app, { logger, embedded, ...(lease !== undefined && { lease }) }).run();
+    const health = healthOf(options);
+    await new Beat(app, { logger, embedded, health, ...(lease !== undefined && { lease }) }).run();
   });
 }

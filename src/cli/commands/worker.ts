@@ -1,7 +1,6 @@
 import { Command, Option } from 'commander';
 import type { App } from '../../app/app.ts';
 import { version } from '../../lib/version.ts';
-import type { HealthOptions } from '../../worker/health.ts';
 import { nodeName } from '../../worker/node-name.ts';
 import { workerOptions } from '../../worker/options.ts';
 import { banner } from '../banner.ts';
@@ -16,6 +15,7 @@ import {
 import { detach, isDetached } from '../detach.ts';
 import { embeddedBeat } from '../embedded-beat.ts';
 import { optionsOfFlags, withFlags } from '../flags.ts';
+import { type HealthChoices, healthOf, withHealthOptions } from '../health-options.ts';
 import {
   createLogger,
   type LoggingChoices,
@@ -28,16 +28,13 @@ import { createOutput } from '../output.ts';
 import { endWithParent } from '../parent.ts';
 import { listenToHangup, startAgain } from '../restart.ts';
 import { stoppingInOrder } from '../stop-signals.ts';
-import { port, queueList, without } from '../values.ts';
+import { queueList, without } from '../values.ts';
 
-interface WorkerCommandOptions extends CommonOptions, LoggingChoices {
+interface WorkerCommandOptions extends CommonOptions, LoggingChoices, HealthChoices {
   readonly queues?: readonly string[];
   readonly excludeQueues?: readonly string[];
   readonly detach?: boolean;
   readonly hostname?: string;
-  readonly healthPort?: number;
-  readonly healthHost?: string;
-  readonly heartbeatFile?: string;
   readonly purge?: boolean;
   readonly pidfile?: string;
   readonly beat?: boolean;
@@ -56,10 +53,9 @@ export function workerCommand(): Command {
   withFlags(command, workerOptions);
   command
     .addOption(new Option('--events').implies({ taskEvents: true }).hideHelp())
-    .option('-B, --beat', 'Also run a beat, in a separate process. Several workers may do so.')
-    .option('--health-port <port>', 'Answer GET /livez, /readyz and /metrics on this port.', port)
-    .option('--health-host <address>', 'Answer on this address; default 127.0.0.1.')
-    .option('--heartbeat-file <file>', 'Write this file every 10 s while the worker lives.')
+    .option('-B, --beat', 'Also run a beat, in a separate process. Several workers may do so.');
+  withHealthOptions(command, 'worker');
+  command
     .option('--purge', 'First delete all waiting messages of its queues.')
     .addOption(new Option('--discard').implies({ purge: true }).hideHelp());
   withLoggingOptions(command);
@@ -155,16 +151,4 @@ function queuesOf({ queues, excludeQueues }: WorkerCommandOptions, app: App): re
   if (excludeQueues === undefined) return queues;
   const { named } = app.topology;
   return without(queues ?? (named.length > 0 ? named : [app.config.taskDefaultQueue]), excludeQueues);
-}
-
-function healthOf({
-  healthPort: port,
-  healthHost: host,
-  heartbeatFile: file,
-}: WorkerCommandOptions): HealthOptions {
-  return {
-    ...(port !== undefined && { port }),
-    ...(host !== undefined && { host }),
-    ...(file !== undefined && { file }),
-  };
 }

@@ -1,13 +1,12 @@
-// Whether the worker lives and is ready, for probes from outside: over HTTP, and by a file that is touched.
+// Whether a program lives and is ready, for probes from outside: over HTTP, and by a file that is touched.
 import { unlink, writeFile } from 'node:fs/promises';
 import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { ConfigError } from '../errors.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
-import { metricsType } from '../lib/prometheus.ts';
+import { type Measurements, metricsType } from '../lib/prometheus.ts';
 import type { Service } from '../lib/service.ts';
-import type { WorkerMetrics } from './metrics.ts';
 
 export interface HealthOptions {
   /** Serves `GET /livez`, `GET /readyz` and `GET /metrics` (Prometheus) there; 0: any free port. */
@@ -21,9 +20,9 @@ export interface HealthOptions {
 interface HealthParts extends HealthOptions {
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Why it takes no tasks now; null: it takes tasks. */
+  /** Why it does no work now; null: it is ready. */
   readonly unready: () => string | null;
-  readonly metrics: WorkerMetrics | null;
+  readonly metrics: Measurements | null;
 }
 
 const everyMs = 10_000;
