@@ -35,6 +35,10 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   'tasks counts': ['umbel tasks counts', "umbel tasks counts 'ended:<1h' --by name"],
   'tasks wait': ['umbel tasks wait 01a1fdea-afea-704d-89bb-a6a44598e872 --timeout 10m'],
   'tasks tail': ['umbel tasks tail', "umbel tasks tail 'name:mail.* NOT state:success' --json"],
+  'tasks revoke': [
+    'umbel tasks revoke 01a1fdea-afea-704d-89bb-a6a44598e872 --terminate',
+    "umbel tasks revoke --query 'name:mail.* state:pending' --dry-run",
+  ],
   'tasks promote': [
     'umbel tasks promote 01a1fdea-afea-704d-89bb-a6a44598e872',
     "umbel tasks promote --query 'name:mail.* eta:<1d' --dry-run",

@@ -12,6 +12,8 @@ import { type Answers, Mailbox, type Recipients } from './mailbox.ts';
 import type { WhyAnswer } from './why.ts';
 
 const againMs = 250;
+/** How many ids one command has. */
+const revokedTogether = 1_000;
 
 export type { Answers, Pause, Recipients, TaskInfo, Typed, WhyAnswer };
 export { Inspect };
@@ -32,6 +34,16 @@ export interface RevokeOptions extends ControlOptions {
   readonly terminate?: boolean;
   /** The signal for `terminate`, in a pool of processes. Default `SIGTERM`. */
   readonly signalName?: string;
+}
+
+export interface RevokeAllOptions extends RevokeOptions {
+  /** Only finds the tasks. Default false. */
+  readonly dryRun?: boolean;
+}
+
+/** The last reply of each worker, and the tasks that were revoked. */
+export interface Revoked extends Answers {
+  readonly ids: readonly string[];
 }
 
 /** What is paused: a queue, or all tasks of a name. */
@@ -104,6 +116,32 @@ export class Control implements AsyncDisposable {
    */
   async revoke(ids: string | readonly string[], options: RevokeOptions = {}): Promise<Answers> {
     return this.#revoke('revoke', 'task_id', ids, taskRevocation, options);
+  }
+
+  /**
+   * Revokes all tasks that a query finds in the history and that have not ended, at most 50,000: see `revoke`. What waits for its time is ended at
+   * once, what is ready ends at its turn (on RabbitMQ both end at their time). Tasks of which no recorder has heard are not found.
+   * @throws ConfigError, QuerySyntaxError, BrokerUnavailable: some may have been revoked
+   * @example const { ids } = await control.revokeAll('name:mail.* state:pending', { terminate: true });
+   */
+  async revokeAll(query: string, options: RevokeAllOptions = {}): Promise<Revoked> {
+    const { openTasks, bringForward } = await import('./revoke-all.ts');
+    const { dryRun = false, terminate = false, signalName = 'SIGTERM', ...rest } = options;
+    const ids = await openTasks(this.#app, query);
+    const replies = new Map<string, unknown>();
+    const silent = new Set<string>();
+    if (dryRun || ids.length === 0) return { ids, replies, silent: [] };
+    const { revocations } = await this.#app.broker();
+    // All are stored before the first is broadcast, for workers that are away now.
+    await revocations.put(checkRevocations(ids.map(taskRevocation)), Date.now() + revokedMs);
+    for (let at = 0; at < ids.length; at += revokedTogether) {
+      const some = ids.slice(at, at + revokedTogether);
+      const answers = await this.ask('revoke', { task_id: some, terminate, signal: signalName }, rest);
+      for (const [node, value] of answers.replies) replies.set(node, value);
+      for (const node of answers.silent) silent.add(node);
+    }
+    await bringForward(this.#app, new Set(ids));
+    return { ids, replies, silent: [...silent] };
   }
 
   /**

@@ -18,6 +18,8 @@ export type WaitingDecision =
       readonly due: Date | null;
       /** Its new content, whose priority orders it; null: its bytes and its priority stay as they are. */
       readonly message: WireMessage | null;
+      /** Its eta has not come, and a worker shall look at it all the same, for example because it is revoked. With `message` null. */
+      readonly early?: boolean;
     };
 
 export interface WaitingChanges {

@@ -158,6 +158,15 @@ test('tasks that wait for their time are promoted, and get another one', async (
   expect(again.stderr).toContain(id);
 });
 
+test('revoking by a query asks the history, and ids or a query are needed', async () => {
+  const folder = project({});
+  const none = await umbel(folder, ['tasks', 'revoke', '--query', 'name:mail.*', '--json']);
+  expect(none).toMatchObject({ code: 0, stdout: '{"found":[]}\n' });
+  expect((await umbel(folder, ['tasks', 'revoke'])).stderr).toContain('give either the ids of tasks');
+  const one = await umbel(folder, ['tasks', 'revoke', 'an-id', '-t', '0.1']);
+  expect(one).toMatchObject({ code: 0, stdout: 'Revoked 1 task.\n' });
+});
+
 test('purge asks first; without a terminal it refuses and deletes nothing', async () => {
   const folder = project({ 'app.js': shop });
   await umbel(folder, [...withApp, 'call', 'shop.add', '-a', '[1, 1]']);

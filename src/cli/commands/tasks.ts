@@ -7,6 +7,7 @@ import { optionsOfFlags, withFlags } from '../flags.ts';
 import { asRow, asText, rowHead } from '../history-view.ts';
 import { pauseCommand, resumeCommand } from '../pausing.ts';
 import { jobCommand, retryAll } from '../tasks/retry-all.ts';
+import { revokeCommand } from '../tasks/revoke.ts';
 import { exitCode, UsageError } from '../usage.ts';
 import { duration, jsonArray, jsonObject, positiveInteger, rate, share } from '../values.ts';
 import { promoteCommand, rescheduleCommand } from '../waiting-actions.ts';
@@ -137,6 +138,7 @@ export function tasksCommand(): Command {
           tail(query.join(' '), optionsOf<TailOptions>(command)),
         ),
     )
+    .addCommand(revokeCommand())
     .addCommand(promoteCommand())
     .addCommand(rescheduleCommand())
     .addCommand(pauseCommand('task'))
@@ -152,6 +154,7 @@ Examples:
   umbel tasks counts 'ended:<1h' --by name
   umbel -A ./app.ts tasks retry --query 'state:failure ended:<1h' --rate 50/s
   umbel tasks job
+  umbel tasks revoke --query 'name:mail.* state:pending'
   umbel tasks promote --query 'name:mail.* eta:<1d'
   umbel tasks wait 01a1fdea-afea-704d-89bb-a6a44598e872 --timeout 10m
   umbel tasks tail 'name:mail.* NOT state:success' --json

@@ -41,3 +41,12 @@ export function withMetadataOf(stored: Buffer, envelope: string): string {
   const [metadata] = inEnvelope.exec(stored.toString('latin1', 0, longest)) ?? [];
   return metadata === undefined ? envelope : metadata + envelope.slice(1);
 }
+
+/** The message as if a worker had given it back: no consumer defers it only because its eta has not come. */
+export function markedAsReturned(stored: Buffer): Buffer {
+  const { raw, crashes, deferrals } = splitMetadata(stored);
+  const marks = `[${crashes},${deferrals}]`;
+  return raw[0] === brace[0]
+    ? Buffer.concat([Buffer.from(`{"umbel":${marks},`), raw.subarray(1)])
+    : Buffer.concat([Buffer.from(`\0umbel:${marks}`), raw]);
+}

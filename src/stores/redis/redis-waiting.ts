@@ -11,7 +11,7 @@ import type { RedisConnection } from './client/connection.ts';
 import { changing, reading } from './client/repeat.ts';
 import type { RedisArgument } from './client/resp.ts';
 import { consumersKey, listKey, quarantineKey, scheduleKey, stepOf } from './keys.ts';
-import { splitMetadata, withMetadataOf } from './redelivery-metadata.ts';
+import { markedAsReturned, splitMetadata, withMetadataOf } from './redelivery-metadata.ts';
 import { luaScript } from './scripts.ts';
 
 /** A message that was read. */
@@ -180,9 +180,10 @@ function argumentsOf(
   steps: readonly number[],
 ): readonly RedisArgument[] {
   if (decision === 'delete') return [found.stored, '', '', '', ''];
-  const { queue, due, message } = decision;
+  const { queue, due, message, early = false } = decision;
   const isSoon = message !== null && due !== null && due.getTime() - Date.now() < soonMs;
   const time = due === null || isSoon ? '' : String(due.getTime());
+  if (early) return [found.stored, queue, '', time, markedAsReturned(found.own)];
   if (message === null) return [found.stored, queue, '', time, ''];
   const step = String(stepOf(message.properties.priority, steps));
   return [found.stored, queue, step, time, withMetadataOf(found.own, encodeEnvelope(message))];
