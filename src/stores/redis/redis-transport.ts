@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { BrokerUnavailable } from '../../errors.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import { decodeEnvelope, encodeEnvelope } from '../../protocol/envelope.ts';
-import type { Limits, LimitsOptions } from '../limits.ts';
+import type { LimitReading, LimitReport, Limits, LimitsOptions } from '../limits.ts';
 import type { Locks } from '../locks.ts';
 import type { PauseStore } from '../pauses.ts';
 import { StatusNotifier } from '../status.ts';
@@ -177,6 +177,11 @@ export class RedisTransport implements Transport {
   async openLimits(options: LimitsOptions): Promise<Limits> {
     const { openRedisLimits } = await import('./redis-limits.ts');
     return openRedisLimits(this.#settings, options);
+  }
+
+  async readLimits(reading: LimitReading): Promise<LimitReport> {
+    const { readRedisLimits } = await import('./redis-limit-report.ts');
+    return readRedisLimits(this.#connection, reading);
   }
 
   async promoteMatching(
