@@ -6,6 +6,7 @@ import { readValue } from '../lib/schema.ts';
 import type { Service } from '../lib/service.ts';
 import { ApiKeys } from './api-keys.ts';
 import { createHandler } from './handler.ts';
+import { GatewayMetrics } from './metrics.ts';
 import { checkExposure, checkMounted, type GatewayOptions, resolveOptions } from './options.ts';
 import type { GatewayState } from './route.ts';
 import { routes } from './routes.ts';
@@ -30,8 +31,13 @@ export function createGateway(app: App, options: GatewayOptions = {}): Gateway {
   const settings = resolveOptions(options);
   checkMounted(options);
   const waits = new Waits(settings.maxWaiting, settings.maxWaitingPerAddress);
-  const state: GatewayState = { app, settings, keys: new ApiKeys(settings.apiKeys), waits, routes };
-  return { fetch: createHandler(state), close: () => waits.close() };
+  const metrics = new GatewayMetrics(waits);
+  const state: GatewayState = { app, settings, keys: new ApiKeys(settings.apiKeys), waits, metrics, routes };
+  const close = (): void => {
+    waits.close();
+    metrics.close();
+  };
+  return { fetch: createHandler(state), close };
 }
 
 export interface GatewayServerOptions extends GatewayOptions {

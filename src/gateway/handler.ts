@@ -13,6 +13,12 @@ export function createHandler(gateway: GatewayState): (request: Request) => Prom
   const { allowedHosts, cors: origins, logger } = settings;
   const router = new Hono<RequestEnv>({ strict: false }).basePath(settings.basePath);
 
+  router.use(async (request, next) => {
+    const begun = performance.now();
+    await next();
+    const seconds = (performance.now() - begun) / 1000;
+    gateway.metrics.answered(request.get('route'), request.req.method, request.res.status, seconds);
+  });
   router.use(identify());
   router.use(logRequests(logger));
   router.use(securityHeaders);
@@ -29,6 +35,7 @@ export function createHandler(gateway: GatewayState): (request: Request) => Prom
   for (const [path, own] of byPath(routes)) {
     for (const route of own) {
       router.on(route.method, path, async (request) => {
+        request.set('route', path);
         if (route.open !== true) authenticate(request, gateway);
         try {
           return await route.handle(request, gateway);
@@ -39,7 +46,9 @@ export function createHandler(gateway: GatewayState): (request: Request) => Prom
       });
     }
     const allow = own.flatMap(({ method }) => (method === 'GET' ? ['GET', 'HEAD'] : [method])).join(', ');
-    router.all(path, ({ req }) => {
+    router.all(path, (request) => {
+      const { req } = request;
+      request.set('route', path);
       throw new Problem(405, `${req.method} is not for this path; it answers to ${allow}`, {
         headers: { Allow: allow },
       });

@@ -3,6 +3,7 @@ import type { Context } from 'hono';
 import type { App } from '../app/app.ts';
 import { toPlainJson } from '../http/plain-json.ts';
 import type { ApiKeys } from './api-keys.ts';
+import type { GatewayMetrics } from './metrics.ts';
 import type { Operation } from './openapi.ts';
 import type { GatewaySettings } from './options.ts';
 import type { Waits } from './waits.ts';
@@ -13,6 +14,7 @@ export interface GatewayState {
   readonly settings: GatewaySettings;
   readonly keys: ApiKeys;
   readonly waits: Waits;
+  readonly metrics: GatewayMetrics;
   readonly routes: readonly HttpRoute[];
 }
 
@@ -25,6 +27,8 @@ export interface RequestEnv {
     requestId: string;
     /** The caller: a name of the API key. */
     caller: string;
+    /** The path of its route, as the route has it; none: nothing is at its path. */
+    route?: string;
   };
 }
 

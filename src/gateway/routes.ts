@@ -12,6 +12,7 @@ import { listTasks } from './list-tasks.ts';
 import { ready } from './ready.ts';
 import type { HttpRoute } from './route.ts';
 import { sendTask } from './send-task.ts';
+import { showMetrics } from './show-metrics.ts';
 import { showOpenApi } from './show-openapi.ts';
 import { showTask } from './show-task.ts';
 import { taskEvents } from './task-events.ts';
@@ -33,6 +34,7 @@ export const routes: readonly HttpRoute[] = [
   discardDeadLetter,
   health,
   ready,
+  showMetrics,
   showOpenApi,
   docsPage,
   docsAsset,
