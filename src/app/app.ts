@@ -18,6 +18,7 @@ import {
 } from '../results/async-result.ts';
 import { checkShape, noKwargs } from '../sending/arguments.ts';
 import { calleeNamed } from '../sending/callee.ts';
+import { HistoryWriter } from '../sending/history-writer.ts';
 import type { Stores } from '../sending/sending-app.ts';
 import type { ResultBackend } from '../stores/backend.ts';
 import { type Exchanges, exchangesNamed } from '../stores/fanout.ts';
@@ -357,6 +358,7 @@ export class App implements AsyncDisposable {
     const stores = await this.#opening?.catch(() => null);
     this.#stores = null;
     await this.history.close();
+    await stores?.history?.close();
     await stores?.backend?.close();
     await stores?.transport.close();
   }
@@ -376,7 +378,12 @@ export class App implements AsyncDisposable {
         backendUrl === null
           ? null
           : await openBackend(backendUrl, { expiresMs, broker, driver: backendOptions(this.config) });
-      const stores: Stores = { transport, backend };
+      const history = await HistoryWriter.open(
+        transport,
+        this.config.taskHistory,
+        this.config.taskHistoryLimit,
+      );
+      const stores: Stores = { transport, backend, history };
       this.#stores = stores;
       return stores;
     } catch (error) {

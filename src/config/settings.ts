@@ -286,6 +286,16 @@ export const settings = {
   beatSchedule: field(orNull(beatSchedule), null),
   /** URL of the store of schedules (`sqlite://`, `redis://`, `postgresql://`); `null`: the broker's, else the backend's. */
   beatStore: field(orNull(text), null),
+  /**
+   * Whether this program, which sends or runs tasks, writes what happens to them for `umbel recorder`. `auto`: if a recorder has registered with
+   * the broker; its registration ends a week after it was last seen. Default `auto`.
+   */
+  taskHistory: field(oneOf('auto', 'always', 'off'), 'auto'),
+  /**
+   * How many entries, about 1 kB each, wait in the broker for a recorder that is away; of more, the oldest are dropped. `null`: 1,000,000, on
+   * Redis 200,000.
+   */
+  taskHistoryLimit: field(orNull(integer(1_000, Number.MAX_SAFE_INTEGER)), null),
   /** URL of the history of tasks that `umbel recorder` writes (`sqlite://`); `null`: a file beside the embedded store, else `.umbel/history.db`. */
   historyStore: field(orNull(text), null, { variables: ['UMBEL_HISTORY_STORE'] }),
 };

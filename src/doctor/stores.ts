@@ -42,7 +42,11 @@ export async function examineStores(app: App): Promise<readonly Finding[]> {
   }
   const findings: (Finding | null)[] = isRedis ? [...(await redis(app)), ...(await redisOrder(app))] : [];
   if (!findings.some((finding) => finding?.check === 'keys'))
-    findings.unshift(await deadLetters(transport), await unroutable(transport));
+    findings.unshift(
+      await deadLetters(transport),
+      await unroutable(transport),
+      await historyLag(app, transport),
+    );
   return findings.filter((finding) => finding !== null);
 }
 
@@ -51,6 +55,26 @@ function answered(error: unknown): boolean {
   return (
     error instanceof BrokerUnavailable && error.cause instanceof Error && isMissingRight(error.cause.message)
   );
+}
+
+/** A recorder that is away for a restart is no finding. */
+const recorderAwayMs = 10 * 60_000;
+
+/** Entries of the history that wait for a recorder that does not come. */
+async function historyLag({ config }: App, transport: Transport): Promise<Finding | null> {
+  const stream = await transport.openHistoryStream?.({ limit: config.taskHistoryLimit });
+  if (stream === undefined) return null;
+  const { waiting, readers } = await within(stream.status()).finally(() => stream.close());
+  const away = readers.filter(({ seenAt }) => Date.now() - seenAt.getTime() > recorderAwayMs);
+  if (away.length === 0 || waiting === 0) return null;
+  const seen = away.map(({ id, seenAt }) => `${id} (seen ${seenAt.toISOString()})`);
+  return {
+    check: 'history',
+    level: 'warning',
+    what: `${waiting} entries of the history wait in the broker for recorders that are registered and away: ${listed(seen)}`,
+    why: 'they take space in the broker, and the oldest are dropped when there are too many',
+    fix: 'start umbel recorder; a registration ends a week after its recorder was seen; taskHistoryLimit bounds the entries',
+  };
 }
 
 async function deadLetters({ deadLetters }: Transport): Promise<Finding | null> {

@@ -39,6 +39,8 @@ export class EventSender {
   readonly #parts: EventSenderParts;
   readonly #json = new JsonWriter();
   #count = 0;
+  /** Where the event begins that is being written. */
+  #start = 0;
   #stamp = Buffer.alloc(0);
   #stampedAt = Number.NaN;
   /** Messages that are full, or could not be sent. */
@@ -55,12 +57,30 @@ export class EventSender {
 
   /** Begins a task event. Then write its other fields, each after a comma, and call `end`, all in one turn. */
   begin(type: string, uuid: string): JsonWriter {
+    this.#start = this.#json.length;
     this.#json.plain(this.#count === 0 ? '[{"type":"' : ',{"type":"').plain(type);
     return this.#json.plain('","uuid":').string(uuid);
   }
 
   /** Ends the event. It is sent with all others of this turn of the event loop. */
   end(): void {
+    this.#finish();
+    this.#added();
+  }
+
+  /** Ends the event, and returns its JSON instead of sending it. */
+  endAsText(): string {
+    this.#finish();
+    return this.#json.cut(this.#start).slice(1); // the separator
+  }
+
+  /** Sends an event of `endAsText`. */
+  add(event: string): void {
+    this.#json.plain(this.#count === 0 ? '[' : ',').plain(event);
+    this.#added();
+  }
+
+  #finish(): void {
     const { clock, lamport, hostname } = this.#parts;
     const now = clock.now();
     if (now !== this.#stampedAt) {
@@ -68,6 +88,9 @@ export class EventSender {
       this.#stamp = Buffer.from(stampText(hostname, now), 'latin1');
     }
     this.#json.bytes(this.#stamp).integer(lamport.forward()).plain('}');
+  }
+
+  #added(): void {
     this.#count++;
     if (this.#count === batch) this.#close();
     this.#flushing ??= new Promise<void>((next) => setImmediate(next)).then(() => this.#flush());

@@ -56,6 +56,18 @@ export class JsonWriter {
       .#digits(micros % 1e6, 6);
   }
 
+  /** How many bytes wait to be taken. */
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Takes back what was written after the first `length` bytes, as text. */
+  cut(length: number): string {
+    const text = this.#bytes.toString('latin1', length, this.#length);
+    this.#length = length;
+    return text;
+  }
+
   /** The bytes written since the last call. */
   take(): Buffer {
     const written = this.#bytes.subarray(0, this.#length);

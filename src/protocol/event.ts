@@ -50,6 +50,16 @@ export function readEvents(message: Decoded<WireMessage>): Decoded<readonly Wire
     : refuse('body', `the body is ${kindOf(payload.value)}, not an event`);
 }
 
+/** The events in JSON text: a list of them. Never throws; what is no event is left out. */
+export function eventsIn(json: string): readonly WireEvent[] {
+  try {
+    const many: unknown = JSON.parse(json);
+    return Array.isArray(many) ? many.map(asEvent).filter((event) => event !== null) : [];
+  } catch {
+    return [];
+  }
+}
+
 function asEvent(value: unknown): WireEvent | null {
   if (!isMap(value) || typeof value.type !== 'string' || value.type === '') return null;
   const { type, hostname, timestamp, utcoffset, pid, clock } = value;

@@ -6,7 +6,6 @@ import { Control } from '../control/control.ts';
 import { captureEvents } from '../events/receiver.ts';
 import type { TaskFacts } from '../history/facts.ts';
 import { readTaskEvent } from '../history/read-event.ts';
-import { redactFacts } from '../history/redact-facts.ts';
 import { deferred } from '../lib/deferred.ts';
 import { type Duration, toMs } from '../lib/duration.ts';
 import { type Logger, silentLogger } from '../lib/logger.ts';
@@ -14,15 +13,13 @@ import type { Service } from '../lib/service.ts';
 import { uuid7 } from '../lib/uuid.ts';
 import type { WireEvent } from '../protocol/event.ts';
 import type { HistoryStore, Recording } from '../stores/history-store.ts';
+import type { Transport } from '../stores/transport.ts';
+import { EventsAsker } from './events-asker.ts';
 import { FactsBuffer } from './facts-buffer.ts';
+import { type FactsHook, Redactor } from './redactor.ts';
+import { type ReadFacts, StreamReader } from './stream-reader.ts';
 
-export type { TaskFacts };
-
-/**
- * Changes the facts of one event before they are written. Null: from now on nothing of this task is kept. The hook must return the same for the
- * same facts. Fields that the event does not have are null: only a task's first events have its name.
- */
-export type FactsHook = (facts: TaskFacts) => TaskFacts | null;
+export type { FactsHook, TaskFacts };
 
 export interface RecorderOptions {
   readonly logger?: Logger;
@@ -33,7 +30,7 @@ export interface RecorderOptions {
   /** Names of arguments and other members whose values are not written. Members that are named like secrets are never written. */
   readonly redact?: readonly string[];
   readonly redactHook?: FactsHook;
-  /** Ask workers every 5 seconds to send task events (`enable_events`). Default true. */
+  /** Ask workers that do not write into the stream, such as Celery's, every 5 seconds to send task events (`enable_events`). Default true. */
   readonly enable?: boolean;
   /** Called with each received event, also events of workers. */
   readonly onEvent?: (event: WireEvent) => void;
@@ -47,16 +44,15 @@ const batch = 2_000;
 const maxWaiting = 200_000;
 /** How often the store is told, while no events come, that this recorder listens; milliseconds. */
 const idleWriteMs = 5_000;
-/** How many ids of tasks that the hook does not want are remembered, since later events of them may come. */
-const maxUnwanted = 100_000;
 const enableEveryMs = 5_000;
 const pruneEveryMs = 60_000;
 /** How many tasks one transaction deletes. */
 const pruneStep = 200;
 
 /**
- * Receives the events of a cluster and writes them to the history, which `app.history` and `umbel tasks` read. Several recorders may write one
- * history: an event that two of them receive is there once. Brokers do not keep events, so those that are sent while no recorder listens are lost.
+ * Writes what happens to tasks to the history, which `app.history` and `umbel tasks` read. It registers with the broker; from then on our programs write
+ * it into a stream there, which waits for the recorder while it is away. It also receives events (Celery's workers send no others): brokers do not keep
+ * those, so what is sent while no recorder listens is lost. Several recorders may write one history: what two of them hear is there once.
  * @example
  * await using recorder = new Recorder(app);
  * await recorder.run(); // until SIGTERM
@@ -66,13 +62,10 @@ export class Recorder implements Service {
   readonly #logger: Logger;
   readonly #keepMs: number | null;
   readonly #keepTasks: number | null;
-  readonly #names: ReadonlySet<string>;
-  readonly #hook: FactsHook | null;
+  readonly #redactor: Redactor;
   readonly #enable: boolean;
   readonly #onEvent: ((event: WireEvent) => void) | null;
   readonly #buffer = new FactsBuffer();
-  /** Ids of tasks that the hook does not want. */
-  readonly #unwanted = new Set<string>();
   readonly #stopping = new AbortController();
   /** Closed in reverse order. */
   readonly #closing: (() => unknown)[] = [];
@@ -82,10 +75,13 @@ export class Recorder implements Service {
   #writing: Promise<void> | null = null;
   #pruning: Promise<void> | null = null;
   #recording: Recording | null = null;
+  #reader: StreamReader | null = null;
+  /** What was read from the stream, is in the buffer, and is not written yet. */
+  #read: ReadFacts | null = null;
   #writtenAt = 0;
   #lost = 0;
   #failing = false;
-  #hookFailed = false;
+  #isBehind = false;
 
   /** @throws ConfigError */
   constructor(app: App, options: RecorderOptions = {}) {
@@ -94,8 +90,7 @@ export class Recorder implements Service {
     this.#logger = logger;
     this.#keepMs = keepFor === null ? null : toMs(keepFor, "'keepFor' of the recorder");
     this.#keepTasks = keepTasks;
-    this.#names = new Set(options.redact);
-    this.#hook = options.redactHook ?? null;
+    this.#redactor = new Redactor(options.redact, options.redactHook, logger);
     this.#enable = options.enable ?? true;
     this.#onEvent = options.onEvent ?? null;
   }
@@ -146,9 +141,11 @@ export class Recorder implements Service {
 
   /** Writes the events that were received until now. */
   async flush(): Promise<void> {
-    while (this.#writing !== null) await this.#writing;
-    this.#write();
-    await this.#writing;
+    do {
+      while (this.#writing !== null) await this.#writing;
+      this.#write();
+      await this.#writing;
+    } while (this.#isBehind && !this.#failing);
   }
 
   async #start(): Promise<void> {
@@ -160,20 +157,27 @@ export class Recorder implements Service {
     this.#closing.push(
       transport.onStatus(({ state }) => {
         // Events that are sent while there is no connection are not received: this recording ends.
+        if (this.#reader !== null) return; // the stream keeps what our programs write
         if (state !== 'connected') this.#recording = null;
-        else this.#recording ??= newRecording();
+        else this.#recording ??= newRecording(Date.now());
       }),
     );
-    const subscription = await captureEvents(app, (event) => this.#receive(event));
+    await this.#register(transport, store);
+    const control = new Control(app);
+    this.#closing.push(() => control[Symbol.asyncDispose]());
+    // A listener wants the events of all workers, live.
+    const all = this.#reader === null || this.#onEvent !== null;
+    const asker = this.#enable ? new EventsAsker(control, all) : null;
+    const subscription = await captureEvents(app, (event) => {
+      asker?.heard(event);
+      this.#receive(event);
+    });
     this.#closing.push(() => subscription[Symbol.asyncDispose]());
-    this.#recording = newRecording();
-    if (this.#enable) {
-      const control = new Control(app);
-      this.#closing.push(() => control[Symbol.asyncDispose]());
-      const ask = (): void => void control.tell('enable_events').catch(() => undefined);
-      ask();
-      this.#every(enableEveryMs, ask);
-    }
+    this.#recording ??= newRecording(Date.now());
+    // Our workers look for a recorder, too.
+    if (this.#reader?.isNew === true) await control.tell('reload_pauses').catch(() => undefined);
+    asker?.ask();
+    this.#every(enableEveryMs, () => asker?.ask());
     this.#every(flushEveryMs, () => this.#write());
     this.#every(pruneEveryMs, () => this.#prune());
     this.#prune();
@@ -186,10 +190,22 @@ export class Recorder implements Service {
   async #stop(): Promise<void> {
     await this.#starting?.catch(() => undefined);
     await this.flush();
-    if (this.lag > 0)
+    if (this.lag > 0 && this.#read === null)
       this.#logger.error({ events: this.lag }, `the store is away: ${this.lag} events are lost`);
     await this.#pruning;
     for (const close of this.#closing.toReversed()) await close();
+  }
+
+  async #register(transport: Transport, store: HistoryStore): Promise<void> {
+    const { taskHistory, taskHistoryLimit } = this.app.config;
+    if (taskHistory === 'off') return;
+    const reader = await StreamReader.open(transport, store.id, taskHistoryLimit, this.#logger);
+    if (reader === null) return;
+    this.#closing.push(() => reader.close());
+    this.#reader = reader;
+    await this.app.stores?.history?.look();
+    const ends = reader.isNew ? [] : (await store.recordings()).map(({ until }) => until);
+    if (ends.length > 0) this.#recording = newRecording(Math.max(...ends)); // the stream has all since then, unless entries were dropped
   }
 
   #every(ms: number, work: () => void): void {
@@ -200,7 +216,7 @@ export class Recorder implements Service {
   #receive(event: WireEvent): void {
     this.#onEvent?.(event);
     const received = readTaskEvent(event);
-    const facts = received === null ? null : this.#redacted(received);
+    const facts = received === null ? null : this.#redactor.redacted(received);
     if (facts === null) return;
     if (this.#buffer.events >= maxWaiting) {
       if (this.#lost++ === 0)
@@ -211,47 +227,57 @@ export class Recorder implements Service {
     if (this.#buffer.events >= batch) this.#write();
   }
 
-  #redacted(received: TaskFacts): TaskFacts | null {
-    if (this.#unwanted.has(received.id)) return null;
-    const facts = this.#hooked(redactFacts(received, this.#names));
-    if (facts !== null) return facts;
-    this.#unwanted.add(received.id);
-    const [oldest] = this.#unwanted;
-    if (this.#unwanted.size > maxUnwanted && oldest !== undefined) this.#unwanted.delete(oldest);
-    return null;
-  }
-
-  #hooked(facts: TaskFacts): TaskFacts | null {
-    if (this.#hook === null) return facts;
-    try {
-      return this.#hook(facts);
-    } catch (error) {
-      if (!this.#hookFailed)
-        this.#logger.error(
-          { err: error },
-          `the redact hook failed; events for which it fails are not written: ${error}`,
-        );
-      this.#hookFailed = true;
-      return null;
-    }
-  }
-
   /** One transaction at a time. Events that come meanwhile make the next. */
   #write(): void {
     const store = this.#store;
-    const isDue = Date.now() - this.#writtenAt >= idleWriteMs || this.#stopping.signal.aborted;
+    const isDue = this.#isDue || this.#reader !== null;
     if (store === null || this.#writing !== null || (this.lag === 0 && !isDue)) return;
     this.#writing = this.#writeTo(store).finally(() => {
       this.#writing = null;
-      if (this.#buffer.events >= batch && !this.#failing) this.#write();
+      if ((this.#buffer.events >= batch || this.#isBehind) && !this.#failing) this.#write();
     });
   }
 
+  get #isDue(): boolean {
+    return Date.now() - this.#writtenAt >= idleWriteMs || this.#stopping.signal.aborted;
+  }
+
+  /** Takes the next part of the stream into the buffer. */
+  async #readStream(): Promise<void> {
+    if (this.#reader === null || this.#read !== null) return;
+    const read = await this.#reader.read();
+    this.#isBehind = read?.isAll === false;
+    if (read === null || (read.facts.length === 0 && read.dropped === 0 && read.isAll)) return;
+    this.#read = read;
+    if (read.dropped > 0) this.#gap(read.dropped, read.firstAt ?? Date.now());
+    for (const each of read.facts) {
+      const facts = this.#redactor.redacted(each);
+      if (facts !== null) this.#buffer.add(facts);
+    }
+  }
+
+  /** Entries were dropped before this time: another span begins. */
+  #gap(dropped: number, until: number): void {
+    this.#recording = newRecording(until);
+    this.#logger.warn(
+      { dropped },
+      `the stream in the broker was full: ${dropped} entries from before ${new Date(until).toISOString()} were dropped, and the history has a gap; see taskHistoryLimit`,
+    );
+  }
+
   async #writeTo(store: HistoryStore): Promise<void> {
+    await this.#readStream();
+    if (this.lag === 0 && this.#read === null && !this.#isDue) return;
+    const read = this.#read;
     const tasks = this.#buffer.take();
-    const recording = this.#recording && { ...this.#recording, until: Date.now() };
+    // While entries wait, the history is whole only until the last one that was read.
+    const until = this.#isBehind ? (read?.lastAt ?? this.#recording?.until ?? Date.now()) : Date.now();
+    const recording = this.#recording && { ...this.#recording, until };
     try {
       await store.merge(tasks, recording);
+      // A crash in between reads these entries again, which changes nothing.
+      await read?.acknowledge();
+      this.#read = null;
       this.#writtenAt = Date.now();
       if (this.#failing) this.#logger.info({}, 'the history is written again');
       if (this.#lost > 0) {
@@ -285,7 +311,6 @@ export class Recorder implements Service {
   }
 }
 
-function newRecording(): Recording {
-  const from = Date.now();
+function newRecording(from: number): Recording {
   return { id: `${hostname()}/${process.pid}/${uuid7()}`, from, until: from };
 }

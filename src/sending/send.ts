@@ -8,7 +8,7 @@ import type { PreparedCall } from './prepare.ts';
 import { type PublishRules, publishCalls, within } from './publish.ts';
 import { withinLayers } from './send-layers.ts';
 import type { SendingApp, Stores } from './sending-app.ts';
-import { emitTaskSent } from './sent-event.ts';
+import { type SentEvents, sentEvents, tellSent, withHistory } from './sent-event.ts';
 
 /** The differences between the ways to send. */
 export interface Sending extends ReadyOptions {
@@ -85,12 +85,18 @@ export function publishReady(app: SendingApp, ready: ReadyCalls, sending: Sendin
   const { stores } = app;
   if (stores === null) return within(app.open(), rules).then(() => publishReady(app, ready, sending));
   const { transport } = stores;
+  const sent = sentEvents(app, ready.publications);
+  const publications = sent === null ? ready.publications : withHistory(app, ready.publications, sent);
   if (publish !== undefined) {
     const some: Publish = (publications, own = rules) => publishCalls(transport, publications, own);
-    return publish(ready.publications, some).then((sent) => (sent ? notifyListeners(app, ready) : undefined));
+    return publish(publications, some).then((isSent) =>
+      isSent ? notifyListeners(app, ready.calls, publications, sent) : undefined,
+    );
   }
-  const published = publishCalls(transport, ready.publications, rules);
-  return hasListeners(app) ? published.then(() => notifyListeners(app, ready)) : published;
+  const published = publishCalls(transport, publications, rules);
+  return sent !== null || app.signals.afterTaskPublish.connected
+    ? published.then(() => notifyListeners(app, ready.calls, publications, sent))
+    : published;
 }
 
 function written(app: SendingApp, calls: readonly PreparedCall[], { headers }: ReadyOptions): EncodedCall[] {
@@ -163,11 +169,12 @@ function inTime<T>(answer: Promise<T>, rules: PublishRules | null): Promise<T> {
   return rules === null ? answer : within(answer, rules);
 }
 
-function hasListeners({ config, signals }: SendingApp): boolean {
-  return config.taskSendSentEvent || signals.afterTaskPublish.connected;
-}
-
-async function notifyListeners(app: SendingApp, { calls, publications }: ReadyCalls): Promise<void> {
-  if (app.config.taskSendSentEvent) emitTaskSent(app, publications);
+async function notifyListeners(
+  app: SendingApp,
+  calls: readonly EncodedCall[],
+  publications: readonly Publication[],
+  sent: SentEvents | null,
+): Promise<void> {
+  if (sent !== null) tellSent(app, publications, sent);
   await sendAfterPublish(app, calls);
 }

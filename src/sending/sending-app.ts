@@ -9,6 +9,7 @@ import type { ResultHome } from '../results/async-result.ts';
 import type { ResultBackend } from '../stores/backend.ts';
 import type { Exchanges } from '../stores/fanout.ts';
 import type { Transport } from '../stores/transport.ts';
+import type { HistoryWriter } from './history-writer.ts';
 import type { SendLayer } from './send-layers.ts';
 
 export interface SendingApp {
@@ -35,6 +36,8 @@ export interface SendingApp {
 export interface Stores {
   readonly transport: Transport;
   readonly backend: ResultBackend | null;
+  /** Null: this program writes no history. */
+  readonly history: HistoryWriter | null;
 }
 
 interface PublishSignals {

@@ -1,4 +1,4 @@
-// Sends Celery's event task-sent, if `taskSendSentEvent` is set.
+// Celery's event task-sent: for monitors if `taskSendSentEvent` is set, and for the history if a recorder is registered.
 import { hostname } from 'node:os';
 import { decodeOptions } from '../config/config.ts';
 import { LamportClock } from '../lib/lamport.ts';
@@ -7,6 +7,7 @@ import { eventKey, eventsMessage } from '../protocol/event.ts';
 import { eventDetails } from '../protocol/event-details.ts';
 import { decodeTask } from '../protocol/task.ts';
 import type { Publication } from '../stores/transport.ts';
+import { entryOf } from './history-writer.ts';
 import type { SendingApp } from './sending-app.ts';
 
 const clock = new LamportClock();
@@ -21,20 +22,61 @@ const longestBody = 16_384;
 /** Events of one tick travel together. */
 const waiting = new WeakMap<SendingApp, string[]>();
 
-/** Sends events for publications that were sent. The send does not wait for them, and does not fail with them. */
-export function emitTaskSent(app: SendingApp, publications: readonly Publication[]): void {
+/** What to tell of these publications; null: nobody wants it. */
+export function sentEvents(app: SendingApp, publications: readonly Publication[]): SentEvents | null {
+  const isKept = app.stores?.history?.on === true;
+  if (!isKept && !app.config.taskSendSentEvent) return null;
+  // A call that goes to several queues has one event.
+  const events = new Map<string, string>();
+  for (const publication of publications)
+    if (!events.has(publication.id)) events.set(publication.id, eventJson(app, publication));
+  return { events, isKept };
+}
+
+export interface SentEvents {
+  /** JSON by the task's id. */
+  readonly events: ReadonlyMap<string, string>;
+  readonly isKept: boolean;
+}
+
+/** The publications with what the history is told of each, where that travels with them. */
+export function withHistory(
+  app: SendingApp,
+  publications: readonly Publication[],
+  { events, isKept }: SentEvents,
+): readonly Publication[] {
+  const writer = app.stores?.history ?? null;
+  if (!isKept || writer === null) return publications;
+  const told = new Set<string>();
+  return publications.map((publication) => {
+    const event = events.get(publication.id);
+    if (event === undefined || told.has(publication.id) || publication.broadcast !== undefined)
+      return publication;
+    told.add(publication.id);
+    const history = writer.writeOf(entryOf([event]));
+    return history === undefined ? publication : { ...publication, history };
+  });
+}
+
+/** Tells of publications that were sent: monitors, and the history of what did not travel. The send does not wait for this, and does not fail with it. */
+export function tellSent(app: SendingApp, publications: readonly Publication[], sent: SentEvents): void {
+  if (sent.isKept) {
+    const travelled = new Set(
+      publications.filter(({ history }) => history !== undefined).map(({ id }) => id),
+    );
+    for (const [id, event] of sent.events)
+      if (!travelled.has(id)) app.stores?.history?.append(entryOf([event]));
+  }
+  if (app.config.taskSendSentEvent) emit(app, [...sent.events.values()]);
+}
+
+function emit(app: SendingApp, some: readonly string[]): void {
   const events = waiting.get(app) ?? [];
   if (events.length === 0) {
     waiting.set(app, events);
     queueMicrotask(() => void flush(app, events));
   }
-  // A call that goes to several queues has one event.
-  const emitted = new Set<string>();
-  for (const publication of publications) {
-    if (emitted.has(publication.id) || events.length >= maxWaiting) continue;
-    emitted.add(publication.id);
-    events.push(eventJson(app, publication));
-  }
+  events.push(...some.slice(0, Math.max(0, maxWaiting - events.length)));
 }
 
 function eventJson(app: SendingApp, publication: Publication): string {

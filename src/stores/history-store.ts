@@ -56,6 +56,8 @@ export interface Retention {
  */
 export interface HistoryStore {
   readonly name: string;
+  /** Identifies this history for as long as it is kept: under this id its recorders are registered with the broker. */
+  readonly id: string;
   /** The file or the server, for people. */
   readonly location: string;
   /**

@@ -2,7 +2,8 @@
 
 import type { Decoded, WireMessage } from '../protocol/message.ts';
 import type { Fanout, FanoutExchange, RevocationStore } from './fanout.ts';
-import type { LimitReading, LimitReport, Limits, LimitsOptions } from './limits.ts';
+import type { HistoryStream, HistoryStreamOptions } from './history-stream.ts';
+import type { Limits, LimitsOptions } from './limits.ts';
 import type { Locks } from './locks.ts';
 import type { PauseStore } from './pauses.ts';
 import type { StoreWrite } from './store-write.ts';
@@ -57,6 +58,8 @@ export interface Publication {
    * that a send whose answer was lost may be repeated. A retry's message is not the first one.
    */
   readonly once?: boolean;
+  /** The entry of the history that it was sent, if the store of messages keeps that stream: written if the message is sent now. */
+  readonly history?: StoreWrite;
 }
 
 /** The address of a broadcast queue (kombu's `Broadcast`). */
@@ -98,8 +101,14 @@ export const deadReasons = [
 
 /** How a delivery ends. */
 export type Settlement =
-  /** The message is removed. `write` and `publish` (a retry, links) happen if and only if the removal does. */
-  | { readonly kind: 'ack'; readonly write?: StoreWrite; readonly publish?: readonly Publication[] }
+  /** The message is removed. `write`, `history` and `publish` (a retry, links) happen if and only if the removal does. */
+  | {
+      readonly kind: 'ack';
+      readonly write?: StoreWrite;
+      /** What happened to the task: an entry of `HistoryStream.writeOf`. */
+      readonly history?: StoreWrite;
+      readonly publish?: readonly Publication[];
+    }
   /**
    * Back to the queue: at once to its front (`until: null`), or not before `until`. `deferred` counts a deferral
    * (see `Delivery.deferrals`). `crashed` counts a crash of its process (see `Delivery.crashes`); otherwise giving it back counts as
@@ -117,6 +126,7 @@ export type Settlement =
       readonly reason: DeadReason;
       readonly detail: string;
       readonly write?: StoreWrite;
+      readonly history?: StoreWrite;
     };
 
 /** A message on which this process holds a lease. It is settled exactly once. */
@@ -306,10 +316,10 @@ export interface Transport extends AsyncDisposable {
    * Limits that all workers of the store share. Absent where the store cannot keep them: then the result backend keeps them.
    */
   openLimits?(options: LimitsOptions): Promise<Limits>;
-  /** The limits in use, and changes nothing. Present where `openLimits` is. */
-  readLimits?(reading: LimitReading): Promise<LimitReport>;
   /** What is paused. Absent where the store cannot keep it: then the result backend keeps it. */
   openPauses?(): Promise<PauseStore>;
+  /** The stream by which recorders hear of tasks. Absent where the store cannot keep it: then they hear of them by events only. */
+  openHistoryStream?(options: HistoryStreamOptions): Promise<HistoryStream>;
   /**
    * Messages that wait in this queue, without taking them: nothing changes for them, and for consumers. Scheduled messages of the embedded store
    * only if they are among the first (or last) ten thousand of all queues. Absent where looking at a message does it harm: RabbitMQ marks it

@@ -139,6 +139,7 @@ function wire(
     app,
     name,
     transport,
+    history: stores.history,
     active,
     taskEvents,
     remoteControl,

@@ -6,6 +6,7 @@ import type { Clock } from '../lib/clock.ts';
 import { atMost } from '../lib/deadline.ts';
 import { LamportClock } from '../lib/lamport.ts';
 import type { Logger } from '../lib/logger.ts';
+import type { HistoryWriter } from '../sending/history-writer.ts';
 import { storeNamed } from '../stores/registry.ts';
 import type { Transport } from '../stores/transport.ts';
 import type { ActiveTasks } from './active-tasks.ts';
@@ -15,6 +16,8 @@ import { RemoteControl } from './commands/remote-control.ts';
 import { DeferredMessages } from './deferred-messages.ts';
 import { Gossip } from './gossip.ts';
 import { Heart } from './heart.ts';
+import { HistoryNotes } from './history-notes.ts';
+import { Interval } from './interval.ts';
 import { RateLimits } from './rate-limits.ts';
 import { Revocations } from './revocations.ts';
 import type { RunLimits } from './run.ts';
@@ -25,6 +28,8 @@ interface OperationsParts {
   /** Node name. */
   readonly name: string;
   readonly transport: Transport;
+  /** Null: the history is not told. */
+  readonly history: HistoryWriter | null;
   readonly active: Pick<ActiveTasks, 'running'>;
   /** Send task events from the start. */
   readonly taskEvents: boolean;
@@ -45,6 +50,8 @@ interface Rules {
 
 /** How long a start or a stop waits for a broker that does not answer, milliseconds. */
 const deadlineMs = 3_000;
+/** How often an idle worker asks whether a recorder is registered, milliseconds. */
+const lookEveryMs = 10_000;
 
 export class Operations {
   readonly rules: Rules;
@@ -53,6 +60,8 @@ export class Operations {
   readonly #sender: EventSender;
   readonly #lamport = new LamportClock();
   readonly #heart: Heart;
+  readonly #notes: HistoryNotes;
+  readonly #looks: Interval;
   #control: RemoteControl | null = null;
   #gossip: Gossip | null = null;
   readonly #leaving = new AbortController();
@@ -72,12 +81,15 @@ export class Operations {
       logger,
       taskEvents,
     });
+    this.#notes = new HistoryNotes(parts.history);
+    if (parts.history !== null) parts.history.logger = logger;
+    this.#looks = new Interval(clock, lookEveryMs, () => void parts.history?.look());
     const activity = new Activity(clock.now());
     this.rules = {
       rateLimits: new RateLimits(),
       timeLimits: new Map(),
       revocations: new Revocations({ revocations, clock, logger }),
-      events: new TaskEvents(this.#sender),
+      events: new TaskEvents(this.#sender, this.#notes),
       activity,
     };
     const { app } = parts;
@@ -86,9 +98,10 @@ export class Operations {
     this.#heart = new Heart({ sender: this.#sender, activity, active, clock });
   }
 
-  /** Loads the revocations, before the first message is claimed. Never rejects. */
+  /** Loads the revocations, and whether a recorder is registered, before the first message is claimed. Never rejects. */
   async prepare(): Promise<void> {
-    await atMost(deadlineMs, this.#load(), this.#parts.clock);
+    const known = Promise.all([this.#load(), this.#parts.history?.look()]);
+    await atMost(deadlineMs, known, this.#parts.clock);
     this.#unsubscribe = this.#parts.transport.onStatus(({ state }) => {
       if (state === 'connected') void this.#load(); // revocations that were broadcast meanwhile were missed
     });
@@ -100,6 +113,7 @@ export class Operations {
   ): Promise<void> {
     const { app, name, transport, clock, logger, remoteControl } = this.#parts;
     await this.#heart.start();
+    if (this.#parts.history !== null) await this.#looks.start();
     if (!remoteControl) return;
     const own = { app, name, heart: this.#heart, lamport: this.#lamport, logger, deferred: this.deferred };
     this.#control = new RemoteControl({
@@ -123,7 +137,10 @@ export class Operations {
     this.#unsubscribe();
     const { transport } = this.#parts;
     this.#leaving.abort();
+    await this.#looks.stop();
+    this.#notes.flush();
     const leave = async (): Promise<void> => {
+      await this.#parts.history?.flush();
       await this.#mingling;
       await this.#control?.stop();
       await this.#gossip?.stop();

@@ -7,6 +7,7 @@ import type { Decider } from './decider.ts';
 import type { Decoder } from './decode.ts';
 import type { Executor } from './executor.ts';
 import { Held, type HeldParts } from './held.ts';
+import { telling } from './history-notes.ts';
 import type { TaskHooks } from './hooks.ts';
 import type { Rejections } from './rejections.ts';
 import type { Reporter } from './reporter.ts';
@@ -82,10 +83,11 @@ export class Processor {
 
       if (!run.early && !(await settler.isOurs(delivery)))
         return reporter.unsettled(message, delivery.lost.aborted ? 'fenced' : 'gave-up');
-      const settled = await workflows.settle(delivery, decision, run.early);
-      if (settled !== 'settled') return reporter.unsettled(message, settled);
+      const told = reporter.ending(run, outcome, plan);
+      const settled = await workflows.settle(delivery, telling(decision, told), run.early);
+      if (settled !== 'settled') return reporter.unsettled(message, settled, told);
       if (plan.publish !== null) workflows.notifyListeners([plan.publish]);
-      reporter.ended(run, outcome);
+      reporter.ended(run, outcome, told);
     } catch (error) {
       await rejections.fault(delivery, error, message);
     } finally {

@@ -4,6 +4,7 @@ import type { TaskMessage } from '../protocol/message.ts';
 import type { Delivery } from '../stores/transport.ts';
 import type { Abandoned, Rejection } from './admission/admission.ts';
 import { type Decider, readableId } from './decider.ts';
+import { telling } from './history-notes.ts';
 import type { Reporter } from './reporter.ts';
 import type { Settler } from './settler.ts';
 import type { WorkflowSettler } from './workflow-settler.ts';
@@ -12,7 +13,7 @@ interface RejectionParts {
   readonly settler: Settler;
   readonly workflows: WorkflowSettler;
   readonly decider: Decider;
-  readonly reporter: Pick<Reporter, 'notRun' | 'unsettled'>;
+  readonly reporter: Pick<Reporter, 'rejecting' | 'notRun' | 'unsettled'>;
   readonly logger: Logger;
 }
 
@@ -31,9 +32,10 @@ export class Rejections {
       return;
     }
     const decision = await decider.ofRejection(delivery, rejection);
-    const settled = decision === null ? 'gave-up' : await workflows.settle(delivery, decision);
-    if (settled === 'settled') await reporter.notRun(delivery, rejection);
-    else if (rejection.kind !== 'undecodable') reporter.unsettled(rejection.message, settled);
+    const told = decision && reporter.rejecting(rejection, decision.plan);
+    const settled = decision === null ? 'gave-up' : await workflows.settle(delivery, telling(decision, told));
+    if (settled === 'settled') await reporter.notRun(delivery, rejection, told);
+    else if (rejection.kind !== 'undecodable') reporter.unsettled(rejection.message, settled, told);
   }
 
   /**

@@ -7,9 +7,11 @@ import type { Delivery } from '../stores/transport.ts';
 import type { Activity } from './activity.ts';
 import type { Rejection } from './admission/admission.ts';
 import { readableId } from './decider.ts';
+import type { Told } from './history-notes.ts';
 import type { WorkerMetrics } from './metrics.ts';
 import type { ExecutionOutcome } from './outcome.ts';
 import type { Run } from './run.ts';
+import type { SettlementPlan } from './settlement.ts';
 import type { SettleResult } from './settler.ts';
 import type { TaskEvents } from './task-events.ts';
 import { TaskLog } from './task-log.ts';
@@ -17,7 +19,7 @@ import { TaskLog } from './task-log.ts';
 interface ReporterParts {
   readonly app: App;
   readonly activity: Activity;
-  readonly events: Pick<TaskEvents, 'on' | 'received' | 'started' | 'ended' | 'notRun'>;
+  readonly events: Pick<TaskEvents, Exclude<keyof TaskEvents, 'progressed' | 'logged'>>;
   /** Null: nobody asks for them. */
   readonly metrics: WorkerMetrics | null;
   readonly clock: Clock;
@@ -48,27 +50,44 @@ export class Reporter {
     return taskReceived.connected ? taskReceived.send({ request }, logger) : null;
   }
 
+  /** A run has ended, and is about to be settled as planned: what the history is told. Null: nothing. */
+  ending(run: Run, outcome: ExecutionOutcome, { action }: SettlementPlan): Told | null {
+    const { events } = this.#parts;
+    if (!events.areKept) return null;
+    const travels = !run.early && action.kind !== 'release';
+    return events.ending(run.message, outcome, run.runtimeMs, travels);
+  }
+
+  /** The same for a message that is not run. */
+  rejecting(rejection: Rejection, { action }: SettlementPlan): Told | null {
+    const { events } = this.#parts;
+    return events.areKept ? events.rejecting(rejection, action.kind !== 'release') : null;
+  }
+
   /** A run has ended, and is settled. */
-  ended(run: Run, outcome: ExecutionOutcome): void {
+  ended(run: Run, outcome: ExecutionOutcome, told: Told | null): void {
     const { message, early, runtimeMs } = run;
     const { clock, events, metrics } = this.#parts;
     this.#log.ended(message, outcome, runtimeMs, clock.now(), early);
     metrics?.ended(run, outcome);
-    if (events.on) events.ended(message, outcome, runtimeMs);
+    if (told !== null) events.settled(told);
+    else if (events.on) events.ended(message, outcome, runtimeMs);
   }
 
   /** A run, or a rejection, that could not be settled. */
-  unsettled(message: TaskMessage, how: Exclude<SettleResult, 'settled'>): void {
+  unsettled(message: TaskMessage, how: Exclude<SettleResult, 'settled'>, told: Told | null = null): void {
+    if (told !== null) this.#parts.events.unsettled(told);
     this.#parts.metrics?.unsettled(message.task, how);
     this.#log.unsettled(message, how);
   }
 
   /** A message was not run, and that is settled. */
-  async notRun(delivery: Delivery, rejection: Rejection): Promise<void> {
+  async notRun(delivery: Delivery, rejection: Rejection, told: Told | null): Promise<void> {
     const { app, events, metrics, clock, logger } = this.#parts;
     metrics?.notRun(delivery.queue, rejection);
     this.#log.notRun(delivery, rejection, clock.now());
-    if (events.on) events.notRun(rejection, delivery);
+    if (told !== null) events.settled(told);
+    else if (events.on) events.notRun(rejection, delivery);
     const { taskRejected, taskRevoked, taskUnknown } = app.signals;
     switch (rejection.kind) {
       case 'undecodable':

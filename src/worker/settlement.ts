@@ -2,6 +2,7 @@
 import type { Retry } from '../app/running/outcome.ts';
 import type { ResolvedTaskOptions } from '../app/task-options.ts';
 import type { ResultRecord } from '../protocol/result-meta.ts';
+import type { StoreWrite } from '../stores/store-write.ts';
 import type { DeadReason, Delivery, Publication } from '../stores/transport.ts';
 import type { Rejection } from './admission/admission.ts';
 import { deadLetterReason, type ExecutionOutcome, lossReason } from './outcome.ts';
@@ -22,6 +23,8 @@ export interface SettlementPlan {
   readonly record: ResultRecord | null;
   /** The task's next message: a retry, or the same message again. */
   readonly publish: Publication | null;
+  /** What happened to the task, written with the settlement; absent: nothing, or not with it. */
+  readonly history?: StoreWrite;
 }
 
 export const ackOnly: SettlementPlan = { action: { kind: 'ack' }, record: null, publish: null };

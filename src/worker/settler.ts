@@ -190,17 +190,22 @@ function gaveUp(delivery: Delivery): SettleResult {
 }
 
 function toSettlement(
-  { action, publish: again }: SettlementPlan,
+  { action, publish: again, history }: SettlementPlan,
   write: StoreWrite | undefined,
   following: readonly Publication[],
 ): Settlement {
   switch (action.kind) {
     case 'ack': {
       const publish = again === null ? following : [again, ...following];
-      return { kind: 'ack', ...(write && { write }), ...(publish.length > 0 && { publish }) };
+      return {
+        kind: 'ack',
+        ...(write && { write }),
+        ...(history && { history }),
+        ...(publish.length > 0 && { publish }),
+      };
     }
     case 'dead':
-      return { ...action, ...(write && { write }) };
+      return { ...action, ...(write && { write }), ...(history && { history }) };
     case 'release':
       return action;
   }

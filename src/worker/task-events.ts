@@ -1,4 +1,4 @@
-// Makes Celery's task events.
+// Makes Celery's task events, for monitors and for the history: the same event is one moment, by whichever way a recorder hears of it.
 
 import type { EventSender } from '../events/sender.ts';
 import { asciiJson } from '../lib/json-writer.ts';
@@ -10,6 +10,7 @@ import type { TaskMessage } from '../protocol/message.ts';
 import { saferepr } from '../protocol/saferepr.ts';
 import type { Delivery } from '../stores/transport.ts';
 import type { Rejection } from './admission/admission.ts';
+import type { HistoryNotes, Told } from './history-notes.ts';
 import { type ExecutionOutcome, lossReason } from './outcome.ts';
 
 /** The longest line that is kept, in characters. */
@@ -17,14 +18,21 @@ const longestLine = 500;
 
 export class TaskEvents {
   readonly #sender: EventSender;
+  readonly #history: HistoryNotes;
 
-  constructor(sender: EventSender) {
+  constructor(sender: EventSender, history: HistoryNotes) {
     this.#sender = sender;
+    this.#history = history;
   }
 
-  /** Whether events are sent. Ask before you call the other methods. */
+  /** Whether anybody wants events. Ask before you call the other methods. */
   get on(): boolean {
-    return this.#sender.on;
+    return this.#sender.on || this.#history.on;
+  }
+
+  /** Whether they are written into the history, the last of a task with its settlement: see {@link ending}. */
+  get areKept(): boolean {
+    return this.#history.on;
   }
 
   // Written by hand: these are made for every task, and a general way to list their fields costs more than running a small task.
@@ -40,12 +48,12 @@ export class TaskEvents {
       json.plain(',"parent_id":null,"retries":0,"eta":null,"expires":null');
     else json.plain(`,${inner({ parent_id: parentId, retries, eta, expires })}`);
     json.plain(',"umbel":').plain(eventDetails(message, queue, retries + crashes + 1));
-    this.#sender.end();
+    this.#end(id);
   }
 
   started({ id }: TaskMessage): void {
     this.#sender.begin('task-started', id);
-    this.#sender.end();
+    this.#end(id);
   }
 
   // Celery's readers and Flower fail at types of `task-` that they do not know: these have a prefix of their own.
@@ -54,40 +62,83 @@ export class TaskEvents {
     this.#sender
       .begin('umbel-progress', id)
       .plain(`,"state":${asciiJson(state)},"progress":${progressJson(meta)}`);
-    this.#sender.end();
+    this.#end(id);
   }
 
   /** A line that its code has logged. */
   logged({ id }: TaskMessage, level: LogLevel, text: string): void {
     const json = this.#sender.begin('umbel-log', id).plain(`,"level":"${level}","message":`);
     json.string(redactedRepr(text.slice(0, longestLine)));
-    this.#sender.end();
+    this.#end(id);
   }
 
   ended({ id }: TaskMessage, outcome: ExecutionOutcome, runtimeMs: number): void {
-    if (outcome.kind === 'success') {
-      const result = redactedRepr(saferepr(outcome.value));
-      const json = this.#sender.begin('task-succeeded', id);
-      json.plain(',"result":').string(result);
-      json.plain(',"runtime":').seconds(runtimeMs);
-      this.#sender.end();
-      return;
-    }
-    const event = eventOfOutcome(outcome);
-    if (event !== null) this.#send(id, event);
+    if (this.#writeEnd(id, outcome, runtimeMs)) this.#sender.end();
   }
 
   /** If its message came back, `task-received` was sent for it before. */
   notRun(rejection: Rejection, delivery: Pick<Delivery, 'queue' | 'crashes' | 'redelivered'>): void {
     if (rejection.kind === 'early' && !delivery.redelivered) this.received(rejection.message, delivery);
-    const event = eventOfRejection(rejection);
-    if (event !== null) this.#send(event.uuid, event);
+    if (this.#writeRejection(rejection) !== null) this.#sender.end();
   }
 
-  #send(uuid: string, { type, fields }: TaskEvent): void {
+  /** Where events are kept: what to tell when this end of a run is settled. `travels`: its settlement can take a write along. */
+  ending({ id }: TaskMessage, outcome: ExecutionOutcome, runtimeMs: number, travels: boolean): Told {
+    const end = this.#writeEnd(id, outcome, runtimeMs) ? this.#sender.endAsText() : null;
+    return this.#history.end(id, end, travels);
+  }
+
+  /** The same for a message that is not run. Null: no event tells that. */
+  rejecting(rejection: Rejection, travels: boolean): Told | null {
+    const id = this.#writeRejection(rejection);
+    return id === null ? null : this.#history.end(id, this.#sender.endAsText(), travels);
+  }
+
+  /** It is settled. */
+  settled(told: Told): void {
+    this.#history.settled(told);
+    if (told.end !== null && this.#sender.on) this.#sender.add(told.end);
+  }
+
+  /** It could not be settled. */
+  unsettled(told: Told): void {
+    this.#history.unsettled(told);
+  }
+
+  #end(id: string): void {
+    if (!this.#history.on) {
+      this.#sender.end();
+      return;
+    }
+    const event = this.#sender.endAsText();
+    this.#history.add(id, event);
+    if (this.#sender.on) this.#sender.add(event);
+  }
+
+  /** False: no event tells this outcome. */
+  #writeEnd(id: string, outcome: ExecutionOutcome, runtimeMs: number): boolean {
+    if (outcome.kind === 'success') {
+      const result = redactedRepr(saferepr(outcome.value));
+      const json = this.#sender.begin('task-succeeded', id);
+      json.plain(',"result":').string(result);
+      json.plain(',"runtime":').seconds(runtimeMs);
+      return true;
+    }
+    const event = eventOfOutcome(outcome);
+    if (event !== null) this.#write(id, event);
+    return event !== null;
+  }
+
+  /** The id of its task; null: no event tells it. */
+  #writeRejection(rejection: Rejection): string | null {
+    const event = eventOfRejection(rejection);
+    if (event !== null) this.#write(event.uuid, event);
+    return event?.uuid ?? null;
+  }
+
+  #write(uuid: string, { type, fields }: TaskEvent): void {
     const rest = inner(fields);
     this.#sender.begin(type, uuid).plain(`,${rest}`);
-    this.#sender.end();
   }
 }
 

@@ -8,7 +8,7 @@ import type { Logger } from '../lib/logger.ts';
 import type { TaskMessage } from '../protocol/message.ts';
 import type { ResultRecord } from '../protocol/result-meta.ts';
 import { sendAfterPublishOf } from '../sending/announce.ts';
-import { emitTaskSent } from '../sending/sent-event.ts';
+import { sentEvents, tellSent } from '../sending/sent-event.ts';
 import type { ResultBackend } from '../stores/backend.ts';
 import type { StoreWrite } from '../stores/store-write.ts';
 import type { Delivery, Publication } from '../stores/transport.ts';
@@ -156,10 +156,11 @@ export class WorkflowSettler {
     });
   }
 
-  /** Sends the `task-sent` events and calls the receivers of afterTaskPublish, where there are any. */
+  /** Tells monitors and the history that they were sent, and calls the receivers of afterTaskPublish, where there are any. */
   notifyListeners(sent: readonly Publication[]): void {
     const { app } = this.#parts;
-    if (app.config.taskSendSentEvent) emitTaskSent(app, sent);
+    const told = sentEvents(app, sent);
+    if (told !== null) tellSent(app, sent, told);
     if (app.signals.afterTaskPublish.connected) void sendAfterPublishOf(app, sent);
   }
 }

@@ -61,6 +61,8 @@ describe('the settings', () => {
       taskDefaultPriority: null,
       taskAlwaysEager: false,
       taskEagerPropagates: false,
+      taskHistory: 'auto',
+      taskHistoryLimit: null,
       resultExpires: 86_400,
       resultExtended: false,
       resultBackendBaseSleepBetweenRetriesMs: 50,

@@ -101,7 +101,7 @@ class Simulation {
     const process = new Process(`w${this.#names++}`, this.#world);
     const app = this.#app(process);
     const line = new Line(process, this.#store, this.#weather);
-    app.useStores({ transport: transportOf(process, line), backend: backendOf(line) });
+    app.useStores({ transport: transportOf(process, line), backend: backendOf(line), history: null });
     const worker = new Worker(app, { clock: process.clock, concurrency: slots, name: process.name });
     this.#crew.push({ process, worker, leaving: false });
     worker
@@ -178,7 +178,7 @@ class Simulation {
       publish: async (publications: readonly Publication[]) => this.#hand(line, ids, publications),
     };
     const transport = { ...transportOf(sender, line), ...capture };
-    app.useStores({ transport, backend: backendOf(line) } satisfies Stores);
+    app.useStores({ transport, backend: backendOf(line), history: null } satisfies Stores);
     for (const each of ids) this.#watcher.sending(each, eta, kind);
     const name = kind === 'follows' || kind === 'later' ? 'plain' : kind;
     const task = app.tasks.get(name);

@@ -24,6 +24,7 @@ export interface NewEntry {
   /** Milliseconds since 1970; null = now. */
   readonly due: number | null;
   readonly write: StoreWrite | undefined;
+  readonly history?: StoreWrite | undefined;
 }
 
 /** A holder of messages. Its identity is the fence. */
@@ -74,7 +75,8 @@ export class MemoryQueues {
    */
   put(entries: readonly NewEntry[]): void {
     const fresh = entries.filter(({ write }) => write === undefined || applyWrite(write));
-    for (const { queue, priority, raw, due } of fresh) {
+    for (const { queue, priority, raw, due, history } of fresh) {
+      if (history !== undefined) applyWrite(history);
       this.#place(
         { seq: ++this.#seq, queue, priority, raw, crashes: 0, deferrals: 0, redelivered: false },
         due,

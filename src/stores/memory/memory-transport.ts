@@ -5,7 +5,8 @@ import { type Clock, longestTimerMs } from '../../lib/clock.ts';
 import { Sleeper } from '../../lib/sleeper.ts';
 import { decodeEnvelope, encodeEnvelope } from '../../protocol/envelope.ts';
 import type { Decoded, WireMessage } from '../../protocol/message.ts';
-import type { LimitReading, LimitReport, Limits, LimitsOptions } from '../limits.ts';
+import type { HistoryStream, HistoryStreamOptions } from '../history-stream.ts';
+import type { Limits, LimitsOptions } from '../limits.ts';
 import type { Locks } from '../locks.ts';
 import type { PauseStore } from '../pauses.ts';
 import { Quarantine } from '../quarantine.ts';
@@ -124,14 +125,14 @@ class MemoryTransport implements Transport {
     return new MemoryPauses(this.store);
   }
 
+  async openHistoryStream(options: HistoryStreamOptions): Promise<HistoryStream> {
+    const { MemoryHistoryStream } = await import('./memory-history-stream.ts');
+    return new MemoryHistoryStream(this.store, this.#queues.clock, options);
+  }
+
   async openLimits(options: LimitsOptions): Promise<Limits> {
     const { openMemoryLimits } = await import('./memory-limits.ts');
     return openMemoryLimits(this.store, options);
-  }
-
-  async readLimits(reading: LimitReading): Promise<LimitReport> {
-    const { readMemoryLimits } = await import('./memory-limits.ts');
-    return readMemoryLimits(this.store, reading);
   }
 
   async peek(
@@ -377,10 +378,13 @@ class MemoryDelivery implements Delivery {
     const write = kind === 'release' ? undefined : settlement.write;
     const publish = kind === 'ack' ? (settlement.publish ?? []) : [];
     const entries = publish.map((each) => toEntry(each, this.#store));
+    const history = kind === 'release' ? undefined : settlement.history;
     refuseForeign(write, this.#store);
+    refuseForeign(history, this.#store);
     if (this.#queues.isHeldBy(this.#entry, this.#owner)) {
       // The step that can fail comes first. If it fails, nothing has changed, and the caller may try again.
       if (write !== undefined) applyWrite(write);
+      if (history !== undefined) applyWrite(history);
       for (const entry of entries) if (entry.write !== undefined) applyWrite(entry.write);
       this.#queues.put(entries.map((entry) => ({ ...entry, write: undefined })));
     }
@@ -439,6 +443,7 @@ class MemoryDeadLetters implements DeadLetterStore {
 
 function toEntry(publication: Publication, store: MemoryStore): NewEntry {
   refuseForeign(publication.write, store);
+  refuseForeign(publication.history, store);
   checkQueueName(publication.queue);
   return {
     queue: publication.queue,
@@ -446,6 +451,7 @@ function toEntry(publication: Publication, store: MemoryStore): NewEntry {
     raw: encodeEnvelope(publication.message, { bodyEncoding: 'utf-8' }),
     due: publication.eta?.getTime() ?? null,
     write: publication.write,
+    history: publication.history,
   };
 }
 

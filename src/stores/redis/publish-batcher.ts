@@ -6,6 +6,7 @@ import type { Clock } from '../../lib/clock.ts';
 import { retrying } from '../../lib/retry.ts';
 import type { PublishOptions } from '../transport.ts';
 import { type RedisConnection, ReplyLost } from './client/connection.ts';
+import type { RedisHistoryWrite } from './history-write.ts';
 import { consumersKey } from './keys.ts';
 import type { RedisRecordWrite } from './record-write.ts';
 import { luaScript } from './scripts.ts';
@@ -18,6 +19,8 @@ export interface RedisPublication {
   /** The lists that it is pushed to. */
   readonly lists: readonly { readonly queue: string; readonly step: number }[];
   readonly stored: string;
+  /** What the history is told, if it is sent now. */
+  readonly history: RedisHistoryWrite | null;
 }
 
 interface Send {
@@ -183,6 +186,8 @@ function toArgs(messages: readonly RedisPublication[]): string[] {
     for (const { queue, step } of lists) args.push(queue, String(step));
     args.push(stored);
   }
+  for (const [index, { history }] of messages.entries())
+    if (history !== null) args.push('E', String(index + 1), history.limit, history.entry);
   return args;
 }
 

@@ -184,6 +184,6 @@ function nameIn(about: unknown): string {
 
 const same = (text: string): string => text;
 
-export function escapeGlob(text: string): string {
+function escapeGlob(text: string): string {
   return text.replace(/[\\*?[\]]/g, '\\$&');
 }

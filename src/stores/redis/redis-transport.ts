@@ -3,7 +3,8 @@ import { randomUUID } from 'node:crypto';
 import { BrokerUnavailable } from '../../errors.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import { decodeEnvelope, encodeEnvelope } from '../../protocol/envelope.ts';
-import type { LimitReading, LimitReport, Limits, LimitsOptions } from '../limits.ts';
+import type { HistoryStream, HistoryStreamOptions } from '../history-stream.ts';
+import type { Limits, LimitsOptions } from '../limits.ts';
 import type { Locks } from '../locks.ts';
 import type { PauseStore } from '../pauses.ts';
 import { StatusNotifier } from '../status.ts';
@@ -28,6 +29,7 @@ import { RedisConnection } from './client/connection.ts';
 import { changing, reading } from './client/repeat.ts';
 import type { RedisScript } from './client/script.ts';
 import { type RedisSettings, redisSettings } from './client/settings.ts';
+import { historyOf } from './history-write.ts';
 import { consumersKey, sentKey, stepOf } from './keys.ts';
 import { defaultSendTimeoutMs, PublishBatcher, type RedisPublication } from './publish-batcher.ts';
 import type { AddressedMessage } from './queue-lists.ts';
@@ -115,7 +117,8 @@ export class RedisTransport implements Transport {
       const [first] = addressed;
       if (first === undefined) continue;
       const mark = record ?? ([sentKey(this.#settings.keyPrefix, noteOf(publication)), noteMs] as const);
-      messages.push({ id: publication.id, mark, lists: addressed, stored: first.stored });
+      const history = historyOf(publication.history, this.store);
+      messages.push({ id: publication.id, mark, lists: addressed, stored: first.stored, history });
     }
     await this.#publisher.send(messages, left());
   }
@@ -174,14 +177,14 @@ export class RedisTransport implements Transport {
     return new RedisPauses(this.#connection);
   }
 
+  async openHistoryStream(options: HistoryStreamOptions): Promise<HistoryStream> {
+    const { RedisHistoryStream } = await import('./redis-history-stream.ts');
+    return new RedisHistoryStream(this.#connection, options);
+  }
+
   async openLimits(options: LimitsOptions): Promise<Limits> {
     const { openRedisLimits } = await import('./redis-limits.ts');
     return openRedisLimits(this.#settings, options);
-  }
-
-  async readLimits(reading: LimitReading): Promise<LimitReport> {
-    const { readRedisLimits } = await import('./redis-limit-report.ts');
-    return readRedisLimits(this.#connection, reading);
   }
 
   async promoteMatching(

@@ -1,6 +1,7 @@
 // The arguments of a settlement, as an operation of the batch script.
 import type { StoreWrite } from '../store-write.ts';
 import type { Publication, Settlement } from '../transport.ts';
+import { historyOf } from './history-write.ts';
 import type { AddressedMessage } from './queue-lists.ts';
 import { recordArgs } from './record-args.ts';
 import { RedisRecordWrite } from './record-write.ts';
@@ -25,7 +26,8 @@ export function endedArgs(field: string, settlement: Settlement, rules: Settleme
   const [kind, db, key, json, ttl] = args;
   const isUsual = kind === 'ready' && store === rules.store && !settlement.publish?.length;
   if (!isUsual || !rules.keepsRecordsAt(db, ttl)) return null;
-  return [rules.adopting.has(field) ? 's' : 'S', field, key, json];
+  const ended = [rules.adopting.has(field) ? 's' : 'S', field, key, json];
+  return withHistory(ended, settlement.history, rules);
 }
 
 /** @throws UnroutableError, NotSerializableError, TypeError for a write of another store */
@@ -51,7 +53,9 @@ export async function settlementArgs(
         }
       }
       const letter = rules.adopting.has(field) ? 'k' : 'K';
-      return [letter, field, ...record(settlement.write), String(count), ...publications];
+      const args = [letter, field, ...record(settlement.write), String(count), ...publications];
+      const told = [settlement.history, ...(settlement.publish ?? []).map(({ history }) => history)];
+      return told.reduce((all, history) => withHistory(all, history, rules), args);
     }
     case 'release': {
       const due = settlement.until?.getTime() ?? 0;
@@ -59,6 +63,16 @@ export async function settlementArgs(
       return ['R', field, due > now ? String(due) : '', how, '1'];
     }
     case 'dead':
-      return ['D', field, settlement.reason, settlement.detail, ...record(settlement.write)];
+      return withHistory(
+        ['D', field, settlement.reason, settlement.detail, ...record(settlement.write)],
+        settlement.history,
+        rules,
+      );
   }
+}
+
+/** The entry belongs to the operation before it. */
+function withHistory(args: string[], write: StoreWrite | undefined, { store }: SettlementRules): string[] {
+  const history = historyOf(write, store);
+  return history === null ? args : [...args, 'E', history.limit, history.entry];
 }

@@ -15,6 +15,7 @@ export interface MessageRow {
   /** Milliseconds since 1970; null = now. */
   readonly due: number | null;
   readonly write: StoreWrite | undefined;
+  readonly history?: StoreWrite | undefined;
 }
 
 /** A publication as it is stored. It is encoded outside the transaction, which must be short. */
@@ -27,12 +28,14 @@ export function toRow(publication: Publication, now: number): MessageRow {
     envelope: encodeEnvelope(publication.message, { bodyEncoding: 'utf-8' }),
     due: due !== null && due > now ? due : null,
     write: publication.write,
+    history: publication.history,
   };
 }
 
 /** Puts a message into its queue, unless its companion write shows that it is there already. Notifies a waiting consumer. */
 export function insertMessage(transaction: Transaction, store: SqliteStore, row: MessageRow): void {
   if (row.write !== undefined && !applyWrite(transaction, store, row.write)) return;
+  if (row.history !== undefined) applyWrite(transaction, store, row.history);
   const { sql } = transaction;
   const insert = sql('INSERT INTO message (queue, priority, envelope) VALUES (?, ?, ?)');
   const seq = insert.run(row.queue, row.priority, row.envelope).lastInsertRowid;

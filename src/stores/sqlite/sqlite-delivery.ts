@@ -129,6 +129,7 @@ export class SqliteDelivery implements Delivery {
       ).run(queue, priority, crashes, settlement.reason, settlement.detail, now, storable(envelope));
     }
     if (settlement.write !== undefined) applyWrite(transaction, this.#store, settlement.write);
+    if (settlement.history !== undefined) applyWrite(transaction, this.#store, settlement.history);
     for (const row of publish) {
       if (row.write !== undefined) applyWrite(transaction, this.#store, row.write);
       insertMessage(transaction, this.#store, { ...row, write: undefined });

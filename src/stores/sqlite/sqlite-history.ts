@@ -56,6 +56,7 @@ CREATE TABLE recording (               -- times in which a recorder listened
   until REAL NOT NULL
 ) WITHOUT ROWID;`,
   'ALTER TABLE task RENAME COLUMN heard TO updated;',
+  'CREATE TABLE identity (id TEXT NOT NULL); INSERT INTO identity VALUES (lower(hex(randomblob(8))));',
 ];
 
 /** @throws StoreError, BrokerUnavailable */
@@ -67,7 +68,8 @@ export async function openSqliteHistory(path: string): Promise<HistoryStore> {
     await store.close();
     throw error;
   }
-  return new SqliteHistoryStore(store);
+  const id = store.read((prepare) => prepare('SELECT id FROM identity').get()?.id);
+  return new SqliteHistoryStore(store, String(id));
 }
 
 const readFacts = `SELECT ${factsColumns.join(', ')} FROM task WHERE id = ?`;
@@ -79,11 +81,13 @@ const writeRow = `INSERT INTO task (${historyColumns.join(', ')}) VALUES (${hist
 
 class SqliteHistoryStore implements HistoryStore {
   readonly name = 'sqlite';
+  readonly id: string;
   readonly location: string;
   readonly #store: SqliteStore;
 
-  constructor(store: SqliteStore) {
+  constructor(store: SqliteStore, id: string) {
     this.#store = store;
+    this.id = id;
     this.location = store.path;
   }
 

@@ -3,7 +3,8 @@
 import { BrokerUnavailable } from '../../errors.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import { decodeEnvelope } from '../../protocol/envelope.ts';
-import type { LimitReading, LimitReport, Limits, LimitsOptions } from '../limits.ts';
+import type { HistoryStream, HistoryStreamOptions } from '../history-stream.ts';
+import type { Limits, LimitsOptions } from '../limits.ts';
 import type { Locks } from '../locks.ts';
 import type { PauseStore } from '../pauses.ts';
 import { checkQueueName } from '../reserved-names.ts';
@@ -176,14 +177,14 @@ class SqliteTransport implements Transport {
     return openSqlitePauses(this.store);
   }
 
+  async openHistoryStream(options: HistoryStreamOptions): Promise<HistoryStream> {
+    const { openSqliteHistoryStream } = await import('./sqlite-history-stream.ts');
+    return openSqliteHistoryStream(this.store, this.#clock, options);
+  }
+
   async openLimits(options: LimitsOptions): Promise<Limits> {
     const { openSqliteLimits } = await import('./sqlite-limits.ts');
     return openSqliteLimits(this.store, options);
-  }
-
-  async readLimits(reading: LimitReading): Promise<LimitReport> {
-    const { readSqliteLimits } = await import('./sqlite-limit-report.ts');
-    return readSqliteLimits(this.store, reading);
   }
 
   async promoteMatching(

@@ -172,8 +172,9 @@ export const cancelConsumer: Command = async ({ sources, logger }, args) => {
   return ok(`no longer consuming from ${queue}`);
 };
 
-/** Ours: somebody has paused or resumed something, and the store says what. Answered when it is in effect. */
-export const reloadPauses: Command = async ({ pauses }) => {
+/** Ours: somebody has paused or resumed something, or records the history, and the store says what. Answered when it is in effect. */
+export const reloadPauses: Command = async ({ app, pauses }) => {
+  await app.stores?.history?.look();
   const paused = (await pauses.reload()).map(({ kind, name }) => `${kind} ${name}`);
   return ok(paused.length === 0 ? 'nothing is paused' : `paused: ${paused.join(', ')}`);
 };

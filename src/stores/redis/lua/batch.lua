@@ -18,10 +18,11 @@
 --   `C` count mode base n (list suffix recover)…   claim `count` messages. mode is the rule for quarantined messages: `n` one alone, or nothing while
 --                                            they wait and others are held; `b` one beside the held messages; `o` none, but others (see
 --                                            `Quarantine`)
+--   `E` limit entry                          what the history is told if the operation before it is done
 --   `s`, `k`: like `S`, `K`, but only if this consumer has the message, which is unknown while it is being adopted
 --   record = `0` or `1` kind db key json ttl; publications = n (queue step stored due record)…
 -- Reply     `!` when evicted; else
---           one letter for each operation except C: 1 done, 0 not ours, e failed
+--           one letter for each operation except C and E: 1 done, 0 not ours, e failed
 --           how many cells of claimed messages follow, in groups of suffix, number, message…; `?` without messages: nothing was claimed because of
 --           quarantined messages
 --           the error of the claim, or nothing
@@ -29,6 +30,7 @@
 
 --- @include queues
 --- @include records
+--- @include history
 local db, id, batch = ARGV[2], ARGV[3], ARGV[4]
 local claimed = claimed_key(id)
 local consumer = consumer_key(id)
@@ -47,7 +49,7 @@ if not again then
   redis.call('HSET', consumer, 'lane', slot)
 end
 
-local results, groups, errors, gone, ended = {}, {}, {}, {}, {}
+local results, groups, errors, gone, ended, told = {}, {}, {}, {}, {}, {}
 local refused = ''
 local at = 7
 local function next_arg()
@@ -244,6 +246,8 @@ while at <= #ARGV do
       local ok, problem = pcall(claim, count, mode, base, lists)
       if not ok then refused = error_text(problem) end
     end
+  elseif op == 'E' then
+    told[#told + 1] = {#results, next_arg(), next_arg()}
   elseif op == 'A' then
     local taken, field, sha = next_arg(), next_arg(), next_arg()
     if not again then note(pcall(adopt, taken, field, sha)) end
@@ -274,6 +278,16 @@ if #ended > 0 then
 end
 for first = 1, #gone, 1000 do
   redis.call('HDEL', claimed, unpack(gone, first, math.min(first + 999, #gone)))
+end
+if not again then
+  local entries, limit = {}
+  for _, each in ipairs(told) do
+    if results[each[1]] == '1' then
+      limit = each[2]
+      entries[#entries + 1] = each[3]
+    end
+  end
+  add_history(limit, entries)
 end
 local all = again and last[2] or table.concat(results)
 if not again then redis.call('HSET', consumer, 'batch' .. slot, batch, 'results' .. slot, all) end

@@ -6,11 +6,13 @@
 -- ARGV[2]   the number of the messages' database
 -- ARGV[3…5] database, ttl (ms; empty: for ever) and text of the record that most messages share
 -- ARGV[6…]  `L` queue step n (key message)…: n messages with such records, all to one list; or
---           `M` (`1` kind db key json ttl, or `0` note-key note-ms) n (queue step)… message: one message, to n lists
+--           `M` (`1` kind db key json ttl, or `0` note-key note-ms) n (queue step)… message: one message, to n lists; or
+--           `E` n limit entry: what the history is told if the message with the number n is sent now
 -- Reply     for each message whether it was sent now (`1`, `0`), or the error
 
 --- @include queues
 --- @include records
+--- @include history
 local db, sent_db, sent_ttl, sent_json = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local at = 6
 local sent = {}
@@ -65,6 +67,7 @@ local function undo(from)
   else redis.call('DEL', ARGV[from + 1]) end
 end
 
+local entries, limit = {}
 while at <= #ARGV do
   local op = ARGV[at]
   at = at + 1
@@ -74,6 +77,12 @@ while at <= #ARGV do
     at = at + 3
     send_alike(queue, step, last)
     at = last + 1
+  elseif op == 'E' then
+    if sent[tonumber(ARGV[at])] == '1' then
+      entries[#entries + 1] = ARGV[at + 2]
+      limit = ARGV[at + 1]
+    end
+    at = at + 3
   else
     local ok, result = pcall(send, at)
     if not ok then
@@ -87,4 +96,5 @@ while at <= #ARGV do
     at = at + 2 * tonumber(ARGV[at]) + 2
   end
 end
+add_history(limit, entries)
 return sent

@@ -38,7 +38,7 @@ export async function serve(port: ChildPort, data: ChildData): Promise<void> {
     port.post({ kind: 'unfit', reason: error instanceof Error ? error.message : String(error) });
     return;
   }
-  app.useStores(childStores(data.stores, calls));
+  app.useStores({ ...childStores(data.stores, calls), history: null });
   const { hostname } = data;
   const logger = portLogger(port, data.logs);
   let stop: ((reason: Error) => void) | null = null;

@@ -1,0 +1,136 @@
+// Writes what happens to tasks into the stream of a recorder, where one is registered.
+import { type Logger, silentLogger } from '../lib/logger.ts';
+import type { HistoryStream } from '../stores/history-stream.ts';
+import type { StoreWrite } from '../stores/store-write.ts';
+import type { Transport } from '../stores/transport.ts';
+
+/** `auto`: written if a recorder is registered. */
+type HistoryMode = 'auto' | 'always' | 'off';
+
+/** How often the store is asked whether a recorder is registered, milliseconds. */
+const lookEveryMs = 10_000;
+/** How long entries are gathered for one write, milliseconds, and how many are written at once. */
+const gatherMs = 200;
+const batch = 500;
+/** How many entries wait for a store that is away; the oldest are dropped first. */
+const maxWaiting = 20_000;
+
+/** The entry of these events: JSON texts of one task, or of several. */
+export function entryOf(events: readonly string[]): string {
+  return `[${events.join(',')}]`;
+}
+
+export class HistoryWriter {
+  /** Where it reports what could not be written. A worker sets its own. */
+  logger: Logger = silentLogger;
+  readonly #stream: HistoryStream;
+  readonly #isAuto: boolean;
+  #on = false;
+  #lookedAt = Number.NEGATIVE_INFINITY;
+  #looking: Promise<void> | null = null;
+  #waiting: string[] = [];
+  #timer: NodeJS.Timeout | null = null;
+  #writing: Promise<void> | null = null;
+  #dropped = 0;
+  #failing = false;
+
+  private constructor(stream: HistoryStream, isAuto: boolean) {
+    this.#stream = stream;
+    this.#isAuto = isAuto;
+  }
+
+  /** Null: nothing is ever written. Does not reject when the store cannot answer now: it is asked again. */
+  static async open(
+    transport: Transport,
+    mode: HistoryMode,
+    limit: number | null,
+  ): Promise<HistoryWriter | null> {
+    if (mode === 'off' || transport.openHistoryStream === undefined) return null;
+    const writer = new HistoryWriter(await transport.openHistoryStream({ limit }), mode === 'auto');
+    await writer.look();
+    return writer;
+  }
+
+  /** Whether entries are written. Asks the store in the background, now and then. */
+  get on(): boolean {
+    if (performance.now() - this.#lookedAt > lookEveryMs) void this.look();
+    return this.#on;
+  }
+
+  /** Asks the store whether a recorder is registered. Never rejects. */
+  look(): Promise<void> {
+    this.#lookedAt = performance.now();
+    this.#looking ??= this.#look().finally(() => {
+      this.#looking = null;
+    });
+    return this.#looking;
+  }
+
+  /** The write of an entry that travels with a settlement or a message; undefined: here nothing travels, use `append`. */
+  writeOf(entry: string): StoreWrite | undefined {
+    return this.#stream.writeOf?.(entry);
+  }
+
+  /** Adds an entry, which is written in a moment. */
+  append(entry: string): void {
+    this.#waiting.push(entry);
+    if (this.#waiting.length > maxWaiting) this.#dropped += this.#waiting.splice(0, batch).length;
+    if (this.#waiting.length >= batch && !this.#failing) void this.flush();
+    else this.#timer ??= setTimeout(() => void this.flush(), gatherMs);
+  }
+
+  /** Writes the entries that were added until now, if the store takes them. Never rejects. */
+  async flush(): Promise<void> {
+    while (this.#writing !== null) await this.#writing;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    this.#writing = this.#write().finally(() => {
+      this.#writing = null;
+    });
+    await this.#writing;
+  }
+
+  /** Writes the rest. Never rejects. */
+  async close(): Promise<void> {
+    await this.flush();
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    await this.#looking;
+    await this.#stream.close().catch(() => undefined);
+  }
+
+  async #look(): Promise<void> {
+    try {
+      // Appending nothing makes the stream, which has no reader yet.
+      if (this.#isAuto) this.#on = await this.#stream.registered();
+      else if (!this.#on) this.#on = await this.#stream.append([]).then(() => true);
+    } catch (error) {
+      this.logger.warn(
+        { err: error },
+        `cannot ask for recorders of the history: ${String(error)}; again later`,
+      );
+    }
+  }
+
+  async #write(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      const some = this.#waiting.splice(0, batch);
+      try {
+        await this.#stream.append(some);
+      } catch (error) {
+        this.#waiting.unshift(...some);
+        if (!this.#failing)
+          this.logger.warn(
+            { err: error },
+            `the history cannot be written now: ${String(error)}; the tasks go on`,
+          );
+        this.#failing = true;
+        this.#timer ??= setTimeout(() => void this.flush(), 5 * gatherMs);
+        return;
+      }
+      if (this.#dropped > 0)
+        this.logger.warn({ dropped: this.#dropped }, `${this.#dropped} entries of the history were dropped`);
+      this.#dropped = 0;
+      this.#failing = false;
+    }
+  }
+}

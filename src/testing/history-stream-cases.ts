@@ -1,0 +1,183 @@
+// The conformance cases of the history stream, for transports that keep one. Others pass.
+import assert from 'node:assert/strict';
+import type { HistoryReader, HistoryStream } from '../stores/history-stream.ts';
+import type { StoreWrite } from '../stores/store-write.ts';
+import type { Transport, TransportFeatures } from '../stores/transport.ts';
+import { type ConformanceCase, claimOne, maxWaitMs, publication } from './conformance.ts';
+import type { TransportHarness } from './transport-suite.ts';
+
+type Run = (
+  harness: TransportHarness,
+  open: (transport?: Transport, limit?: number) => Promise<HistoryStream>,
+) => Promise<void>;
+
+function check(title: string, run: Run): ConformanceCase<TransportHarness, TransportFeatures> {
+  return {
+    title: `history stream: ${title}`,
+    needs: [],
+    async run(harness) {
+      const opened: HistoryStream[] = [];
+      const first = await harness.open();
+      if (first.openHistoryStream === undefined) return;
+      try {
+        await run(harness, async (transport, limit) => {
+          const stream = await (transport ?? (await harness.open())).openHistoryStream?.({
+            limit: limit ?? null,
+          });
+          assert.ok(stream);
+          opened.push(stream);
+          return stream;
+        });
+      } finally {
+        for (const stream of opened) await stream.close();
+      }
+    },
+  };
+}
+
+export const historyStreamCases: readonly ConformanceCase<TransportHarness, TransportFeatures>[] = [
+  check('programs learn of a registration, which lasts until the reader leaves', async (_, open) => {
+    const [worker, recorder] = [await open(), await open()];
+    assert.equal(await worker.registered(), false);
+    const reader = await recorder.register('one');
+    assert.equal(reader.isNew, true);
+    assert.equal(await worker.registered(), true);
+    const again = await (await open()).register('one');
+    assert.equal(again.isNew, false);
+    await reader.close();
+    await again.renew();
+    assert.equal(await worker.registered(), true);
+    assert.deepEqual(
+      (await worker.status()).readers.map(({ id }) => id),
+      ['one'],
+    );
+    await again.leave();
+    assert.equal(await worker.registered(), false);
+    await again.close();
+  }),
+
+  check('entries come in their order, and again until they are acknowledged', async (_, open) => {
+    const [worker, recorder] = [await open(), await open()];
+    const reader = await recorder.register('one');
+    assert.deepEqual(await entriesOf(reader, 0), []);
+    await worker.append(['1', '"größer 🌱"']);
+    await worker.append(['3']);
+    const seen = await batchOf(reader, 3);
+    assert.deepEqual(seen.entries, ['1', '"größer 🌱"', '3']);
+    assert.equal(seen.dropped, 0);
+    await reader.close(); // as if it was killed: nothing was acknowledged
+    const next = await (await open()).register('one');
+    assert.equal(next.isNew, false);
+    const again = await batchOf(next, 3);
+    assert.deepEqual(again.entries, seen.entries);
+    await again.acknowledge();
+    assert.deepEqual(await entriesOf(next, 0), []);
+    await worker.append(['4']);
+    const last = await batchOf(next, 1);
+    assert.deepEqual(last.entries, ['4']);
+    await last.acknowledge();
+    assert.equal((await worker.status()).waiting, 0);
+    await next.close();
+  }),
+
+  check('each reader reads all entries', async (_, open) => {
+    const stream = await open();
+    const one = await stream.register('one');
+    const two = await stream.register('two');
+    await stream.append(['1', '2']);
+    const read = await batchOf(one, 2);
+    assert.deepEqual(read.entries, ['1', '2']);
+    await read.acknowledge();
+    assert.equal((await stream.status()).waiting, 2);
+    assert.deepEqual((await batchOf(two, 2)).entries, ['1', '2']);
+    await one.close();
+    await two.close();
+  }),
+
+  check('a full stream drops its oldest entries, and the reader is told how many', async (_, open) => {
+    const stream = await open(undefined, 1_000);
+    const reader = await stream.register('one');
+    const all = Array.from({ length: 3_000 }, (_, index) => String(index));
+    for (let at = 0; at < all.length; at += 500) await stream.append(all.slice(at, at + 500));
+    const { waiting } = await stream.status();
+    assert.ok(waiting >= 1_000 && waiting <= 1_500, String(waiting));
+    let dropped = 0;
+    const read: string[] = [];
+    while (read.length < waiting) {
+      const batch = await batchOf(reader, 1, 400);
+      assert.ok(batch.entries.length <= 400);
+      dropped += batch.dropped;
+      read.push(...batch.entries);
+      await batch.acknowledge();
+    }
+    assert.deepEqual(read, all.slice(-waiting));
+    assert.equal(dropped, all.length - waiting);
+    await reader.close();
+  }),
+
+  check(
+    'an entry is written with its message, and with its settlement, or not at all',
+    async (harness, open) => {
+      const [sender, transport] = [await harness.open(), await harness.open()];
+      const stream = await open(transport);
+      const sending = await open(sender);
+      const reader = await stream.register('one');
+      const travelling = (from: HistoryStream, text: string): { readonly history?: StoreWrite } => {
+        const history = from.writeOf?.(text);
+        return history === undefined ? {} : { history };
+      };
+      if (stream.writeOf === undefined) return reader.close();
+      await sender.publish([
+        publication('a', travelling(sending, '"sent a"')),
+        publication('b', { eta: new Date(Date.now() + 1_000_000), ...travelling(sending, '"sent b"') }),
+      ]);
+      const first = await transport.consume({ queues: ['celery'], name: 'one', leaseMs: 15_000 });
+      const delivery = await claimOne(first);
+      const settlement = { kind: 'ack' as const, ...travelling(stream, '"ended a"') };
+      assert.equal(await delivery.settle(settlement), 'settled');
+      await sender.publish([publication('c')]);
+      const dead = { kind: 'dead' as const, reason: 'rejected' as const, detail: '' };
+      assert.equal(
+        await (await claimOne(first)).settle({ ...dead, ...travelling(stream, '"dead c"') }),
+        'settled',
+      );
+      await sender.publish([publication('d')]);
+      const lost = await claimOne(first);
+      await harness.kill(first);
+      const next = await transport.consume({ queues: ['celery'], name: 'two', leaseMs: 15_000 });
+      const taken = await claimOne(next);
+      assert.equal(await lost.settle({ kind: 'ack', ...travelling(stream, '"fenced d"') }), 'fenced');
+      const following = publication('e', travelling(stream, '"sent e"'));
+      const ended = { kind: 'ack' as const, publish: [following], ...travelling(stream, '"ended d"') };
+      assert.equal(await taken.settle(ended), 'settled');
+      const { entries } = await batchOf(reader, 6);
+      assert.deepEqual([...entries].sort(), [
+        '"dead c"',
+        '"ended a"',
+        '"ended d"',
+        '"sent a"',
+        '"sent b"',
+        '"sent e"',
+      ]);
+      await reader.close();
+    },
+  ),
+];
+
+/** The next entries, at least `count`. */
+async function batchOf(
+  reader: HistoryReader,
+  count: number,
+  limit = 1_000,
+): ReturnType<HistoryReader['read']> {
+  const until = performance.now() + maxWaitMs;
+  for (;;) {
+    const batch = await reader.read(limit);
+    if (batch.entries.length >= count || performance.now() > until) return batch;
+    await new Promise((next) => setTimeout(next, 5));
+  }
+}
+
+async function entriesOf(reader: HistoryReader, count: number): Promise<readonly string[]> {
+  return (await batchOf(reader, count)).entries;
+}
