@@ -8,7 +8,7 @@ const freshMs = 5_000;
 /** Older replies are not shown; milliseconds. */
 const staleMs = 30_000;
 
-type Question = 'stats' | 'active_queues' | 'active' | 'reserved';
+type Question = 'stats' | 'active_queues' | 'active' | 'reserved' | 'registered';
 
 interface Asked {
   readonly at: number;
@@ -19,6 +19,13 @@ interface Asked {
 /** The messages that each worker holds, as Celery describes them. */
 interface HeldMessages {
   readonly byWorker: ReadonlyMap<string, readonly Json[]>;
+  /** Workers that did not reply. */
+  readonly silent: readonly string[];
+}
+
+/** The tasks that each worker knows. */
+interface RegisteredNames {
+  readonly byWorker: ReadonlyMap<string, readonly string[]>;
   /** Workers that did not reply. */
   readonly silent: readonly string[];
 }
@@ -44,6 +51,14 @@ export class Fleet {
   async queues(): Promise<ReadonlyMap<string, readonly string[]>> {
     const { answers } = await this.#ask('active_queues');
     return new Map([...answers].map(([worker, answer]) => [worker, namesOf(answer)]));
+  }
+
+  /** The names of the tasks that each worker knows. @throws BrokerUnavailable */
+  async registered(): Promise<RegisteredNames> {
+    const { answers, silent } = await this.#ask('registered');
+    const namesIn = (answer: unknown): readonly string[] =>
+      Array.isArray(answer) ? answer.map((each) => String(each).split(' ', 1)[0] ?? '') : [];
+    return { byWorker: new Map([...answers].map(([worker, answer]) => [worker, namesIn(answer)])), silent };
   }
 
   /** Running and claimed messages; a message that a worker started between two replies may be listed twice. @throws BrokerUnavailable */

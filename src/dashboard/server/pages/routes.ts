@@ -20,6 +20,7 @@ import { Doctor } from './doctor.ts';
 import { groupFailures } from './failures.ts';
 import { Fleet } from './fleet.ts';
 import { type LiveDelta, LiveFeed } from './live-feed.ts';
+import { taskMatrix } from './matrix.ts';
 import { overview } from './overview.ts';
 import {
   emptyQueue,
@@ -169,6 +170,9 @@ export function pageRoutes(context: DashboardContext) {
       return c.json(await emptyQueue(app, name));
     })
     .get('/doctor', needsToRead('operator'), async (c) => c.json(await doctor.report()))
+    .get('/doctor/tasks', needsToRead('operator'), async (c) =>
+      c.json(await taskMatrix(app, { cluster, fleet })),
+    )
     .get('/audit', needsToRead('admin'), checked('query', auditList), async (c) => {
       const { before = null } = c.req.valid('query');
       return c.json(await context.auditLog.list({ limit: auditLimit, before }));

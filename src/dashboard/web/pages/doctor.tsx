@@ -1,15 +1,40 @@
-// Doctor: common mistakes in the application, the broker and the workers.
+// Doctor: common mistakes in the application, the broker and the workers; and which worker knows which task.
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import type { DoctorReport } from '../../server/pages/doctor.ts';
 import { answer, api, useLoaded } from '../api.ts';
 import { plural } from '../format.ts';
+import { search, setSearch } from '../router.ts';
 import { Empty, FaultNote, Loading } from '../ui/notice.tsx';
 import { PageHead } from '../ui/page-head.tsx';
+import { type Tab, Tabs } from '../ui/tabs.tsx';
+import { TaskMatrixTable } from './task-matrix.tsx';
 
 const tones = { error: 'red', warning: 'amber', note: 'blue' } as const;
 
+const tabs: readonly Tab<'findings' | 'tasks'>[] = [
+  { name: 'findings', label: 'Findings' },
+  { name: 'tasks', label: 'Tasks and workers' },
+];
+
 export function DoctorPage(): JSX.Element {
+  const tab = search.value.get('tab') === 'tasks' ? 'tasks' : 'findings';
+  return (
+    <>
+      <PageHead title="Doctor" sub="Common mistakes in the application, its broker and its workers" />
+      <Tabs
+        tabs={tabs}
+        current={tab}
+        label="Doctor"
+        onSelect={(name) => setSearch({ tab: name === 'findings' ? null : name }, false)}
+      >
+        {tab === 'findings' ? <Findings /> : <TaskMatrixTable />}
+      </Tabs>
+    </>
+  );
+}
+
+function Findings(): JSX.Element {
   const { value, fault, reload } = useLoaded('doctor', () => answer(api.doctor.$get()));
   const [busy, setBusy] = useState(false);
   const again = async (): Promise<void> => {
@@ -19,11 +44,12 @@ export function DoctorPage(): JSX.Element {
   };
   return (
     <>
-      <PageHead title="Doctor" sub={value === null ? undefined : summaryOf(value)}>
+      <div class="tab-head">
+        <span class="dim">{value === null ? 'Checking takes a few seconds.' : summaryOf(value)}</span>
         <button type="button" class="button" disabled={busy || value === null} onClick={() => void again()}>
           {busy ? 'Checking…' : 'Check again'}
         </button>
-      </PageHead>
+      </div>
       {fault !== null && <FaultNote fault={fault} retry={reload} />}
       {value === null && fault === null && <Loading />}
       {value?.findings.length === 0 && (

@@ -1,0 +1,161 @@
+// Which worker knows which task: tasks that nobody knows, and tasks that some workers of a queue do not know.
+import type { App } from '../../../app/app.ts';
+import { queuesOfTasks } from '../../../app/task-queues.ts';
+import type { ClusterState } from '../../../events/cluster-state.ts';
+import type { Fleet } from './fleet.ts';
+
+/** Workers with the same tasks, queues and software. */
+export interface WorkerGroup {
+  readonly workers: readonly string[];
+  readonly queues: readonly string[];
+  /** `Python`, `TypeScript`; null: no event told it. */
+  readonly language: string | null;
+  /** `py-celery 5.5.0`; null: no event told it. */
+  readonly software: string | null;
+}
+
+export interface TaskKnowledge {
+  readonly task: string;
+  /** How many the history has of the last 24 hours; null: no history tells. */
+  readonly recent: number | null;
+  /** The queues that it is sent to, as far as they are known: by the history, or by the code that is loaded here. */
+  readonly queues: readonly string[];
+  /** For each group: it knows the task; it does not, and serves a queue where the task comes (`lacks`); it needs not know it. */
+  readonly cells: readonly ('knows' | 'lacks' | 'none')[];
+  /** `nobody`: it is sent and no worker knows it. `some`: workers of one queue differ. */
+  readonly problem: 'nobody' | 'some' | null;
+}
+
+export interface TaskMatrix {
+  readonly groups: readonly WorkerGroup[];
+  /** Problems first. */
+  readonly tasks: readonly TaskKnowledge[];
+  /** Not all tasks are shown. */
+  readonly more: boolean;
+  /** Workers that did not reply: what they know is not known. */
+  readonly silent: readonly string[];
+}
+
+interface KnownWorker {
+  readonly name: string;
+  readonly tasks: readonly string[];
+  readonly queues: readonly string[];
+  readonly software: string | null;
+}
+
+const maxTasks = 500;
+/** How many doubtful tasks are looked for in the history, to know their queues. */
+const maxDoubtful = 50;
+
+/** @throws BrokerUnavailable */
+export async function taskMatrix(
+  app: App,
+  { cluster, fleet }: { readonly cluster: ClusterState; readonly fleet: Fleet },
+): Promise<TaskMatrix> {
+  const [registered, queues] = await Promise.all([fleet.registered(), fleet.queues()]);
+  const workers = [...registered.byWorker].map(([name, tasks]) => ({
+    name,
+    tasks: tasks.filter((task) => !task.startsWith('celery.')),
+    queues: queues.get(name) ?? [],
+    software: cluster.worker(name)?.software || null,
+  }));
+  const recent = await app.history.countsBy('name', 'seen:<24h', maxTasks).catch(() => null);
+  const sent = new Map(
+    (recent ?? []).flatMap(([name, tasks]) =>
+      name === null || name.startsWith('celery.') ? [] : [[name, tasks]],
+    ),
+  );
+  const queuesOf = new Map<string, Set<string>>();
+  const add = (task: string, queue: string): void => {
+    queuesOf.set(task, (queuesOf.get(task) ?? new Set()).add(queue));
+  };
+  for (const [queue, tasks] of queuesOfTasks(app)) for (const task of tasks) add(task, queue);
+  const doubtful = [...sent.keys()].filter(
+    (task) => !workers.every(({ tasks }) => tasks.includes(task)) && !task.includes('"'),
+  );
+  for (const task of doubtful.slice(0, maxDoubtful))
+    for (const [queue] of await app.history.countsBy('queue', `seen:<24h name:"${task}"`, 10))
+      if (queue !== null) add(task, queue);
+  return matrixOf(workers, {
+    sent: recent === null ? null : sent,
+    queuesOf,
+    silent: registered.silent,
+  });
+}
+
+interface Sent {
+  /** Null: no history tells. */
+  readonly sent: ReadonlyMap<string, number> | null;
+  readonly queuesOf: ReadonlyMap<string, ReadonlySet<string>>;
+  readonly silent: readonly string[];
+}
+
+/** Pure. */
+export function matrixOf(workers: readonly KnownWorker[], { sent, queuesOf, silent }: Sent): TaskMatrix {
+  const groups = groupsOf(workers);
+  const names = new Set([
+    ...workers.flatMap(({ tasks }) => tasks),
+    ...(sent?.keys() ?? []),
+    ...queuesOf.keys(),
+  ]);
+  const tasks = [...names].map((task): TaskKnowledge => {
+    const sentTo = queuesOf.get(task) ?? new Set<string>();
+    const knowing = groups.filter(({ knows }) => knows.has(task));
+    // Where one worker of a queue knows the task, it comes there, if it is not known to go elsewhere.
+    const comes = sentTo.size > 0 ? sentTo : new Set(knowing.flatMap(({ group }) => group.queues));
+    const cells = groups.map(({ knows, group }) => {
+      if (knows.has(task)) return 'knows' as const;
+      return group.queues.some((queue) => comes.has(queue)) ? ('lacks' as const) : ('none' as const);
+    });
+    const count = sent === null ? null : (sent.get(task) ?? 0);
+    const isNobodys = knowing.length === 0 && groups.length > 0 && (count ?? 0) > 0;
+    return {
+      task,
+      recent: count,
+      queues: [...sentTo].sort(),
+      cells,
+      problem: isNobodys ? 'nobody' : cells.includes('lacks') ? 'some' : null,
+    };
+  });
+  const rank = ({ problem }: TaskKnowledge): number => ['nobody', 'some', null].indexOf(problem);
+  tasks.sort((a, b) => rank(a) - rank(b) || (a.task < b.task ? -1 : 1));
+  return {
+    groups: groups.map(({ group }) => group),
+    tasks: tasks.slice(0, maxTasks),
+    more: tasks.length > maxTasks,
+    silent,
+  };
+}
+
+function groupsOf(
+  workers: readonly KnownWorker[],
+): readonly { readonly group: WorkerGroup; readonly knows: ReadonlySet<string> }[] {
+  const alike = new Map<string, KnownWorker[]>();
+  for (const worker of workers) {
+    const { tasks, queues, software } = worker;
+    const key = JSON.stringify([[...tasks].sort(), [...queues].sort(), software]);
+    alike.set(key, [...(alike.get(key) ?? []), worker]);
+  }
+  return [...alike.values()].flatMap((members) => {
+    const [first] = members;
+    if (first === undefined) return [];
+    const { tasks, queues, software } = first;
+    return [
+      {
+        knows: new Set(tasks),
+        group: {
+          workers: members.map(({ name }) => name).sort(),
+          queues: [...queues].sort(),
+          language: languageOf(software),
+          // Without the system: `py-celery 5.5.0 Linux`.
+          software: software?.split(' ').slice(0, 2).join(' ') ?? null,
+        },
+      },
+    ];
+  });
+}
+
+function languageOf(software: string | null): string | null {
+  if (software === null) return null;
+  return software.startsWith('py-celery') ? 'Python' : /^(?:js-)?umbel/.test(software) ? 'TypeScript' : null;
+}

@@ -1,0 +1,87 @@
+import { describe, expect, it } from 'vitest';
+import { matrixOf, type TaskMatrix } from '../../src/dashboard/server/pages/matrix.ts';
+import { until } from '../until.ts';
+import { newApp, startWorker } from '../worker/bench.ts';
+import { newDashboard } from './bench.ts';
+
+const worker = (
+  name: string,
+  tasks: readonly string[],
+  queues = ['celery'],
+  software = 'js-umbel 0.1.0 Linux',
+) => ({
+  name,
+  tasks,
+  queues,
+  software,
+});
+const of = ({ tasks }: TaskMatrix): Record<string, unknown> =>
+  Object.fromEntries(tasks.map(({ task, problem, cells }) => [task, [problem, ...cells]]));
+
+describe('tasks and workers', () => {
+  it('a task that is sent and known to nobody, and one that is known on one of two workers of a queue', () => {
+    const matrix = matrixOf(
+      [
+        worker('a', ['add', 'new']),
+        worker('b', ['add']),
+        worker('c', ['mail'], ['mail'], 'py-celery 5.5.0 Linux'),
+      ],
+      { sent: new Map([['lost', 3]]), queuesOf: new Map(), silent: ['d'] },
+    );
+    expect(matrix.groups).toEqual([
+      { workers: ['a'], queues: ['celery'], language: 'TypeScript', software: 'js-umbel 0.1.0' },
+      { workers: ['b'], queues: ['celery'], language: 'TypeScript', software: 'js-umbel 0.1.0' },
+      { workers: ['c'], queues: ['mail'], language: 'Python', software: 'py-celery 5.5.0' },
+    ]);
+    expect(matrix.tasks.map(({ task }) => task)).toEqual(['lost', 'new', 'add', 'mail']);
+    expect(of(matrix)).toEqual({
+      lost: ['nobody', 'none', 'none', 'none'],
+      new: ['some', 'knows', 'lacks', 'none'],
+      add: [null, 'knows', 'knows', 'none'],
+      mail: [null, 'none', 'none', 'knows'],
+    });
+    expect(matrix.silent).toEqual(['d']);
+  });
+
+  it('only the workers of the queues to which a task is sent need to know it', () => {
+    const workers = [
+      worker('a', ['add'], ['celery', 'slow']),
+      worker('b', [], ['celery']),
+      worker('c', [], ['slow']),
+    ];
+    const sentTo = (queue: string): Record<string, unknown> =>
+      of(matrixOf(workers, { sent: null, queuesOf: new Map([['add', new Set([queue])]]), silent: [] }));
+    expect(sentTo('celery')).toEqual({ add: ['some', 'knows', 'lacks', 'none'] });
+    expect(sentTo('slow')).toEqual({ add: ['some', 'knows', 'none', 'lacks'] });
+  });
+
+  it('workers that are alike are one column', () => {
+    const workers = Array.from({ length: 50 }, (_, n) => worker(`w${n}`, ['add', n < 49 ? 'x' : 'y']));
+    const { groups, tasks } = matrixOf(workers, { sent: null, queuesOf: new Map(), silent: [] });
+    expect(groups.map((group) => group.workers.length)).toEqual([49, 1]);
+    expect(tasks.map(({ task, problem }) => [task, problem])).toEqual([
+      ['x', 'some'],
+      ['y', 'some'],
+      ['add', null],
+    ]);
+  });
+
+  it('is asked of the workers and of the history', async () => {
+    const app = await newApp('sqlite', { taskSendSentEvent: true });
+    app.task('shop.add', (a: number, b: number) => a + b);
+    const ask = newDashboard(app);
+    await startWorker(app, { taskEvents: true });
+    await until(async () => (await app.history.status()).recordedUntil !== null, 'a recorder to listen');
+    await app.send('shop.nobodys', [1], { queue: 'else' });
+    const read = async (): Promise<TaskMatrix> => (await ask('/api/v1/doctor/tasks')).body as TaskMatrix;
+    await until(async () => (await read()).tasks.length === 2, 'the sent task to be known');
+    await until(async () => (await read()).groups[0]?.language === 'TypeScript', 'its event');
+    expect(await read()).toMatchObject({
+      groups: [{ workers: ['celery@here'], queues: ['celery'] }],
+      tasks: [
+        { task: 'shop.nobodys', problem: 'nobody', queues: ['else'], recent: 1 },
+        { task: 'shop.add', problem: null, queues: ['celery'], cells: ['knows'] },
+      ],
+    });
+  });
+});
