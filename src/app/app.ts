@@ -30,6 +30,7 @@ import { normalize } from '../workflow/normal-form.ts';
 import { addCommand, type RemoteCommand } from './commands.ts';
 import { DeadLetters } from './dead-letters.ts';
 import { defineTask } from './define.ts';
+import { type EnsureConnectionOptions, ensureConnection } from './ensure-connection.ts';
 import { type Middleware, MiddlewareLayers } from './middleware.ts';
 import { BrokerQueues } from './queues.ts';
 import { Registry } from './registry.ts';
@@ -327,6 +328,16 @@ export class App implements AsyncDisposable {
   /** The result backend, opened once; `null` when none is configured. */
   async backend(): Promise<ResultBackend | null> {
     return (await this.open()).backend;
+  }
+
+  /**
+   * Asks the broker, and the result backend if there is one, whether they answer: for health checks. kombu's `ensure_connection`, but it
+   * tries once.
+   * @throws BrokerUnavailable when one of them is away or has not answered within `timeout` (seconds, default 5); ConfigError, StoreError
+   * @example await app.ensureConnection({ timeout: 2 });
+   */
+  ensureConnection(options: EnsureConnectionOptions = {}): Promise<void> {
+    return ensureConnection(this, options);
   }
 
   /** The stores, if they are open. @internal */

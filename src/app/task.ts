@@ -57,7 +57,7 @@ export interface Task<
   Args extends readonly unknown[] = readonly never[],
   Result = unknown,
   Returned = Result | Promise<Result>,
-> extends Callable<Args, Args, Result> {
+> extends Callable<Readonly<Args>, Args, Result> {
   (...args: Args): Returned;
   /**
    * A signature. Its missing leading arguments come from the step before it: `chain(add.s(2, 4), add.s(10))`. Celery's `s`.

@@ -1,7 +1,6 @@
 import { Problem } from '../http/problem.ts';
-import { withDeadline } from '../lib/deadline.ts';
 import { jsonContent, problems, ref } from './openapi.ts';
-import { type GatewayState, type HttpRoute, json } from './route.ts';
+import { type HttpRoute, json } from './route.ts';
 
 /** `GET /ready`: the stores answer, so that calls can be sent and results be read. */
 export const ready: HttpRoute = {
@@ -10,11 +9,7 @@ export const ready: HttpRoute = {
   open: true,
   async handle(request, gateway) {
     try {
-      await withDeadline(
-        deadlineMs,
-        checkStores(gateway),
-        () => new Error(`no answer within ${deadlineMs} ms`),
-      );
+      await gateway.app.ensureConnection({ timeout: 2 });
     } catch (cause) {
       // The cause may reveal where the store is: only the log has it, since this route is open to all.
       throw new Problem(503, 'the broker or the result backend does not answer', {
@@ -33,12 +28,3 @@ export const ready: HttpRoute = {
     },
   }),
 };
-
-const deadlineMs = 2000;
-
-async function checkStores({ app }: GatewayState): Promise<void> {
-  const broker = await app.broker();
-  await broker.size(app.config.taskDefaultQueue);
-  const backend = await app.backend();
-  await backend?.get('umbel-ready');
-}

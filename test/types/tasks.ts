@@ -25,6 +25,12 @@ await add.applyMany([
   [1, 2],
   [3, 4],
 ]);
+const fixed = [1, 2] as const;
+await add.applyAsync(fixed);
+await add.applyMany([fixed, fixed]);
+await add.apply(fixed);
+// @ts-expect-error of a fixed list, too, each argument must fit
+await add.applyAsync(['1', 2] as const);
 // @ts-expect-error a text is no number
 await add.delay('1', 2);
 // @ts-expect-error an argument is missing
@@ -192,3 +198,14 @@ const tuple = await (await outer.delay(1)).get();
 // @ts-expect-error: it is no result until `resultFromTuple` makes one of it
 tuple?.get();
 export const inner: AsyncResult<number> = app.resultFromTuple<number>(tuple);
+
+// An argument with a default needs its type: the compiler infers none from the default where a list of arguments is inferred.
+const greet = app.task('greet', { parameters: ['name', 'times?'] }, (name: string, times: number = 1) =>
+  name.repeat(times),
+);
+await greet.delay('x');
+await greet.delay('x', 2);
+// @ts-expect-error times is a number
+await greet.delay('x', '2');
+// @ts-expect-error without its type it is unknown
+app.task('greet.wrong', (name: string, times = 1) => name.repeat(times));
