@@ -3,7 +3,7 @@
 import type { ResultRecord } from '../protocol/result-meta.ts';
 import type { Chords } from './chords.ts';
 import type { GroupRecords } from './group-records.ts';
-import type { Limits, LimitsOptions } from './limits.ts';
+import type { LimitReading, LimitReport, Limits, LimitsOptions } from './limits.ts';
 import type { Locks } from './locks.ts';
 import type { PauseStore } from './pauses.ts';
 import type { StoreWrite } from './store-write.ts';
@@ -38,6 +38,8 @@ export interface ResultBackend extends AsyncDisposable {
   openLocks?(): Promise<Locks>;
   /** Limits that all workers share, kept here; see `Transport.openLimits`. */
   openLimits?(options: LimitsOptions): Promise<Limits>;
+  /** The limits in use, and changes nothing. Present where `openLimits` is. */
+  readLimits?(reading: LimitReading): Promise<LimitReport>;
   /** What is paused, kept here; see `Transport.openPauses`. */
   openPauses?(): Promise<PauseStore>;
   /** The backend's own way to keep groups (`GroupResult.save`), if it has one; see `groupRecords`. */

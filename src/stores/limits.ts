@@ -15,7 +15,7 @@ export interface LimitAsk {
 
 /** A request for all of `asks` together. */
 export interface TakeRequest {
-  /** Identifies the run: a repeated request with the same token has no further effect. */
+  /** Identifies the run, `<id>/<a name of the run>`: a repeated request with the same token has no further effect. */
   readonly token: string;
   /** The message's id, by which it keeps its place in the wait queue. */
   readonly id: string;
@@ -60,6 +60,65 @@ export interface Limits extends AsyncDisposable {
   override(kind: LimitAsk['kind'], name: string, limit: number | null | undefined): Promise<void>;
   /** Gives back all permits. */
   close(): Promise<void>;
+}
+
+/** What a store holds of one counter. */
+export interface LimitUse {
+  readonly key: LimitAsk['key'];
+  /** Permits in use. */
+  readonly inUse: number;
+  /** The tasks that have them; of many, some. */
+  readonly holders: readonly string[];
+  /** Messages that wait for a permit. */
+  readonly waiting: number;
+  /** Those that come next first; of many, some. Milliseconds since 1970. */
+  readonly waiters: readonly { readonly id: string; readonly queue: string; readonly sinceMs: number }[];
+  /** Null: no rate counts here. `nextMs`: when a task could start that asks now, without a burst; `reserved`: how many messages have a time to start. */
+  readonly rate: { readonly nextMs: number; readonly reserved: number } | null;
+}
+
+/** The limits of a store, to be shown. */
+export interface LimitReport {
+  /** Counters that are in use, by key. */
+  readonly uses: readonly LimitUse[];
+  /** There are more counters. */
+  readonly more: boolean;
+  /** Limits that were set for all workers; null: no limit. */
+  readonly overrides: readonly {
+    readonly kind: LimitAsk['kind'];
+    readonly name: string;
+    readonly limit: number | null;
+  }[];
+}
+
+/** How much of it is read: counters, and holders and waiters of each. */
+export interface LimitReading {
+  readonly counters: number;
+  readonly each: number;
+}
+
+interface KeepsLimits {
+  readLimits?(reading: LimitReading): Promise<LimitReport>;
+}
+
+/** The limits of an application: kept with its messages, else with its results. Null: neither store can keep or show them. Throws BrokerUnavailable. */
+export async function limitsOf(
+  stores: { readonly transport: KeepsLimits; readonly backend: KeepsLimits | null },
+  reading: LimitReading,
+): Promise<LimitReport | null> {
+  return (await (stores.transport.readLimits?.(reading) ?? stores.backend?.readLimits?.(reading))) ?? null;
+}
+
+/** The id of the task that has a permit: a token is `<id>/<a name of the run>`. */
+export function holderOf(token: string): string {
+  const end = token.lastIndexOf('/');
+  return end < 0 ? token : token.slice(0, end);
+}
+
+/** The kind and the name of an override, which stores keep as `<kind> <name>`. */
+export function overrideOf(text: string): Pick<LimitAsk, 'kind' | 'name'> {
+  const [kind = '', ...name] = text.split(' ');
+  return { kind: kind === 'rate' ? 'rate' : 'concurrency', name: name.join(' ') };
 }
 
 /** How long a freed permit is reserved for the message that was notified, milliseconds. */

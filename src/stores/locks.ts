@@ -33,6 +33,15 @@ export interface Locks {
   release(key: string, id: string): Promise<void>;
   /** The id of the task that has the lock. */
   owner(key: string): Promise<string | null>;
+  /** Locks that are held, to be shown. Absent in the children of a pool. */
+  list?(limit: number): Promise<LockList>;
+}
+
+export interface LockList {
+  /** By key. `untilMs`: when it ends by itself, milliseconds since 1970. */
+  readonly locks: readonly { readonly key: string; readonly id: string; readonly untilMs: number }[];
+  /** There are more, or the store was too large to find all. */
+  readonly more: boolean;
 }
 
 /** The header by which a task's message carries its lock. */

@@ -3,7 +3,7 @@
 import type { Decoded, WireMessage } from '../protocol/message.ts';
 import type { Fanout, FanoutExchange, RevocationStore } from './fanout.ts';
 import type { HistoryStream, HistoryStreamOptions } from './history-stream.ts';
-import type { Limits, LimitsOptions } from './limits.ts';
+import type { LimitReading, LimitReport, Limits, LimitsOptions } from './limits.ts';
 import type { Locks } from './locks.ts';
 import type { PauseStore } from './pauses.ts';
 import type { StoreWrite } from './store-write.ts';
@@ -316,6 +316,8 @@ export interface Transport extends AsyncDisposable {
    * Limits that all workers of the store share. Absent where the store cannot keep them: then the result backend keeps them.
    */
   openLimits?(options: LimitsOptions): Promise<Limits>;
+  /** The limits in use, and changes nothing. Present where `openLimits` is. */
+  readLimits?(reading: LimitReading): Promise<LimitReport>;
   /** What is paused. Absent where the store cannot keep it: then the result backend keeps it. */
   openPauses?(): Promise<PauseStore>;
   /** The stream by which recorders hear of tasks. Absent where the store cannot keep it: then they hear of them by events only. */

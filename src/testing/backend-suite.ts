@@ -6,6 +6,7 @@ import type { ResultBackend, ResultBackendFeatures } from '../stores/backend.ts'
 import { chordConformance } from './chord-cases.ts';
 import { type ConformanceCase, maxWaitMs } from './conformance.ts';
 import { FakeClock } from './fake-clock.ts';
+import { limitReportCase, lockListCase } from './limit-cases.ts';
 import { pauseCase } from './pause-cases.ts';
 
 /** The parts of a driver that the suite needs. Each case gets its own harness, on an empty store. */
@@ -290,6 +291,8 @@ export const backendConformance: readonly Case[] = [
   }),
 
   check(pauseCase.title, (harness) => pauseCase.run(() => harness.open(day))),
+  check(limitReportCase.title, (harness) => limitReportCase.run(() => harness.open(day))),
+  check(lockListCase.title, (harness) => lockListCase.run(() => harness.open(day))),
 
   ...chordConformance,
 ];

@@ -22,6 +22,7 @@ import {
 import { FakeClock } from './fake-clock.ts';
 import { fanoutCases } from './fanout-cases.ts';
 import { historyStreamCases } from './history-stream-cases.ts';
+import { limitReportCase, lockListCase } from './limit-cases.ts';
 import { pauseCase } from './pause-cases.ts';
 import { quarantineCases } from './quarantine-cases.ts';
 import { waitingCases } from './waiting-cases.ts';
@@ -872,6 +873,8 @@ export const transportConformance: readonly Case[] = [
   ),
 
   check(pauseCase.title, (harness) => pauseCase.run(() => harness.open())),
+  check(limitReportCase.title, (harness) => limitReportCase.run(() => harness.open())),
+  check(lockListCase.title, (harness) => lockListCase.run(() => harness.open())),
 
   ...historyStreamCases,
   ...fanoutCases,

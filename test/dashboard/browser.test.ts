@@ -45,6 +45,8 @@ needs(describe, noChromium)('the dashboard in a browser without network', () => 
     const refuse = app.task('shop.refuse', () => {
       throw new Reject('not today');
     });
+    app.task('shop.limited', { concurrency: { limit: 2, key: 0 } }, () => undefined);
+    const report = app.task('shop.report', { unique: { key: 0 } }, (_month: string) => undefined);
     const strange = app.task(markup, () => markup);
     app.schedule('pulse', every('1h'), add.s(1, 2));
     app.schedule('tick', every('30m', { relative: true }), add.s(1, 2));
@@ -61,6 +63,7 @@ needs(describe, noChromium)('the dashboard in a browser without network', () => 
       await chord([add.s(1, 2), add.s(3, 4)], sum.s()).delay(),
     ];
     await refuse.delay();
+    await report.applyAsync(['May'], { queue: 'locked' });
     await app.send('shop.unserved', [1], { queue: 'later' });
     for (const each of results) await each.get({ ...patience, propagate: false }).catch(() => undefined);
     await until(async () => {
@@ -142,6 +145,8 @@ needs(describe, noChromium)('the dashboard in a browser without network', () => 
     ['the limits of a worker', () => '/workers/w1@here?tab=limits', 'shop.add'],
     ['the schedules', () => '/schedules', 'pulse'],
     ['the calendar of the schedules', () => '/schedules?tab=calendar', '×2'],
+    ['the limits', () => '/limits', 'shop.limited'],
+    ['the locks', () => '/limits?tab=locks', 'shop.report'],
     ['the dead letters', () => '/dead', 'not today'],
     ['a dead letter', () => '/dead/1', 'shop.refuse'],
     ['the doctor', () => '/doctor', 'no time limit'],

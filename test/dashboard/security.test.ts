@@ -39,6 +39,7 @@ const actions = [
   ['admin', 'v1/queues/celery/purge'],
   ['admin', 'v1/schedules'],
   ['admin', 'v1/schedules/check'],
+  ['admin', 'v1/locks/release'],
 ] as const;
 
 async function untouched(app: App): Promise<void> {

@@ -5,7 +5,7 @@ import type { DashboardContext, DashboardEnv } from './context.ts';
 
 /**
  * Each role includes the roles before it. A viewer only reads. An operator also acts on tasks and schedules, and pauses queues.
- * An admin also changes workers, adds, changes and deletes schedules, and deletes messages.
+ * An admin also changes workers, adds, changes and deletes schedules, releases locks, and deletes messages.
  */
 export const roles = ['viewer', 'operator', 'admin'] as const;
 

@@ -79,6 +79,7 @@ export const keyMap: readonly (readonly [group: string, keys: readonly KeyHelp[]
       { keys: 'g q', does: 'Queues' },
       { keys: 'g k', does: 'Workers' },
       { keys: 'g s', does: 'Schedules' },
+      { keys: 'g l', does: 'Limits and locks' },
       { keys: 'g d', does: 'Dead letters' },
       { keys: 'g c', does: 'Doctor' },
       { keys: 'g a', does: 'Audit log' },

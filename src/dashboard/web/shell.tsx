@@ -10,6 +10,7 @@ import { AuditPage } from './pages/audit.tsx';
 import { DeadLetterPage, DeadLettersPage } from './pages/dead-letters.tsx';
 import { DoctorPage } from './pages/doctor.tsx';
 import { FailuresPage } from './pages/failures.tsx';
+import { LimitsPage } from './pages/limits.tsx';
 import { OverviewPage } from './pages/overview.tsx';
 import { QueuePage, QueuesPage } from './pages/queues.tsx';
 import { SchedulesPage } from './pages/schedules.tsx';
@@ -40,6 +41,7 @@ const places: readonly Place[] = [
   { page: '/queues', word: 'Queues', icon: 'queues', key: 'q' },
   { page: '/workers', word: 'Workers', icon: 'workers', key: 'k' },
   { page: '/schedules', word: 'Schedules', icon: 'schedules', key: 's' },
+  { page: '/limits', word: 'Limits, locks', icon: 'limits', key: 'l' },
   { page: '/dead', word: 'Dead letters', icon: 'dead', key: 'd' },
   { page: '/doctor', word: 'Doctor', icon: 'doctor', key: 'c', roles: ['operator', 'admin'] },
   { page: '/audit', word: 'Audit log', icon: 'audit', key: 'a', roles: ['admin'] },
@@ -185,6 +187,8 @@ function Page(): JSX.Element {
       return <WorkersPage />;
     case '/schedules':
       return <SchedulesPage />;
+    case '/limits':
+      return <LimitsPage />;
     case '/dead':
       return <DeadLettersPage />;
     case '/doctor':

@@ -5,7 +5,7 @@ import { type Clock, systemClock } from '../../lib/clock.ts';
 import { decodeResult, encodeResult } from '../../protocol/result-codec.ts';
 import { isReady, type ResultRecord, type TaskState } from '../../protocol/result-meta.ts';
 import type { ResultBackend, ResultBackendFeatures } from '../backend.ts';
-import type { Limits, LimitsOptions } from '../limits.ts';
+import type { LimitReading, LimitReport, Limits, LimitsOptions } from '../limits.ts';
 import type { Locks } from '../locks.ts';
 import type { PauseStore } from '../pauses.ts';
 import { inOrder, type StoreWrite } from '../store-write.ts';
@@ -140,6 +140,11 @@ class MemoryBackend implements ResultBackend {
   async openLimits(options: LimitsOptions): Promise<Limits> {
     const { openMemoryLimits } = await import('./memory-limits.ts');
     return openMemoryLimits(this.store, options);
+  }
+
+  async readLimits(reading: LimitReading): Promise<LimitReport> {
+    const { readMemoryLimits } = await import('./memory-limits.ts');
+    return readMemoryLimits(this.store, reading);
   }
 
   async forget(id: string): Promise<boolean> {

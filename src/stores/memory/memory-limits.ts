@@ -8,13 +8,31 @@ import {
   releaseFrom,
   takeFrom,
 } from '../limit-rules.ts';
-import type { Grant, LimitAsk, Limits, LimitsOptions, TakeRequest, WaitingMessage } from '../limits.ts';
+import {
+  forgetMs,
+  type Grant,
+  holderOf,
+  type LimitAsk,
+  type LimitReading,
+  type LimitReport,
+  type Limits,
+  type LimitsOptions,
+  type LimitUse,
+  overrideOf,
+  type TakeRequest,
+  type WaitingMessage,
+} from '../limits.ts';
 import type { MemoryStore } from './memory.ts';
 
 /** Opens the limits of a store. */
 export function openMemoryLimits(store: MemoryStore, options: LimitsOptions): Limits {
   const tables = store.part('limits', () => new MemoryTables());
   return new MemoryLimits(tables, options);
+}
+
+/** The limits of a store. */
+export function readMemoryLimits(store: MemoryStore, reading: LimitReading): LimitReport {
+  return store.part('limits', () => new MemoryTables()).report(reading, Date.now());
 }
 
 class MemoryLimits implements Limits {
@@ -170,6 +188,15 @@ class MemoryTables implements LimiterStore {
     }
   }
 
+  report({ counters, each }: LimitReading, now: number): LimitReport {
+    const uses = [...this.#entries]
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, entry]) => useOf(key, entry, each, now))
+      .filter(({ inUse, waiting, rate }) => inUse + waiting > 0 || rate !== null);
+    const overrides = [...this.#overrides].map(([text, limit]) => ({ ...overrideOf(text), limit }));
+    return { uses: uses.slice(0, counters), more: uses.length > counters, overrides };
+  }
+
   #of(key: string): Entry {
     let entry = this.#entries.get(key);
     if (entry === undefined) {
@@ -185,4 +212,21 @@ class MemoryTables implements LimiterStore {
     if (held.size + waiting.size + notified.size + reservations.size === 0 && rate.next < Date.now())
       this.#entries.delete(key);
   }
+}
+
+function useOf(
+  key: string,
+  { held, waiting, notified, reservations, rate }: Entry,
+  each: number,
+  now: number,
+): LimitUse {
+  const waiters = [...notified.values(), ...waiting.values()];
+  return {
+    key,
+    inUse: held.size,
+    holders: [...held].slice(0, each).map(holderOf),
+    waiting: waiters.length,
+    waiters: waiters.slice(0, each).map(({ id, queue, since }) => ({ id, queue, sinceMs: since })),
+    rate: rate.next > now - forgetMs ? { nextMs: rate.next, reserved: reservations.size } : null,
+  };
 }

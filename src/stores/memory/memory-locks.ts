@@ -1,5 +1,5 @@
 import type { Clock } from '../../lib/clock.ts';
-import type { Lock, Locks, LockWrite } from '../locks.ts';
+import type { Lock, LockList, Locks, LockWrite } from '../locks.ts';
 import type { StoreWrite } from '../store-write.ts';
 import type { MemoryStore } from './memory.ts';
 
@@ -55,6 +55,15 @@ export class MemoryLocks implements Locks {
 
   async owner(key: string): Promise<string | null> {
     return this.#owner(key);
+  }
+
+  async list(limit: number): Promise<LockList> {
+    const keys = [...this.#held.keys()].filter((key) => this.#owner(key) !== null).sort();
+    const locks = keys.slice(0, limit).flatMap((key) => {
+      const held = this.#held.get(key);
+      return held === undefined ? [] : [{ key, ...held }];
+    });
+    return { locks, more: keys.length > limit };
   }
 
   #owner(key: string): string | null {

@@ -6,7 +6,7 @@ import { Sleeper } from '../../lib/sleeper.ts';
 import { decodeEnvelope, encodeEnvelope } from '../../protocol/envelope.ts';
 import type { Decoded, WireMessage } from '../../protocol/message.ts';
 import type { HistoryStream, HistoryStreamOptions } from '../history-stream.ts';
-import type { Limits, LimitsOptions } from '../limits.ts';
+import type { LimitReading, LimitReport, Limits, LimitsOptions } from '../limits.ts';
 import type { Locks } from '../locks.ts';
 import type { PauseStore } from '../pauses.ts';
 import { Quarantine } from '../quarantine.ts';
@@ -133,6 +133,11 @@ class MemoryTransport implements Transport {
   async openLimits(options: LimitsOptions): Promise<Limits> {
     const { openMemoryLimits } = await import('./memory-limits.ts');
     return openMemoryLimits(this.store, options);
+  }
+
+  async readLimits(reading: LimitReading): Promise<LimitReport> {
+    const { readMemoryLimits } = await import('./memory-limits.ts');
+    return readMemoryLimits(this.store, reading);
   }
 
   async peek(

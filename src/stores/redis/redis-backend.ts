@@ -6,7 +6,7 @@ import { isReady, type ResultRecord } from '../../protocol/result-meta.ts';
 import type { ResultBackend, ResultBackendFeatures } from '../backend.ts';
 import type { Chords } from '../chords.ts';
 import { keptMs, keptUnendedMs } from '../kept.ts';
-import type { Limits, LimitsOptions } from '../limits.ts';
+import type { LimitReading, LimitReport, Limits, LimitsOptions } from '../limits.ts';
 import type { Locks } from '../locks.ts';
 import type { PauseStore } from '../pauses.ts';
 import type { BackendOptions } from '../registry.ts';
@@ -126,6 +126,11 @@ class RedisBackend implements ResultBackend {
   async openLimits(options: LimitsOptions): Promise<Limits> {
     const { openRedisLimits } = await import('./redis-limits.ts');
     return openRedisLimits(this.#connection.settings, options);
+  }
+
+  async readLimits(reading: LimitReading): Promise<LimitReport> {
+    const { readRedisLimits } = await import('./redis-limit-report.ts');
+    return readRedisLimits(this.#connection, reading);
   }
 
   async forget(id: string): Promise<boolean> {

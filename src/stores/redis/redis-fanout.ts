@@ -184,6 +184,6 @@ function nameIn(about: unknown): string {
 
 const same = (text: string): string => text;
 
-function escapeGlob(text: string): string {
+export function escapeGlob(text: string): string {
   return text.replace(/[\\*?[\]]/g, '\\$&');
 }

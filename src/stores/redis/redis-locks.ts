@@ -1,13 +1,16 @@
-import type { Lock, Locks, LockWrite } from '../locks.ts';
+import type { Lock, LockList, Locks, LockWrite } from '../locks.ts';
 import type { StoreWrite } from '../store-write.ts';
 import type { RedisConnection } from './client/connection.ts';
 import { repeat } from './client/repeat.ts';
 import type { RedisScript } from './client/script.ts';
 import { recordOf } from './record-args.ts';
 import { RedisRecordWrite } from './record-write.ts';
+import { escapeGlob } from './redis-fanout.ts';
 import { luaScript } from './scripts.ts';
 
 const answerMs = 10_000;
+/** Of a thousand keys each. */
+const maxPages = 200;
 /** How long a refused send is remembered, milliseconds, so that the sender can ask. */
 const refusalMs = 60_000;
 
@@ -61,6 +64,30 @@ export class RedisLocks implements Locks {
 
   async owner(key: string): Promise<string | null> {
     return text(await this.#ask(['GET', this.#key(key)]));
+  }
+
+  /** Looks through at most 200,000 keys: no list of the locks is kept, since each task that is sent would pay for it. */
+  async list(limit: number): Promise<LockList> {
+    const begin = this.#key('');
+    const keys = new Set<string>();
+    let cursor = '0';
+    let pages = 0;
+    do {
+      const page = await this.#ask(['SCAN', cursor, 'MATCH', `${escapeGlob(begin)}*`, 'COUNT', '1000']);
+      const [next, found]: readonly unknown[] = Array.isArray(page) ? page : [];
+      cursor = String(next ?? '0');
+      for (const key of Array.isArray(found) ? found : []) keys.add(String(key));
+    } while (cursor !== '0' && ++pages < maxPages);
+    const names = [...keys].filter((key) => !key.startsWith(`${begin}refused:`)).sort();
+    const shown = names.slice(0, limit);
+    const read = await Promise.all(
+      shown.map(async (key) => {
+        const [id, ms] = await Promise.all([this.#ask(['GET', key]), this.#ask(['PTTL', key])]);
+        return { key: key.slice(begin.length), id: text(id), untilMs: Date.now() + Number(ms) };
+      }),
+    );
+    const locks = read.flatMap(({ key, id, untilMs }) => (id === null ? [] : [{ key, id, untilMs }]));
+    return { locks, more: names.length > limit || cursor !== '0' };
   }
 
   #key(key: string): string {

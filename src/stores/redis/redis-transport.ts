@@ -4,7 +4,7 @@ import { BrokerUnavailable } from '../../errors.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import { decodeEnvelope, encodeEnvelope } from '../../protocol/envelope.ts';
 import type { HistoryStream, HistoryStreamOptions } from '../history-stream.ts';
-import type { Limits, LimitsOptions } from '../limits.ts';
+import type { LimitReading, LimitReport, Limits, LimitsOptions } from '../limits.ts';
 import type { Locks } from '../locks.ts';
 import type { PauseStore } from '../pauses.ts';
 import { StatusNotifier } from '../status.ts';
@@ -185,6 +185,11 @@ export class RedisTransport implements Transport {
   async openLimits(options: LimitsOptions): Promise<Limits> {
     const { openRedisLimits } = await import('./redis-limits.ts');
     return openRedisLimits(this.#settings, options);
+  }
+
+  async readLimits(reading: LimitReading): Promise<LimitReport> {
+    const { readRedisLimits } = await import('./redis-limit-report.ts');
+    return readRedisLimits(this.#connection, reading);
   }
 
   async promoteMatching(

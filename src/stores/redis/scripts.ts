@@ -49,6 +49,7 @@ export type LuaName =
   | 'dead-letters'
   | 'limits-renew'
   | 'limits'
+  | 'limits-read'
   | 'lock'
   | 'purge'
   | 'put-records'

@@ -6,7 +6,7 @@ import { Sleeper } from '../../lib/sleeper.ts';
 import { decodeResult, encodeResult } from '../../protocol/result-codec.ts';
 import { isReady, type ResultRecord } from '../../protocol/result-meta.ts';
 import type { ResultBackend, ResultBackendFeatures } from '../backend.ts';
-import type { Limits, LimitsOptions } from '../limits.ts';
+import type { LimitReading, LimitReport, Limits, LimitsOptions } from '../limits.ts';
 import type { Locks } from '../locks.ts';
 import type { PauseStore } from '../pauses.ts';
 import { inOrder, type StoreWrite } from '../store-write.ts';
@@ -163,6 +163,11 @@ class SqliteBackend implements ResultBackend {
   async openLimits(options: LimitsOptions): Promise<Limits> {
     const { openSqliteLimits } = await import('./sqlite-limits.ts');
     return openSqliteLimits(this.store, options);
+  }
+
+  async readLimits(reading: LimitReading): Promise<LimitReport> {
+    const { readSqliteLimits } = await import('./sqlite-limit-report.ts');
+    return readSqliteLimits(this.store, reading);
   }
 
   forget(id: string): Promise<boolean> {

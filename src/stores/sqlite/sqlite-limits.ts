@@ -53,8 +53,13 @@ const sweepMs = 2000;
 /** How often an evicted process joins again within one request, before the request has to wait. */
 const maxTries = 3;
 
+/** Creates the tables if they are not there. */
+export function openSqliteLimitTables(store: SqliteStore): Promise<void> {
+  return store.migrate('limit', limitSchema);
+}
+
 export async function openSqliteLimits(store: SqliteStore, options: LimitsOptions): Promise<Limits> {
-  await store.migrate('limit', limitSchema);
+  await openSqliteLimitTables(store);
   await store.peers.own(options.leaseMs, options.name);
   return new SqliteLimits(store.retain(), options);
 }

@@ -1,4 +1,4 @@
-import type { Lock, Locks, LockWrite } from '../locks.ts';
+import type { Lock, LockList, Locks, LockWrite } from '../locks.ts';
 import type { StoreWrite } from '../store-write.ts';
 import type { SqliteStore, Transaction } from './sqlite.ts';
 
@@ -61,6 +61,17 @@ class SqliteLocks implements Locks {
       sql('SELECT id FROM unique_lock WHERE key = ? AND expires > ?').get(key, Date.now()),
     );
     return row === undefined ? null : String(row.id);
+  }
+
+  async list(limit: number): Promise<LockList> {
+    const text = 'SELECT key, id, expires FROM unique_lock WHERE expires > ? ORDER BY key LIMIT ?';
+    const rows = this.store.read((sql) => sql(text).all(Date.now(), limit + 1));
+    const locks = rows.slice(0, limit).map(({ key, id, expires }) => ({
+      key: String(key),
+      id: String(id),
+      untilMs: Number(expires),
+    }));
+    return { locks, more: rows.length > limit };
   }
 }
 

@@ -4,7 +4,7 @@ import { BrokerUnavailable } from '../../errors.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import { decodeEnvelope } from '../../protocol/envelope.ts';
 import type { HistoryStream, HistoryStreamOptions } from '../history-stream.ts';
-import type { Limits, LimitsOptions } from '../limits.ts';
+import type { LimitReading, LimitReport, Limits, LimitsOptions } from '../limits.ts';
 import type { Locks } from '../locks.ts';
 import type { PauseStore } from '../pauses.ts';
 import { checkQueueName } from '../reserved-names.ts';
@@ -185,6 +185,11 @@ class SqliteTransport implements Transport {
   async openLimits(options: LimitsOptions): Promise<Limits> {
     const { openSqliteLimits } = await import('./sqlite-limits.ts');
     return openSqliteLimits(this.store, options);
+  }
+
+  async readLimits(reading: LimitReading): Promise<LimitReport> {
+    const { readSqliteLimits } = await import('./sqlite-limit-report.ts');
+    return readSqliteLimits(this.store, reading);
   }
 
   async promoteMatching(

@@ -300,12 +300,16 @@ function heldLine(worker: string, message: Json, queue: string): HeldLine | null
     id: String(id),
     task: String(name),
     worker,
-    // Older Celery workers send the seconds since their machine started.
-    startedAt: typeof start === 'number' && start > 1e9 ? start * 1000 : null,
+    startedAt: startTime(start),
     started: typeof start === 'number',
     redelivered: info.redelivered === true,
     pid: typeof pid === 'number' ? pid : null,
   };
+}
+
+/** Milliseconds since 1970, of a worker's `time_start`. Older Celery workers send the seconds since their machine started: null. */
+export function startTime(start: unknown): number | null {
+  return typeof start === 'number' && start > 1e9 ? start * 1000 : null;
 }
 
 /** @throws CannotPauseError, ConfigError, BrokerUnavailable */

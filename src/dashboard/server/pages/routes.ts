@@ -19,6 +19,7 @@ import { changeDeadLetters, deadLetterFilter, listDeadLetters, showDeadLetter } 
 import { Doctor } from './doctor.ts';
 import { groupFailures } from './failures.ts';
 import { Fleet } from './fleet.ts';
+import { heldLock, releaseLock, showLimits, showLocks } from './limits.ts';
 import { type LiveDelta, LiveFeed } from './live-feed.ts';
 import { taskMatrix } from './matrix.ts';
 import { overview } from './overview.ts';
@@ -176,6 +177,13 @@ export function pageRoutes(context: DashboardContext) {
     .get('/audit', needsToRead('admin'), checked('query', auditList), async (c) => {
       const { before = null } = c.req.valid('query');
       return c.json(await context.auditLog.list({ limit: auditLimit, before }));
+    })
+    .get('/limits', async (c) => c.json(await showLimits(app, fleet)))
+    .get('/locks', async (c) => c.json(await showLocks(app)))
+    .post('/locks/release', admin, reason, checked('json', heldLock), async (c) => {
+      const lock = c.req.valid('json');
+      await c.var.audit('lock.release', lock.key, c.req.valid('query').reason);
+      return c.json(await releaseLock(app, lock));
     })
     .route('/schedules', scheduleRoutes(context))
     .get('/dead', checked('query', deadList), async (c) => {

@@ -9,6 +9,7 @@ const drawings = {
   queues: 'M12 3 3 8l9 5 9-5zM3 12.500l9 5 9-5M3 17l9 5 9-5',
   workers: 'M6 6h12v12H6zM10 10h4v4h-4zM9 2v4M15 2v4M9 18v4M15 18v4M2 9h4M2 15h4M18 9h4M18 15h4',
   schedules: 'M12 7v5l3 2M21 12a9 9 0 1 1-18 0 9 9 0 0 1 18 0z',
+  limits: 'M4 19a9 9 0 1 1 16 0M12 15l4-5M12 15h.01',
   dead: 'M3 4h18v5H3zM5 9v11h14V9M10 13h4',
   doctor: 'M3 12h4l3-8 4 16 3-8h4',
   audit: 'M6 3h9l4 4v14H6zM14 3v5h5M9 12h7M9 16h7',

@@ -13,6 +13,7 @@ local holder, lease, is_new, ops = ARGV[2], tonumber(ARGV[3]), ARGV[4], cjson.de
 if is_new ~= '1' and not redis.call('ZSCORE', holders, holder) then return cjson.encode({alive = false, notified = notified}) end
 -- A holder that sends requests is alive; its thread that renews the lease may take a while to start.
 redis.call('ZADD', holders, text(now + lease), holder)
+local rates = prefix .. 'rates' -- counters of rates, by the time at which they are forgotten
 local function limit_of(ask)
   local override = redis.call('HGET', prefix .. 'overrides', ask.kind .. ' ' .. ask.name)
   if not override then return ask.limit end
@@ -53,6 +54,8 @@ local function reserved_time_of(op, ask, rate)
     local ms = math.ceil(math.max(next, spread, value) - now) + __rateKeptMs__
     redis.call('PEXPIRE', at('rate', key), ms)
     redis.call('PEXPIRE', at('reserved', key), ms)
+    redis.call('ZADD', rates, text(now + ms), key)
+    redis.call('ZREMRANGEBYSCORE', rates, '-inf', text(now))
   end
   if earliest > now then
     redis.call('ZREMRANGEBYSCORE', at('reserved', key), '-inf', '(' .. text(now - __forgetMs__))
