@@ -236,6 +236,17 @@ export class CannotPauseError extends StoreError {
   }
 }
 
+/** Neither the broker nor the result backend can keep the audit log: it is off. */
+export class CannotAuditError extends StoreError {
+  override readonly code: string = 'UMBEL_CANNOT_AUDIT';
+
+  constructor(broker: string, backend: string | null) {
+    super(
+      `there is no audit log: ${broker} cannot keep it, and neither can the results (${backend ?? 'none are kept'}). Keep results in Redis, PostgreSQL or SQLite`,
+    );
+  }
+}
+
 /** Another program put these dead letters there, and they do not name their queue: they can only be discarded. */
 export class NotReplayableError extends StoreError {
   override readonly code: string = 'UMBEL_NOT_REPLAYABLE';

@@ -1,5 +1,6 @@
 // The public surface of `umbel`.
 export { App } from './app/app.ts';
+export type { Actor, AuditLog, ListAuditOptions } from './app/audit.ts';
 export type { RemoteCommand } from './app/commands.ts';
 export {
   type ChordOptions,
@@ -77,6 +78,7 @@ export {
   type ArgumentIssue,
   BrokerBlocked,
   BrokerUnavailable,
+  CannotAuditError,
   CannotChangeWaitingError,
   CannotPauseError,
   CannotPeekError,
@@ -137,6 +139,7 @@ export { type Every, type EveryOptions, every } from './schedules/every.ts';
 export type { Schedule, ScheduleContext } from './schedules/schedule.ts';
 export type { ScheduleJson } from './schedules/schedule-json.ts';
 export { type Solar, type SolarEvent, solar } from './schedules/solar.ts';
+export type { AuditEntry } from './stores/audit-store.ts';
 export type { HistoryPage } from './stores/history-store.ts';
 export type { FailedRequest } from './workflow/failed-request.ts';
 export type { StampingVisitor, Stamps } from './workflow/stamp.ts';

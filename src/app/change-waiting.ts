@@ -15,9 +15,11 @@ export async function purgeQueue(app: App, queue: string, options: PurgeQueueOpt
   const [broker, backend] = [await app.broker(), await app.backend()];
   const isMeant = query === '' ? null : messageMatcher(app, queue, query);
   if (dryRun) return countWaiting(broker, queue, isMeant, Number.POSITIVE_INFINITY);
+  const choose = isMeant === null ? null : chooser(broker, queue);
+  await app.audit.record('queue.purge', query === '' ? queue : `${queue}: ${query}`);
   const forget = async (ids: readonly string[]): Promise<void> => backend?.forgetPending?.(ids);
-  if (isMeant === null) return broker.purge(queue, forget);
-  return chooser(broker, queue)(queue, {
+  if (isMeant === null || choose === null) return broker.purge(queue, forget);
+  return choose(queue, {
     places,
     limit: Number.POSITIVE_INFINITY,
     decide: (found) => (isMeant(found) ? 'delete' : 'keep'),
@@ -39,6 +41,10 @@ export async function moveWaiting(
   const isMeant = query === '' ? null : messageMatcher(app, from, query);
   if (dryRun) return countWaiting(broker, from, isMeant, limit);
   const change = isMeant === null ? changer(broker, from) : chooser(broker, from);
+  const which = [query, ...(limit === Number.POSITIVE_INFINITY ? [] : [`at most ${limit}`])].filter(
+    (text) => text !== '',
+  );
+  await app.audit.record('queue.move', `${from} -> ${to}${which.length > 0 ? `: ${which.join(', ')}` : ''}`);
   return change(from, {
     places,
     limit,

@@ -119,12 +119,24 @@ export class DeadLetters {
     pace: DeadLetterPace,
   ): Promise<DeadLettersChanged> {
     const { change } = await work();
+    const target = await targetOf(which);
+    await this.#app.audit.record(`dead-letter.${verb}`, target);
     return change(await this.#letters(), verb, which, pace);
   }
 
   async #letters(): Promise<import('../stores/transport.ts').DeadLetterStore> {
     return (await this.#app.broker()).deadLetters;
   }
+}
+
+/** Dead letters for people. @throws ConfigError, UnknownOptionError for a wrong filter, before anything is written */
+async function targetOf(which: DeadLetterChoice): Promise<string> {
+  if (typeof which === 'number' || Array.isArray(which)) return [which].flat().join(' ');
+  (await import('./dead-letter-filter.ts')).matcherOf(which as DeadLetterFilter); // it is no number and no list
+  const parts = Object.entries(which).map(
+    ([name, value]) => `${name}: ${value instanceof Date ? value.toISOString() : String(value)}`,
+  );
+  return parts.length === 0 ? 'all' : parts.join(', ');
 }
 
 // Loaded when it is first used: a program that only sends tasks does without.

@@ -16,7 +16,7 @@ import type { RescheduleChanges, RescheduleOptions, TasksChanged, WaitingChoice 
 /** Makes tasks ready that wait for their time. @throws as {@link reschedule} */
 export function promote(app: App, which: WaitingChoice, options: RescheduleOptions): Promise<TasksChanged> {
   const now = Date.now();
-  return changeTasks(app, which, options, (task, { due }, queue) =>
+  return changeTasks(app, which, options, ['task.promote', ''], (task, { due }, queue) =>
     due === null && (task.eta === null || task.eta.getTime() <= now)
       ? null
       : { queue, eta: null, due: null, priority: null },
@@ -41,7 +41,13 @@ export function reschedule(
     throw new ConfigError(`'priority' must be ${priorityCheck.expected}, not ${String(priority)}`);
   checkNamed(priority ?? null, app.config.taskDefaultPriority, "'priority'");
   const time = countdown === undefined ? newEta : new Date(Date.now() + toMs(countdown, "'countdown'"));
-  return changeTasks(app, which, options, (task, { due }, queue) => ({
+  const terms = [
+    time && `eta ${time.toISOString()}`,
+    newQueue !== undefined && `queue ${newQueue}`,
+    priority !== undefined && `priority ${priority}`,
+  ];
+  const said = `${terms.filter(Boolean).join(', ')}: `;
+  return changeTasks(app, which, options, ['task.reschedule', said], (task, { due }, queue) => ({
     queue: newQueue ?? queue,
     eta: time ?? task.eta,
     due: time ?? due,
@@ -63,6 +69,7 @@ async function changeTasks(
   app: App,
   which: WaitingChoice,
   { dryRun = false }: RescheduleOptions,
+  [action, terms]: readonly [action: string, terms: string],
   termsOf: (task: TaskMessage, found: PlacedMessage, queue: string) => NewTerms | null,
 ): Promise<TasksChanged> {
   const ids =
@@ -72,6 +79,8 @@ async function changeTasks(
     throw new ConfigError('say which tasks: their ids, or { query } with a query that is not empty');
   const matches = waitingMatcher(query, Date.now());
   const broker = await app.broker();
+  chooser(broker, app.config.taskDefaultQueue); // refuses before anything is written
+  if (!dryRun) await app.audit.record(action, `${terms}${ids === null ? query : [...ids].join(' ')}`);
   const done = new Set<string>();
   // What was changed may be found again at its new place.
   const decided = new Set<string>();

@@ -139,6 +139,8 @@ export class RetryJob {
   async run({ signal, onProgress }: RunRetryJobOptions = {}): Promise<RetryJobStatus> {
     const row = await this.#row();
     if (row.state === 'done') return this.status();
+    const { query, reason } = settingsOf(row);
+    await this.#app.audit.record('job.run', `${this.id}: ${query}`, { reason });
     await this.#take();
     try {
       const settings = settingsOf(row);
@@ -159,7 +161,8 @@ export class RetryJob {
   }
 
   /** Pauses it, in whatever process it runs: no further batch is sent. False: it does not run, and is not ready to. */
-  pause(reason = 'by a user'): Promise<boolean> {
+  async pause(reason = 'by a user'): Promise<boolean> {
+    await this.#app.audit.record('job.pause', this.id);
     return this.#jobs.change(
       this.id,
       { state: 'paused', pauseReason: reason },
@@ -168,7 +171,8 @@ export class RetryJob {
   }
 
   /** Ends it. What was sent stays sent. False: it has ended already. */
-  abort(): Promise<boolean> {
+  async abort(): Promise<boolean> {
+    await this.#app.audit.record('job.abort', this.id);
     return this.#jobs.change(
       this.id,
       { state: 'aborted', pauseReason: '' },

@@ -97,6 +97,7 @@ export class TaskHistory {
    * @example const again = await app.history.retry(id, { queue: 'slow' });
    */
   async retry(id: string, changes: RetryTaskChanges = {}): Promise<AsyncResult<unknown>> {
+    await this.#app.audit.record('task.retry', id);
     const { retryTask } = await import('./retry-task.ts');
     return retryTask(this.#app, await this.#store(), id, changes);
   }

@@ -169,7 +169,7 @@ export class Schedules implements AsyncDisposable {
    */
   async change(name: string, when: When, what: Scheduled, options: ScheduleOptions = {}): Promise<void> {
     const declared = declareSchedule(name, when, what, options);
-    await this.#update(name, (before, nowMs) => {
+    await this.#update('change', name, (before, nowMs) => {
       this.#refuseCode(before, 'changed');
       const entry = this.#checked(entryOf(declared, false, nowMs));
       const sinceMs = isDueTheSame(before, entry) ? before.sinceMs : nowMs;
@@ -179,12 +179,12 @@ export class Schedules implements AsyncDisposable {
 
   /** Pauses it until it is resumed, also if the code declares it. @throws UnknownScheduleError */
   async pause(name: string): Promise<void> {
-    await this.#update(name, (entry) => ({ ...entry, paused: true }));
+    await this.#update('pause', name, (entry) => ({ ...entry, paused: true }));
   }
 
   /** Resumes it from now: runs that were due during the pause are not made up for. @throws UnknownScheduleError, ConfigError */
   async resume(name: string): Promise<void> {
-    await this.#update(name, (entry, nowMs) => {
+    await this.#update('resume', name, (entry, nowMs) => {
       if (!entry.enabled && entry.fromCode)
         throw new ConfigError(
           `the schedule '${name}' is disabled in the code that declares it (enabled: false); change it there`,
@@ -200,6 +200,7 @@ export class Schedules implements AsyncDisposable {
    */
   async run(name: string): Promise<ReturnType<App['result']>> {
     const { entry, isKept } = await this.#find(name);
+    await this.app.audit.record('schedule.run', name);
     const atMs = await this.#store.now();
     const taskId = uuid7();
     const call = await callOf(this.app, entry, { name, due: new Date(atMs), taskId });
@@ -223,6 +224,7 @@ export class Schedules implements AsyncDisposable {
   async remove(name: string): Promise<void> {
     const { entry } = await this.#find(name);
     this.#refuseCode(entry, 'deleted');
+    await this.app.audit.record('schedule.delete', name);
     await this.#store.remove(name);
   }
 
@@ -272,6 +274,7 @@ export class Schedules implements AsyncDisposable {
     if (this.app.schedules.get(declared.name) !== undefined)
       throw new ConfigError(`the schedule '${declared.name}' is declared in code; take another name`);
     const entry = this.#checked(entryOf(declared, false, await this.#store.now()));
+    await this.app.audit.record('schedule.add', entry.name);
     if (!(await this.#store.put(entry.name, encodeEntry(entry), null)))
       throw new ConfigError(
         `a schedule named '${entry.name}' exists already; change or delete it, or choose another name`,
@@ -309,11 +312,12 @@ export class Schedules implements AsyncDisposable {
     throw new UnknownScheduleError(name, suggest(name, names));
   }
 
-  async #update(name: string, change: (entry: Entry, nowMs: number) => Entry): Promise<void> {
+  async #update(verb: string, name: string, change: (entry: Entry, nowMs: number) => Entry): Promise<void> {
     for (let tries = 0; tries < maxTries; tries++) {
       const { stored, entry, isKept } = await this.#find(name);
       const changed = change(entry, await this.#store.now());
       if (changed === entry) return;
+      if (tries === 0) await this.app.audit.record(`schedule.${verb}`, name);
       if (await this.#store.put(name, encodeEntry(changed), isKept ? stored.revision : null)) return;
     }
     throw new ConfigError(`the schedule '${name}' is changed by others all the time`);

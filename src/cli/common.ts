@@ -70,8 +70,9 @@ export async function withApp(
   const spec = appSpec(options);
   const app = spec === undefined ? bareApp(options) : await loadWith(spec, options);
   using _telling = options.quiet ? null : reportWaiting(app, output);
+  const actor = 'reason' in options && typeof options.reason === 'string' ? { reason: options.reason } : {};
   try {
-    await work({ app, output, loaded: spec !== undefined });
+    await app.audit.as(actor, () => work({ app, output, loaded: spec !== undefined }));
   } finally {
     await app.close();
   }

@@ -19,7 +19,7 @@ export function pauseCommand(kind: Pause['kind']): Command {
         : 'Pause all tasks of a name: none begins until they are resumed, also after restarts.',
     )
     .argument('<name>', 'Its name.')
-    .option('--reason <text>', 'Why, for others.');
+    .option('--reason <text>', 'Why, for others, and for the audit log.');
   return withRemoteOptions(command).action((name: string, _: unknown, self: Command) =>
     change('pause', whatOf(kind, name), optionsOf<PauseOptions>(self)),
   );
@@ -28,7 +28,8 @@ export function pauseCommand(kind: Pause['kind']): Command {
 export function resumeCommand(kind: Pause['kind']): Command {
   const command = new Command('resume')
     .description(kind === 'queue' ? 'Resume a paused queue.' : 'Resume paused tasks.')
-    .argument('<name>', 'Its name.');
+    .argument('<name>', 'Its name.')
+    .option('--reason <text>', 'Why, for the audit log.');
   return withRemoteOptions(command).action((name: string, _: unknown, self: Command) =>
     change('resume', whatOf(kind, name), optionsOf<PauseOptions>(self)),
   );

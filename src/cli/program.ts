@@ -2,6 +2,7 @@ import { type Argument, Command } from 'commander';
 import { version } from '../lib/version.ts';
 import { reportForeignOptions, withForeignOptions } from './celery-options.ts';
 import { amqpCommand } from './commands/amqp.ts';
+import { auditCommand } from './commands/audit.ts';
 import { beatCommand } from './commands/beat.ts';
 import { callCommand } from './commands/call.ts';
 import { completionCommand } from './commands/completion.ts';
@@ -79,6 +80,7 @@ or the embedded store of this folder, .umbel/store.db.`,
     tasksCommand(),
     queuesCommand(),
     whyCommand(),
+    auditCommand(),
     listCommand(),
     reportCommand(),
     graphCommand(),

@@ -34,6 +34,7 @@ export function moveCommand(): Command {
     .argument('<to>', 'The queue where they will wait.')
     .option('-n, --limit <number>', 'At most this number, those that come next first.', positiveInteger)
     .option('--query <query>', "Only tasks that this query finds: 'name:mail.*' (not on RabbitMQ).")
+    .option('--reason <text>', 'Why, for the audit log.')
     .option('--dry-run', 'Only count them.')
     .option('-f, --force', 'Do not ask.')
     .action((from: string, to: string, _: unknown, command: Command) =>
@@ -101,6 +102,7 @@ function withChoice(command: Command): Command {
   return command
     .argument('[ids...]', 'Their ids.')
     .option('--query <query>', "All that wait and that this query finds: 'name:mail.* eta:<1d'.")
+    .option('--reason <text>', 'Why, for the audit log.')
     .option('--dry-run', 'Only show which.')
     .option('-f, --force', 'With --query: do not ask.');
 }

@@ -131,6 +131,8 @@ export class Control implements AsyncDisposable {
     const replies = new Map<string, unknown>();
     const silent = new Set<string>();
     if (dryRun || ids.length === 0) return { ids, replies, silent: [] };
+    const target = `${ids.length} found by ${query}`;
+    await this.#app.audit.record(`task.${terminate ? 'terminate' : 'revoke'}`, target);
     const { revocations } = await this.#app.broker();
     // All are stored before the first is broadcast, for workers that are away now.
     await revocations.put(checkRevocations(ids.map(taskRevocation)), Date.now() + revokedMs);
@@ -162,6 +164,8 @@ export class Control implements AsyncDisposable {
   ): Promise<Answers> {
     const all = typeof ids === 'string' ? [ids] : [...ids];
     const { terminate = false, signalName = 'SIGTERM', ...rest } = options;
+    const kind = method === 'revoke' ? 'task' : 'workflow';
+    await this.#app.audit.record(`${kind}.${terminate ? 'terminate' : 'revoke'}`, all.join(' '));
     // Stored before it is broadcast, for workers that are away now.
     const { revocations } = await this.#app.broker();
     await revocations.put(checkRevocations(all.map(revocationOf)), Date.now() + revokedMs);
@@ -179,6 +183,8 @@ export class Control implements AsyncDisposable {
     const lists = Object.entries(headers).map(
       ([name, values]) => [name, typeof values === 'string' ? [values] : [...values]] as const,
     );
+    const stamps = lists.map(([name, values]) => `${name}=${values.join(',')}`).join(' ');
+    await this.#app.audit.record(`task.${terminate ? 'terminate' : 'revoke'}`, `stamps ${stamps}`);
     const { revocations } = await this.#app.broker();
     const wanted = lists.flatMap(([name, values]) => values.map((value) => stampRevocation(name, value)));
     await revocations.put(checkRevocations(wanted), Date.now() + revokedMs);
@@ -218,6 +224,7 @@ export class Control implements AsyncDisposable {
     if (kind === 'queue' && this.#app.topology.broadcast(name) !== undefined)
       throw new ConfigError(`'${name}' is a broadcast queue, which keeps no messages: it cannot be paused`);
     const store = await this.#pauses();
+    await this.#app.audit.record(`${kind}.pause`, name, { user: by, reason });
     await store.put({ kind, name, since: new Date(), by, reason });
     return this.ask('reload_pauses', {}, rest);
   }
@@ -228,7 +235,9 @@ export class Control implements AsyncDisposable {
    */
   async resume(what: Pausable, options: ControlOptions = {}): Promise<Answers> {
     const [kind, name] = pausable(what);
-    await (await this.#pauses()).remove(kind, name);
+    const store = await this.#pauses();
+    await this.#app.audit.record(`${kind}.resume`, name);
+    await store.remove(kind, name);
     const answers = await this.ask('reload_pauses', {}, options);
     if (kind === 'task') {
       const broker = await this.#app.broker();

@@ -1,6 +1,7 @@
 // The contract of a result backend, which keeps the records of tasks.
 
 import type { ResultRecord } from '../protocol/result-meta.ts';
+import type { AuditStore } from './audit-store.ts';
 import type { Chords } from './chords.ts';
 import type { GroupRecords } from './group-records.ts';
 import type { LimitReading, LimitReport, Limits, LimitsOptions } from './limits.ts';
@@ -42,6 +43,8 @@ export interface ResultBackend extends AsyncDisposable {
   readLimits?(reading: LimitReading): Promise<LimitReport>;
   /** What is paused, kept here; see `Transport.openPauses`. */
   openPauses?(): Promise<PauseStore>;
+  /** The audit log, kept here; see `Transport.openAudit`. */
+  openAudit?(): Promise<AuditStore>;
   /** The backend's own way to keep groups (`GroupResult.save`), if it has one; see `groupRecords`. */
   readonly groups?: GroupRecords;
   /**

@@ -1,6 +1,7 @@
 // The contract of a transport, which moves messages between senders and workers, and loses none.
 
 import type { Decoded, WireMessage } from '../protocol/message.ts';
+import type { AuditStore } from './audit-store.ts';
 import type { Fanout, FanoutExchange, RevocationStore } from './fanout.ts';
 import type { HistoryStream, HistoryStreamOptions } from './history-stream.ts';
 import type { LimitReading, LimitReport, Limits, LimitsOptions } from './limits.ts';
@@ -322,6 +323,8 @@ export interface Transport extends AsyncDisposable {
   openPauses?(): Promise<PauseStore>;
   /** The stream by which recorders hear of tasks. Absent where the store cannot keep it: then they hear of them by events only. */
   openHistoryStream?(options: HistoryStreamOptions): Promise<HistoryStream>;
+  /** The audit log. Absent where the store cannot keep it: then the result backend keeps it. */
+  openAudit?(): Promise<AuditStore>;
   /**
    * Messages that wait in this queue, without taking them: nothing changes for them, and for consumers. Scheduled messages of the embedded store
    * only if they are among the first (or last) ten thousand of all queues. Absent where looking at a message does it harm: RabbitMQ marks it

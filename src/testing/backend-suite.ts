@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import type { Clock } from '../lib/clock.ts';
 import { isReady, type ResultRecord } from '../protocol/result-meta.ts';
 import type { ResultBackend, ResultBackendFeatures } from '../stores/backend.ts';
+import { auditCase } from './audit-cases.ts';
 import { chordConformance } from './chord-cases.ts';
 import { type ConformanceCase, maxWaitMs } from './conformance.ts';
 import { FakeClock } from './fake-clock.ts';
@@ -293,6 +294,7 @@ export const backendConformance: readonly Case[] = [
   check(pauseCase.title, (harness) => pauseCase.run(() => harness.open(day))),
   check(limitReportCase.title, (harness) => limitReportCase.run(() => harness.open(day))),
   check(lockListCase.title, (harness) => lockListCase.run(() => harness.open(day))),
+  check(auditCase.title, (harness) => auditCase.run(() => harness.open(day))),
 
   ...chordConformance,
 ];

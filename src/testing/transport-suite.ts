@@ -10,6 +10,7 @@ import type {
   Transport,
   TransportFeatures,
 } from '../stores/transport.ts';
+import { auditCase } from './audit-cases.ts';
 import {
   type ConformanceCase,
   claim,
@@ -875,6 +876,7 @@ export const transportConformance: readonly Case[] = [
   check(pauseCase.title, (harness) => pauseCase.run(() => harness.open())),
   check(limitReportCase.title, (harness) => limitReportCase.run(() => harness.open())),
   check(lockListCase.title, (harness) => lockListCase.run(() => harness.open())),
+  check(auditCase.title, (harness) => auditCase.run(() => harness.open())),
 
   ...historyStreamCases,
   ...fanoutCases,

@@ -167,6 +167,20 @@ test('revoking by a query asks the history, and ids or a query are needed', asyn
   expect(one).toMatchObject({ code: 0, stdout: 'Revoked 1 task.\n' });
 });
 
+test('what was done is in the audit log, with its reason', async () => {
+  const folder = project({});
+  expect((await umbel(folder, ['audit'])).stdout).toBe('No actions.\n');
+  await umbel(folder, ['call', 'mail.news']);
+  await umbel(folder, ['queues', 'move', 'celery', 'slow', '-f', '--reason', 'a storm']);
+  await umbel(folder, ['dead', 'discard', '17', '-f']);
+  const { stdout } = await umbel(folder, ['audit', '--json', '--action', 'queue.*']);
+  expect(JSON.parse(stdout)).toEqual([
+    expect.objectContaining({ action: 'queue.move', target: 'celery -> slow', reason: 'a storm', role: '' }),
+  ]);
+  const shown = await umbel(folder, ['audit', '--limit', '1']);
+  expect(shown.stdout).toMatch(/dead-letter\.discard.*17(?:.|\n)*More: the same with --before 2/);
+});
+
 test('purge asks first; without a terminal it refuses and deletes nothing', async () => {
   const folder = project({ 'app.js': shop });
   await umbel(folder, [...withApp, 'call', 'shop.add', '-a', '[1, 1]']);

@@ -151,7 +151,7 @@ needs(describe, noChromium)('the dashboard in a browser without network', () => 
     ['a dead letter', () => '/dead/1', 'shop.refuse'],
     ['the doctor', () => '/doctor', 'no time limit'],
     ['tasks and workers', () => '/doctor?tab=tasks', 'no worker knows it'],
-    ['the audit log', () => '/audit', 'No user has done anything yet'],
+    ['the audit log', () => '/audit', 'Nobody has done anything yet'],
     ['a task that is unknown', () => '/tasks/nobody', 'does not know'],
     ['a page that does not exist', () => '/nowhere', 'no such page'],
   ])('%s: opens without a fault, is accessible in both themes, and fits a phone', async (_, path, text) => {

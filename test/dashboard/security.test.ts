@@ -2,7 +2,7 @@ import { appendFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { App } from '../../src/app/app.ts';
-import { AuditLog } from '../../src/dashboard/server/audit.ts';
+import { AuditFile } from '../../src/dashboard/server/audit.ts';
 import { Dashboard, type DashboardOptions } from '../../src/dashboard/server/dashboard.ts';
 import { LoginThrottle } from '../../src/dashboard/server/login-throttle.ts';
 import {
@@ -177,7 +177,7 @@ describe('a dashboard with a login', () => {
 
   it('keeps all ids of what was done to a thousand tasks, and each line after one that a crash cut off', async () => {
     const file = join(await newFolder(), 'audit.jsonl');
-    const log = new AuditLog(() => Promise.resolve(file));
+    const log = new AuditFile(() => Promise.resolve(file));
     const target = Array.from({ length: 1_000 }, () => crypto.randomUUID()).join(' ');
     const entry = {
       at: '',
@@ -207,8 +207,7 @@ describe('a dashboard with a login', () => {
   });
 
   it('shows the audit log to admins, and the doctor to operators, also if it is read-only', async () => {
-    const auditLog = join(await newFolder(), 'audit.jsonl');
-    const { ask } = await guarded({ auditLog });
+    const { app, ask, users } = await guarded();
     await ask(...post('v1/queues/celery/pause?reason=repairs', basic('operator', 'right')));
     const read = (name: string, password: string, query = ''): Promise<Answered> =>
       ask(`/api/v1/audit${query}`, { headers: basic(name, password) });
@@ -235,9 +234,14 @@ describe('a dashboard with a login', () => {
     });
     for (const query of ['?before=0', '?before=x', '?before=1.5'])
       expect((await read('root', 'pass:word', query)).status, query).toBe(422);
-    const { ask: askOther } = await guarded({ auditLog, readOnly: true });
+    // One log: what the command line and code do is in it, too, and every dashboard shows it.
+    await app.audit.as({ user: 'ann@here' }, () => app.queues.purge('mail'));
+    const given = { insecure: false, basicAuth: ['root:pass:word'], users, readOnly: true };
+    const askOther = newDashboard(app, given);
     const answer = await askOther('/api/v1/audit', { headers: basic('root', 'pass:word') });
-    expect(answer.body).toMatchObject({ entries: [{ user: 'operator' }] });
+    expect(answer.body).toMatchObject({
+      entries: [{ user: 'ann@here', action: 'queue.purge' }, { user: 'operator' }],
+    });
   });
 
   it('does nothing that it cannot keep', async () => {

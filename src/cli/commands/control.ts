@@ -25,6 +25,7 @@ export function controlCommand(): Command {
     .argument('[command]', 'revoke, add_consumer, pool_grow … (see --list), or a command of your App')
     .argument('[arguments...]')
     .option('--list', 'Show the commands.')
+    .option('--reason <text>', 'Why, for the audit log.')
     .option('-f, --force', 'Do not ask.');
   return withRemoteOptions(command)
     .addHelpText(

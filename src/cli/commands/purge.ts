@@ -25,6 +25,7 @@ export function purgeCommand(): Command {
     )
     .option('-X, --exclude-queues <a,b>', 'All queues but these.', queueList)
     .option('--query <query>', "Only tasks that this query finds: 'name:mail.*' (not on RabbitMQ).")
+    .option('--reason <text>', 'Why, for the audit log.')
     .option('--dry-run', 'Only count them.')
     .addHelpText(
       'after',

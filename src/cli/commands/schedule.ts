@@ -47,12 +47,14 @@ export function scheduleCommand(): Command {
       new Command('run')
         .description('Send one run now, beside the schedule.')
         .argument('<name>')
+        .option('--reason <text>', 'Why, for the audit log.')
         .action((name: string, _: unknown, command: Command) => run(name, optionsOf(command))),
     )
     .addCommand(
       new Command('delete')
         .description('Delete schedules with their history.')
         .argument('<names...>')
+        .option('--reason <text>', 'Why, for the audit log.')
         .option('-f, --force', 'Do not ask.')
         .action((names: readonly string[], _: unknown, command: Command) =>
           remove(names, optionsOf(command)),
@@ -101,6 +103,7 @@ function onNames(
   return new Command(verb)
     .description(description)
     .argument('<names...>')
+    .option('--reason <text>', 'Why, for the audit log.')
     .action((names: readonly string[], _: unknown, command: Command) =>
       withSchedules(optionsOf(command), async (schedules, { output }) => {
         for (const name of names) {

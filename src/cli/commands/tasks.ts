@@ -109,7 +109,7 @@ export function tasksCommand(): Command {
             share,
           )
           .option('--again', 'With --query: include tasks that were run again already.')
-          .option('--reason <text>', 'With --query: the reason, for other people.')
+          .option('--reason <text>', 'Why, for others, and for the audit log.')
           .option('-f, --force', 'With --query: do not ask.')
           .option('-a, --args <json>', `Other positional arguments: '[1, "two"]'.`, jsonArray)
           .option('-k, --kwargs <json>', `Other keyword arguments: '{"name": "value"}'.`, jsonObject),
@@ -234,7 +234,6 @@ const queryOnly = [
   ['stopAt', '--stop-at'],
   ['again', '--again'],
   ['dryRun', '--dry-run'],
-  ['reason', '--reason'],
   ['force', '--force'],
 ] as const satisfies readonly (readonly [keyof RetryOptions, string])[];
 

@@ -23,6 +23,7 @@ export function revokeCommand(): Command {
       "All that have not ended and that this query finds: 'name:mail.* state:pending'.",
     )
     .option('--terminate', 'Also end those that run.')
+    .option('--reason <text>', 'Why, for the audit log.')
     .option('--dry-run', 'With --query: only show which.')
     .option('-f, --force', 'With --query: do not ask.');
   return withRemoteOptions(command).action((ids: readonly string[], _: unknown, self: Command) =>

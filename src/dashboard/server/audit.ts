@@ -1,10 +1,11 @@
-// The audit log: one line of JSON for each action of a user, in a file beside the history. It is not part of the history, because the
-// history deletes old records and may be unavailable. Several dashboards may append to the file: an append is atomic.
+// The audit log of the dashboard's users: that of the application, whose store keeps it. A file, with one line of JSON for each action, has a copy if
+// the dashboard's options name it, and has the log where no store can keep it.
 import { type FileHandle, open } from 'node:fs/promises';
+import type { AuditLog } from '../../app/audit.ts';
 import { Problem } from '../../http/problem.ts';
 import { isRecord } from '../../lib/narrow.ts';
 
-export interface AuditEntry {
+export interface AuditLine {
   /** ISO 8601, UTC. */
   readonly at: string;
   readonly user: string;
@@ -22,17 +23,65 @@ export interface AuditEntry {
 /** Some entries of the log. */
 export interface AuditPage {
   /** The newest first. */
-  readonly entries: readonly AuditEntry[];
+  readonly entries: readonly AuditLine[];
   /** `before` of the next page; null: these are the oldest entries. */
   readonly next: number | null;
 }
+
+export class DashboardAudit {
+  readonly #log: AuditLog;
+  readonly #file: AuditFile;
+  readonly #copies: boolean;
+
+  /** `copies`: all lines are written into the file, too. */
+  constructor(log: AuditLog, file: AuditFile, copies: boolean) {
+    this.#log = log;
+    this.#file = file;
+    this.#copies = copies;
+  }
+
+  /** Resolves when it is kept. @throws Problem 503 when it cannot be written */
+  async add(line: AuditLine): Promise<void> {
+    const isKept = await this.#isKept();
+    if (this.#copies || !isKept) await this.#file.add(line);
+    if (!isKept) return;
+    const { user, role, address, reason, action, target } = line;
+    try {
+      await this.#log.as({ user, role, address, reason }, () => this.#log.record(action, target));
+    } catch (cause) {
+      throw new Problem(503, notWritten, { cause });
+    }
+  }
+
+  /** The page after the number, or the byte of the file, `before`. @throws BrokerUnavailable */
+  async list({ limit, before = null }: { limit: number; before?: number | null }): Promise<AuditPage> {
+    if (!(await this.#isKept())) return this.#file.list({ limit, before });
+    const found = await this.#log.list({ limit: limit + 1, ...(before !== null && { before }) });
+    const entries = found
+      .slice(0, limit)
+      .map(({ id: _, at, ...entry }) => ({ ...entry, at: at.toISOString() }));
+    return { entries, next: found.length > limit ? (found[limit - 1]?.id ?? null) : null };
+  }
+
+  /** @throws Problem 503 */
+  async #isKept(): Promise<boolean> {
+    try {
+      return await this.#log.isKept();
+    } catch (cause) {
+      throw new Problem(503, notWritten, { cause });
+    }
+  }
+}
+
+const notWritten = 'the audit log cannot be written, so the action was not done; see the log';
 
 /** Maximum length of one value. 1,000 task ids fit. */
 const maxTextLength = 65_536;
 /** How much of the log is read for a page, bytes. The longest possible entry fits: seven values, whose characters JSON may write as `\u0000`. */
 const pageBytes = 4 * 1024 * 1024;
 
-export class AuditLog {
+/** Lines of JSON in a file. Several dashboards may append to it: an append is atomic. */
+export class AuditFile {
   readonly #pathOf: () => Promise<string>;
   #path: Promise<string> | null = null;
 
@@ -42,7 +91,7 @@ export class AuditLog {
   }
 
   /** Resolves when the entry is on disk. @throws Problem 503 when it cannot be written */
-  async add(entry: AuditEntry): Promise<void> {
+  async add(entry: AuditLine): Promise<void> {
     const cut = Object.entries(entry).map(([name, value]) => [name, String(value).slice(0, maxTextLength)]);
     try {
       const file = await open(await this.#where(), 'a+', 0o600);
@@ -54,16 +103,14 @@ export class AuditLog {
         await file.close();
       }
     } catch (cause) {
-      throw new Problem(503, 'the audit log cannot be written, so the action was not done; see the log', {
-        cause,
-      });
+      throw new Problem(503, notWritten, { cause });
     }
   }
 
   /** Reads backwards from the byte `before`, or from the end of the log. */
   async list({ limit, before = null }: { limit: number; before?: number | null }): Promise<AuditPage> {
     const { bytes, from } = await this.#read(before);
-    const entries: AuditEntry[] = [];
+    const entries: AuditLine[] = [];
     let end = bytes.length;
     while (end > 0 && entries.length < limit) {
       const start = end < 2 ? 0 : bytes.lastIndexOf(newline, end - 2) + 1; // a negative offset would count from the end
@@ -118,7 +165,7 @@ async function endsWithinLine(file: FileHandle): Promise<boolean> {
 }
 
 /** Null: an incomplete line, after a crash. */
-function entryOf(line: string): AuditEntry | null {
+function entryOf(line: string): AuditLine | null {
   try {
     const entry: unknown = JSON.parse(line);
     if (!isRecord(entry)) return null;

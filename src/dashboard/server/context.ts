@@ -5,7 +5,7 @@ import type { TaskHistory } from '../../app/task-history.ts';
 import type { Control } from '../../control/control.ts';
 import type { ClusterState } from '../../events/cluster-state.ts';
 import type { WireEvent } from '../../protocol/event.ts';
-import type { AuditLog } from './audit.ts';
+import type { DashboardAudit } from './audit.ts';
 import type { DashboardSettings } from './options.ts';
 import type { User } from './roles.ts';
 
@@ -17,7 +17,7 @@ export interface DashboardContext {
   /** The workers and tasks, as their events show them. */
   readonly cluster: ClusterState;
   readonly settings: DashboardSettings;
-  readonly auditLog: AuditLog;
+  readonly auditLog: DashboardAudit;
   /** Aborted when the dashboard closes: event streams and waiting requests end. */
   readonly closing: AbortSignal;
   /** Calls `listener` with each later event of the cluster, after `cluster` has recorded it. Returns a function that removes the listener. */

@@ -5,7 +5,7 @@ import { Control } from '../../control/control.ts';
 import { ConfigError } from '../../errors.ts';
 import { HttpServer, type TlsFiles } from '../../http/http-server.ts';
 import type { Service } from '../../lib/service.ts';
-import { AuditLog } from './audit.ts';
+import { AuditFile, DashboardAudit } from './audit.ts';
 import { ClusterFeed } from './cluster-feed.ts';
 import type { DashboardContext } from './context.ts';
 import { createHandler } from './handler.ts';
@@ -42,7 +42,11 @@ export function createDashboard(app: App, options: DashboardOptions = {}): Dashb
     history: app.history,
     cluster: feed.cluster,
     settings,
-    auditLog: new AuditLog(async () => settings.auditLog ?? besideHistory(await app.history.status())),
+    auditLog: new DashboardAudit(
+      app.audit,
+      new AuditFile(async () => settings.auditLog ?? besideHistory(await app.history.status())),
+      settings.auditLog !== undefined,
+    ),
     closing: closing.signal,
     onEvent: (listener) => feed.onEvent(listener),
     onClose: (work) => void closers.push(work),

@@ -46,7 +46,7 @@ export function createHandler(
       await context.auditLog.add(entry);
       logger.info(entry, `${user.name}: ${action} ${target}${reason && ` (${reason})`}`);
     });
-    await next();
+    await context.app.audit.without(next); // the routes write their actions
   });
 
   router.route('/api/v1', pageRoutes(context));

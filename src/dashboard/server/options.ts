@@ -108,10 +108,8 @@ export const dashboardOptions = {
   ),
   /** Refuse all actions. Default false. */
   readOnly: field(flagged(switched, '--read-only [boolean]', 'Refuse all actions.'), false),
-  /** The file of the audit log. Default: `….audit.jsonl` beside the history. */
-  auditLog: optional(
-    flagged(text, '--audit-log <file>', 'File of the audit log; default: beside the history.'),
-  ),
+  /** A file that gets a copy of the audit log of this dashboard. Default: none; where no store can keep the log, `….audit.jsonl` beside the history. */
+  auditLog: optional(flagged(text, '--audit-log <file>', 'File for a copy of the audit log; default: none.')),
   /**
    * Host names that the `Host` header of a request may have. The names of this machine (localhost, 127.0.0.1, [::1]) are always allowed.
    * Default: with a login, any name; without a login, no other name. This stops DNS rebinding: a web page whose host name points to 127.0.0.1.

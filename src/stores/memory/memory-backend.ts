@@ -4,6 +4,7 @@ import { StoreError } from '../../errors.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import { decodeResult, encodeResult } from '../../protocol/result-codec.ts';
 import { isReady, type ResultRecord, type TaskState } from '../../protocol/result-meta.ts';
+import type { AuditStore } from '../audit-store.ts';
 import type { ResultBackend, ResultBackendFeatures } from '../backend.ts';
 import type { LimitReading, LimitReport, Limits, LimitsOptions } from '../limits.ts';
 import type { Locks } from '../locks.ts';
@@ -130,6 +131,11 @@ class MemoryBackend implements ResultBackend {
   async openLocks(): Promise<Locks> {
     const { MemoryLocks } = await import('./memory-locks.ts');
     return new MemoryLocks(this.store, this.#clock);
+  }
+
+  async openAudit(): Promise<AuditStore> {
+    const { MemoryAudit } = await import('./memory-audit.ts');
+    return new MemoryAudit(this.store);
   }
 
   async openPauses(): Promise<PauseStore> {

@@ -5,6 +5,7 @@ import { type Clock, longestTimerMs } from '../../lib/clock.ts';
 import { Sleeper } from '../../lib/sleeper.ts';
 import { decodeEnvelope, encodeEnvelope } from '../../protocol/envelope.ts';
 import type { Decoded, WireMessage } from '../../protocol/message.ts';
+import type { AuditStore } from '../audit-store.ts';
 import type { HistoryStream, HistoryStreamOptions } from '../history-stream.ts';
 import type { LimitReading, LimitReport, Limits, LimitsOptions } from '../limits.ts';
 import type { Locks } from '../locks.ts';
@@ -118,6 +119,11 @@ class MemoryTransport implements Transport {
   async openLocks(): Promise<Locks> {
     const { MemoryLocks } = await import('./memory-locks.ts');
     return new MemoryLocks(this.store, this.#queues.clock);
+  }
+
+  async openAudit(): Promise<AuditStore> {
+    const { MemoryAudit } = await import('./memory-audit.ts');
+    return new MemoryAudit(this.store);
   }
 
   async openPauses(): Promise<PauseStore> {

@@ -6,6 +6,7 @@ import { systemClock } from '../../lib/clock.ts';
 import { atMost } from '../../lib/deadline.ts';
 import { decodeResult } from '../../protocol/result-codec.ts';
 import type { ResultRecord } from '../../protocol/result-meta.ts';
+import type { AuditStore } from '../audit-store.ts';
 import type { ResultBackend, ResultBackendFeatures } from '../backend.ts';
 import { keptMs, keptUnendedMs } from '../kept.ts';
 import type { PauseStore } from '../pauses.ts';
@@ -146,6 +147,11 @@ class PostgresBackend implements ResultBackend {
       decode: (meta) => this.#decode(id, meta),
     };
     return watchRecord(source, signal);
+  }
+
+  async openAudit(): Promise<AuditStore> {
+    const { PostgresAudit } = await import('./postgres-audit.ts');
+    return new PostgresAudit(this.#ask, this.#pool.settings.schema, this.#answerMs);
   }
 
   async openPauses(): Promise<PauseStore> {

@@ -83,4 +83,15 @@ CREATE TABLE $schema.pause (            -- what no worker takes
   reason text NOT NULL,
   PRIMARY KEY (kind, name)
 );`,
+  `
+CREATE TABLE $schema.audit (            -- who did what
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  at timestamptz NOT NULL,
+  "user" text NOT NULL,
+  role text NOT NULL,
+  action text NOT NULL,
+  target text NOT NULL,
+  reason text NOT NULL,
+  address text NOT NULL
+);`,
 ];

@@ -3,6 +3,7 @@
 import { StoreError } from '../../errors.ts';
 import { decodeResult, encodeResult } from '../../protocol/result-codec.ts';
 import { isReady, type ResultRecord } from '../../protocol/result-meta.ts';
+import type { AuditStore } from '../audit-store.ts';
 import type { ResultBackend, ResultBackendFeatures } from '../backend.ts';
 import type { Chords } from '../chords.ts';
 import { keptMs, keptUnendedMs } from '../kept.ts';
@@ -116,6 +117,11 @@ class RedisBackend implements ResultBackend {
   async openLocks(): Promise<Locks> {
     const { RedisLocks } = await import('./redis-locks.ts');
     return new RedisLocks(this.#connection);
+  }
+
+  async openAudit(): Promise<AuditStore> {
+    const { RedisAudit } = await import('./redis-audit.ts');
+    return new RedisAudit(this.#connection);
   }
 
   async openPauses(): Promise<PauseStore> {

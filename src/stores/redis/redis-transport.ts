@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { BrokerUnavailable } from '../../errors.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import { decodeEnvelope, encodeEnvelope } from '../../protocol/envelope.ts';
+import type { AuditStore } from '../audit-store.ts';
 import type { HistoryStream, HistoryStreamOptions } from '../history-stream.ts';
 import type { LimitReading, LimitReport, Limits, LimitsOptions } from '../limits.ts';
 import type { Locks } from '../locks.ts';
@@ -170,6 +171,11 @@ export class RedisTransport implements Transport {
   async openLocks(): Promise<Locks> {
     const { RedisLocks } = await import('./redis-locks.ts');
     return new RedisLocks(this.#connection);
+  }
+
+  async openAudit(): Promise<AuditStore> {
+    const { RedisAudit } = await import('./redis-audit.ts');
+    return new RedisAudit(this.#connection);
   }
 
   async openPauses(): Promise<PauseStore> {

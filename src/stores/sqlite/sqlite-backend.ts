@@ -5,6 +5,7 @@ import { type Clock, systemClock } from '../../lib/clock.ts';
 import { Sleeper } from '../../lib/sleeper.ts';
 import { decodeResult, encodeResult } from '../../protocol/result-codec.ts';
 import { isReady, type ResultRecord } from '../../protocol/result-meta.ts';
+import type { AuditStore } from '../audit-store.ts';
 import type { ResultBackend, ResultBackendFeatures } from '../backend.ts';
 import type { LimitReading, LimitReport, Limits, LimitsOptions } from '../limits.ts';
 import type { Locks } from '../locks.ts';
@@ -153,6 +154,11 @@ class SqliteBackend implements ResultBackend {
   async openLocks(): Promise<Locks> {
     const { openSqliteLocks } = await import('./sqlite-locks.ts');
     return openSqliteLocks(this.store);
+  }
+
+  async openAudit(): Promise<AuditStore> {
+    const { openSqliteAudit } = await import('./sqlite-audit.ts');
+    return openSqliteAudit(this.store);
   }
 
   async openPauses(): Promise<PauseStore> {

@@ -3,6 +3,7 @@
 import { BrokerUnavailable } from '../../errors.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import { decodeEnvelope } from '../../protocol/envelope.ts';
+import type { AuditStore } from '../audit-store.ts';
 import type { HistoryStream, HistoryStreamOptions } from '../history-stream.ts';
 import type { LimitReading, LimitReport, Limits, LimitsOptions } from '../limits.ts';
 import type { Locks } from '../locks.ts';
@@ -170,6 +171,11 @@ class SqliteTransport implements Transport {
   async openLocks(): Promise<Locks> {
     const { openSqliteLocks } = await import('./sqlite-locks.ts');
     return openSqliteLocks(this.store);
+  }
+
+  async openAudit(): Promise<AuditStore> {
+    const { openSqliteAudit } = await import('./sqlite-audit.ts');
+    return openSqliteAudit(this.store);
   }
 
   async openPauses(): Promise<PauseStore> {

@@ -1,6 +1,6 @@
 // The audit log: what users did, the newest first.
 import type { JSX } from 'preact';
-import type { AuditEntry } from '../../server/audit.ts';
+import type { AuditLine } from '../../server/audit.ts';
 import { answer, api, useLoaded } from '../api.ts';
 import { count } from '../format.ts';
 import { useRefresh } from '../live.ts';
@@ -18,7 +18,10 @@ export function AuditPage(): JSX.Element {
   const next = value?.next ?? null;
   return (
     <>
-      <PageHead title="Audit log" sub="actions of users over this dashboard, the newest first" />
+      <PageHead
+        title="Audit log"
+        sub="actions over this dashboard, on the command line and by code, the newest first"
+      />
       {fault !== null && value === null && <FaultNote fault={fault} retry={reload} />}
       {fault !== null && value !== null && (
         <Warning tone="red">
@@ -27,7 +30,7 @@ export function AuditPage(): JSX.Element {
       )}
       {value === null && fault === null && <Loading />}
       {value?.entries.length === 0 && (
-        <Empty kind="nothing" title={before === null ? 'No user has done anything yet' : 'No older action'}>
+        <Empty kind="nothing" title={before === null ? 'Nobody has done anything yet' : 'No older action'}>
           {before === null && 'Actions are written here before they are done.'}
         </Empty>
       )}
@@ -81,7 +84,7 @@ export function AuditPage(): JSX.Element {
   );
 }
 
-function AuditRow({ entry }: { entry: AuditEntry }): JSX.Element {
+function AuditRow({ entry }: { entry: AuditLine }): JSX.Element {
   const { at, user, role, action, target, reason, address } = entry;
   return (
     <tr>
