@@ -256,6 +256,30 @@ describe('a dashboard with a login', () => {
   });
 });
 
+it('answers 400 or 413 to a body that is no JSON, or too large, and reads no more of it than it may', async () => {
+  const app = await newApp('sqlite');
+  const ask = newDashboard(app);
+  const path = '/api/v1/tasks/revoke';
+  const headers = { 'content-type': 'application/json' };
+  for (const body of ['[', '{"ids":', 'NaN', '\u0000']) {
+    const answer = await ask(path, { method: 'POST', headers, body });
+    expect([body, answer.status, answer.text]).toEqual([body, 400, expect.stringContaining('JSON')]);
+  }
+  let read = 0;
+  const endless = new ReadableStream<Uint8Array>({
+    pull(controller) {
+      read += 65_536;
+      controller.enqueue(new Uint8Array(65_536).fill(0x20));
+    },
+  });
+  const streamed = await ask(path, { method: 'POST', headers, body: endless, duplex: 'half' } as RequestInit);
+  expect([streamed.status, streamed.text]).toEqual([413, expect.stringContaining('1048576 bytes')]);
+  expect(read).toBeLessThan(3 * 1024 * 1024);
+  const declared = await ask(path, { method: 'POST', headers, body: ' '.repeat(2 * 1024 * 1024) });
+  expect(declared.status).toBe(413);
+  await untouched(app);
+});
+
 describe('a dashboard without a login', () => {
   it('does nothing for pages of other sites, nor under a name that is not its own', async () => {
     const app = await newApp('sqlite');

@@ -1,5 +1,7 @@
 // The API of the pages. The browser's client imports its types.
 import { Hono } from 'hono';
+import { bodyLimit } from 'hono/body-limit';
+import { HTTPException } from 'hono/http-exception';
 import { z } from 'zod';
 import {
   BrokerUnavailable,
@@ -49,6 +51,8 @@ const taskList = z.object({
 });
 const deadList = deadLetterFilter.extend({ before: z.coerce.number().int().min(1).optional() });
 const auditList = z.object({ before: z.coerce.number().int().min(1).optional() });
+/** The bytes of a request's body: the arguments of a task that is run again, or a thousand ids. */
+const maxBodySize = 1024 * 1024;
 /** Entries of a page of the audit log. */
 const auditLimit = 50;
 const failureWindow = z.object({ hours: z.enum(['1', '24', '168']).default('24') });
@@ -84,6 +88,14 @@ export function pageRoutes(context: DashboardContext) {
   routes.onError((error) => {
     throw explained(error);
   });
+  routes.use(
+    bodyLimit({
+      maxSize: maxBodySize,
+      onError: () => {
+        throw new Problem(413, `the body is larger than ${maxBodySize} bytes`);
+      },
+    }),
+  );
   return routes
     .get('/me', ({ json, var: { user } }) =>
       json({ user: user.name, role: user.role, readOnly: settings.readOnly, version, app: app.name }),
@@ -219,6 +231,8 @@ function found<Value>(value: Value | null | undefined, message: string): Value {
 }
 
 function explained(error: Error): Error {
+  // hono's own: a body that is no JSON.
+  if (error instanceof HTTPException) return new Problem(error.status, error.message);
   if (error instanceof QuerySyntaxError) return new Problem(400, error.message, { code: error.code });
   if (error instanceof UnknownScheduleError) return new Problem(404, error.message, { code: error.code });
   if (error instanceof ConfigError) return new Problem(422, error.message, { code: error.code });
