@@ -260,6 +260,45 @@ needs(describe, noChromium)('the dashboard in a browser without network', () => 
     expect(wrongs).toEqual([]);
   });
 
+  it('the command palette leads by the keyboard alone to pages, queues, workers, tasks and actions', async () => {
+    await open('/');
+    const go = async (text: string, kind: string, found: string): Promise<void> => {
+      await page.keyboard.press('Control+k');
+      await page.locator('.palette-input:focus').waitFor();
+      await page.keyboard.type(text);
+      await page
+        .locator('.palette-list [aria-selected=true]', { hasText: found })
+        .filter({ has: page.getByText(kind, { exact: true }) })
+        .waitFor();
+    };
+    await go('doct', 'Page', 'Doctor');
+    await page.evaluate(axe);
+    expect(await faults()).toEqual([]);
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: 'Doctor' }).waitFor();
+    await go('queue later', 'Queue', 'later');
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: 'later' }).waitFor();
+    await go('w1', 'Worker', 'w1@here');
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: 'w1@here' }).waitFor();
+    await go(failed.slice('/tasks/'.length), 'Task', failed.slice('/tasks/'.length));
+    await page.keyboard.press('Enter');
+    await page.getByText('card declined').first().waitFor();
+    await go('add a sched', 'Action', 'Add a schedule');
+    await page.keyboard.press('Enter');
+    await page.getByRole('dialog', { name: 'Add a schedule' }).waitFor();
+    await page.keyboard.press('Escape');
+    await go('shop.add', 'Tasks', 'shop.add');
+    await page.keyboard.press('ArrowDown');
+    await page.locator('.palette-list [aria-selected=true]', { hasText: 'Search tasks' }).waitFor();
+    await page.keyboard.press('ArrowUp');
+    await page.keyboard.press('Enter');
+    await page.locator('#query').waitFor();
+    expect(new URL(page.url()).searchParams.get('q')).toBe('name:shop.add');
+    expect(wrongs).toEqual([]);
+  });
+
   it('the list is live, and its tasks can be revoked by the keyboard alone', async () => {
     await open('/');
     await page.locator('.rail .live-live').waitFor();

@@ -64,6 +64,7 @@ export const keyMap: readonly (readonly [group: string, keys: readonly KeyHelp[]
     'Everywhere',
     [
       { keys: '?', does: 'This help' },
+      { keys: 'Ctrl K', does: 'Go to, or do (⌘K)' },
       { keys: '/', does: 'Search tasks' },
       { keys: 'Space', does: 'Pause and go on' },
       { keys: 't', does: 'Theme: system, light, dark' },

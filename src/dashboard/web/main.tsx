@@ -3,6 +3,7 @@ import { render } from 'preact';
 import { askWhoAmI } from './api.ts';
 import { startKeys } from './keys.ts';
 import { startLive } from './live.ts';
+import { startPalette } from './palette.tsx';
 import { applyPreferences } from './preferences.ts';
 import { startRouter } from './router.ts';
 import { Shell } from './shell.tsx';
@@ -10,6 +11,7 @@ import { Shell } from './shell.tsx';
 applyPreferences();
 startRouter();
 startKeys();
+startPalette();
 startLive();
 void askWhoAmI();
 

@@ -19,11 +19,13 @@ import { TasksPage } from './pages/tasks.tsx';
 import { WorkerPage } from './pages/worker.tsx';
 import { WorkersPage } from './pages/workers.tsx';
 import { WorkflowPage } from './pages/workflow.tsx';
+import { Palette, paletteOpen } from './palette.tsx';
 import { density, shortcuts, theme, timeStyle } from './preferences.ts';
 import { link, navigate, path, under } from './router.ts';
 import { ConfirmDialog, Dialog, Toasts } from './ui/dialog.tsx';
 import { Icon, type IconName } from './ui/icon.tsx';
 import { Empty } from './ui/notice.tsx';
+import type { PaletteEntry } from './ui/palette-match.ts';
 
 interface Place {
   readonly page: string;
@@ -100,16 +102,14 @@ export function Shell(): JSX.Element {
       <nav class={`rail${railOpen.value ? ' rail-open' : ''}`} aria-label="Pages">
         <Brand />
         <ul>
-          {places
-            .filter(({ roles }) => roles === undefined || roles.includes(me.value?.role ?? ''))
-            .map(({ page, word, icon }) => (
-              <li key={page}>
-                <a href={link(page)} aria-current={here?.page === page ? 'page' : undefined}>
-                  <Icon name={icon} />
-                  {word}
-                </a>
-              </li>
-            ))}
+          {placesFor(me.value?.role ?? '').map(({ page, word, icon }) => (
+            <li key={page}>
+              <a href={link(page)} aria-current={here?.page === page ? 'page' : undefined}>
+                <Icon name={icon} />
+                {word}
+              </a>
+            </li>
+          ))}
         </ul>
         <div class="rail-foot">
           <LiveButton />
@@ -146,6 +146,17 @@ export function Shell(): JSX.Element {
             <button
               type="button"
               class="icon-button"
+              aria-label="Go to, or do"
+              title="Go to, or do (Ctrl K)"
+              onClick={() => {
+                paletteOpen.value = true;
+              }}
+            >
+              <Icon name="search" />
+            </button>
+            <button
+              type="button"
+              class="icon-button"
               aria-label="Keyboard and settings"
               title="Keyboard and settings (?)"
               onClick={() => {
@@ -163,9 +174,36 @@ export function Shell(): JSX.Element {
       <Toasts />
       <ConfirmDialog />
       {helpOpen.value && <Help />}
+      {paletteOpen.value && <Palette pages={pagesFor(me.value?.role ?? '')} actions={frameActions} />}
     </div>
   );
 }
+
+function placesFor(role: string): readonly Place[] {
+  return places.filter(({ roles }) => roles === undefined || roles.includes(role));
+}
+
+function pagesFor(role: string): readonly PaletteEntry[] {
+  return placesFor(role).map(({ page, word, key }) => ({
+    kind: 'Page',
+    label: word,
+    keys: `g ${key}`,
+    run: () => navigate(link(page)),
+  }));
+}
+
+const frameActions: readonly PaletteEntry[] = [
+  { kind: 'Action', label: 'Next theme', also: 'dark light system', keys: 't', run: nextTheme },
+  {
+    kind: 'Action',
+    label: 'Keyboard and settings',
+    also: 'help shortcuts',
+    keys: '?',
+    run: () => {
+      helpOpen.value = true;
+    },
+  },
+];
 
 function nextTheme(): void {
   theme.value = theme.value === 'system' ? 'light' : theme.value === 'light' ? 'dark' : 'system';

@@ -1,10 +1,10 @@
 import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import type { ScheduleLine } from '../../server/pages/schedules.ts';
-import { answer, api, useLoaded } from '../api.ts';
+import { answer, api, may, useLoaded } from '../api.ts';
 import { count, plural } from '../format.ts';
 import { clock, useRefresh } from '../live.ts';
-import { link, navigate, search, taskLink } from '../router.ts';
+import { link, navigate, search, setSearch, taskLink } from '../router.ts';
 import { Act } from '../ui/act.tsx';
 import { confirm, run } from '../ui/dialog.tsx';
 import { Empty, FaultNote, Loading } from '../ui/notice.tsx';
@@ -18,7 +18,8 @@ import { ScheduleFormDialog } from './schedule-form.tsx';
 export function SchedulesPage(): JSX.Element {
   const { value, fault, reload } = useLoaded('schedules', () => answer(api.schedules.$get()));
   useRefresh(reload, 5_000, 10_000);
-  const [form, setForm] = useState<{ readonly before: ScheduleLine['form'] } | null>(null);
+  const [changed, setChanged] = useState<ScheduleLine['form']>(null);
+  const isAdding = search.value.has('add') && may('admin');
   const tab = search.value.get('tab') === 'calendar' ? 'calendar' : 'list';
   const schedules = value?.schedules ?? [];
   return (
@@ -35,7 +36,7 @@ export function SchedulesPage(): JSX.Element {
         }
       >
         <Act needs="admin">
-          <button type="button" class="button button-primary" onClick={() => setForm({ before: null })}>
+          <button type="button" class="button button-primary" onClick={() => setSearch({ add: 'yes' })}>
             Add a schedule…
           </button>
         </Act>
@@ -59,13 +60,20 @@ export function SchedulesPage(): JSX.Element {
         ) : (
           <ScheduleList
             schedules={schedules}
-            onChange={(schedule) => setForm({ before: schedule.form })}
+            onChange={(schedule) => setChanged(schedule.form)}
             reload={reload}
           />
         )}
       </Tabs>
-      {form !== null && (
-        <ScheduleFormDialog before={form.before} onClose={() => setForm(null)} onDone={reload} />
+      {(changed !== null || isAdding) && (
+        <ScheduleFormDialog
+          before={changed}
+          onClose={() => {
+            setChanged(null);
+            setSearch({ add: null });
+          }}
+          onDone={reload}
+        />
       )}
     </>
   );
@@ -85,7 +93,8 @@ function ScheduleList({
   onChange: (schedule: ScheduleLine) => void;
   reload: () => Promise<void>;
 }): JSX.Element {
-  const [open, setOpen] = useState<string | null>(null);
+  const open = search.value.get('open');
+  const setOpen = (name: string | null): void => setSearch({ open: name });
   return (
     <>
       {schedules.length === 0 && (
