@@ -55,7 +55,7 @@ export default defineConfig({
   test: {
     globalSetup: ['test/run/global-setup.ts'],
     // Of two processors: much of what they do is waiting for servers and other processes.
-    maxWorkers: 7,
+    maxWorkers: 10,
     sequence: { sequencer: LongFirst },
     projects: [
       project('programs', true, isolated, []),

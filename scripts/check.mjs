@@ -1,59 +1,86 @@
 // The one gate besides the tests: types, style, and the package as it would be published. `npm run check`
 import { execFileSync } from 'node:child_process';
 import {
+  closeSync,
   copyFileSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
   rmSync,
   symlinkSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { bin, npm, root, run, setUp } from './setup.mjs';
 
+/** So many checks run at once: each of them is busy in one thread. */
+const lanes = 2;
+
 /** Runs every check, all of them even if one fails; resolves with their names and whether they passed. */
-export async function check() {
-  const results = [];
-  for (const [name, runIt] of checks) {
-    console.log(`\n── ${name}`);
-    results.push({ name, passed: (await runIt()) === 0 });
-  }
-  return results;
+export function check() {
+  return withTarball(async (tarball) => {
+    const results = checks.map(([name]) => ({ name, passed: false }));
+    const waiting = checks.entries();
+    const lane = async () => {
+      for (const [at, [name, runIt]] of waiting) {
+        const { code, output } = await collected((to) => runIt(to, tarball));
+        console.log(`\n── ${name}\n${output}`);
+        results[at].passed = code === 0;
+      }
+    };
+    await Promise.all(Array.from({ length: lanes }, lane));
+    return results;
+  });
 }
 
-const node = (packageName, command, ...args) => run([process.execPath, bin(packageName, command), ...args]);
+const node = (to, packageName, command, ...args) =>
+  run([process.execPath, bin(packageName, command), ...args], to);
+const tsc = (to, ...args) => node(to, 'typescript', 'tsc', ...args);
 
+// The longest ones first.
 const checks = [
-  ['types (tsc)', () => node('typescript', 'tsc', '--noEmit', '-p', 'tsconfig.json')],
-  [
-    'types of the dashboard’s pages (tsc)',
-    () => node('typescript', 'tsc', '--noEmit', '-p', 'src/dashboard/web'),
-  ],
-  ['types of examples/task-tracker, a package of its own (tsc)', () => exampleTypes('task-tracker')],
-  ['types of examples/service, a package of its own (tsc)', () => exampleTypes('service')],
-  ['types of examples/comparison, a package of its own (tsc)', () => exampleTypes('comparison')],
-  ['style (biome)', () => node('@biomejs/biome', 'biome', 'check', '--error-on-warnings', '.')],
-  [
-    'package (publint)',
-    () => withTarball((tarball) => node('publint', 'publint', 'run', tarball, '--strict')),
-  ],
+  ['types (tsc)', (to) => tsc(to, '--noEmit', '-p', 'tsconfig.json')],
   [
     "package's types (are the types wrong)",
-    () => withTarball((tarball) => node('@arethetypeswrong/cli', 'attw', tarball, '--profile', 'esm-only')),
+    (to, tarball) => node(to, '@arethetypeswrong/cli', 'attw', tarball, '--profile', 'esm-only'),
   ],
-  ["package's types (tsc without skipLibCheck)", () => withTarball(compileConsumer)],
-  ['an application bundled by esbuild, in pools of threads and processes', () => withTarball(runBundle)],
+  ['types of the dashboard’s pages (tsc)', (to) => tsc(to, '--noEmit', '-p', 'src/dashboard/web')],
+  ['types of examples/task-tracker, a package of its own (tsc)', (to) => exampleTypes(to, 'task-tracker')],
+  ['types of examples/service, a package of its own (tsc)', (to) => exampleTypes(to, 'service')],
+  ['types of examples/comparison, a package of its own (tsc)', (to) => exampleTypes(to, 'comparison')],
+  ["package's types (tsc without skipLibCheck)", compileConsumer],
+  ['an application bundled by esbuild, in pools of threads and processes', runBundle],
+  ['style (biome)', (to) => node(to, '@biomejs/biome', 'biome', 'check', '--error-on-warnings', '.')],
+  ['package (publint)', (to, tarball) => node(to, 'publint', 'publint', 'run', tarball, '--strict')],
 ];
 
 /** It imports `umbel` as its users do: by a link, which it makes itself. */
-async function exampleTypes(name) {
+async function exampleTypes(to, name) {
   const { prepare } = await import(`../examples/${name}/prepare.mjs`);
   await prepare();
-  return node('typescript', 'tsc', '--noEmit', '-p', `examples/${name}`);
+  return tsc(to, '--noEmit', '-p', `examples/${name}`);
+}
+
+/** What a check writes is shown when it has ended, since others run beside it. `use` gets the options of `run`. */
+function collected(use) {
+  return withFolder('umbel-check-', async (folder) => {
+    const path = join(folder, 'output');
+    const file = openSync(path, 'w');
+    try {
+      const code = await use({ stdio: ['ignore', file, file] }).catch((error) => {
+        writeSync(file, `${error instanceof Error ? error.stack : error}\n`);
+        return 1;
+      });
+      return { code, output: readFileSync(path, 'utf8').trimEnd() };
+    } finally {
+      closeSync(file);
+    }
+  });
 }
 
 const { name, exports, dependencies, optionalDependencies } = JSON.parse(
@@ -76,7 +103,7 @@ function withConsumer(tarball, beside, use) {
 }
 
 /** Its own code in one file, and the package beside it, as servers are deployed: each pool must run its tasks. */
-function runBundle(tarball) {
+function runBundle(to, tarball) {
   return withConsumer(tarball, Object.keys(optionalDependencies), async (folder) => {
     for (const file of ['app.ts', 'tasks.ts', 'main.ts'])
       copyFileSync(join(root, 'scripts', 'bundled-app', file), join(folder, file));
@@ -93,7 +120,10 @@ function runBundle(tarball) {
       packages: 'external',
     });
     for (const pool of ['async', 'threads', 'processes']) {
-      const failed = await run([process.execPath, join(folder, 'out', 'main.mjs'), pool], { cwd: folder });
+      const failed = await run([process.execPath, join(folder, 'out', 'main.mjs'), pool], {
+        ...to,
+        cwd: folder,
+      });
       if (failed !== 0) return failed;
     }
     return 0;
@@ -101,7 +131,7 @@ function runBundle(tarball) {
 }
 
 /** A program that imports every entry point, as a project has it that lets the compiler check what it depends on. */
-function compileConsumer(tarball) {
+function compileConsumer(to, tarball) {
   // The optional package is there for those who import `umbel/otel`.
   return withConsumer(tarball, ['@types/node', '@opentelemetry/api'], (folder) => {
     const entries = Object.keys(exports).filter((path) => !path.endsWith('.json'));
@@ -117,15 +147,16 @@ function compileConsumer(tarball) {
     };
     const config = { compilerOptions: { ...compilerOptions, skipLibCheck: false }, files: ['consumer.ts'] };
     writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(config));
-    return node('typescript', 'tsc', '-p', folder);
+    return tsc(to, '-p', folder);
   });
 }
 
-/** Packs the package as npm would publish it, for the time of the check. */
+/** Packs the package as npm would publish it, for the time of the checks. */
 function withTarball(use) {
   return withFolder('umbel-pack-', async (folder) => {
     const code = await run([...npm(), 'pack', '--ignore-scripts', '--silent', '--pack-destination', folder]);
-    return code === 0 ? use(join(folder, readdirSync(folder)[0])) : code;
+    if (code !== 0) throw new Error(`npm pack ended with exit code ${code}`);
+    return use(join(folder, readdirSync(folder)[0]));
   });
 }
 
