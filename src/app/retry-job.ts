@@ -1,6 +1,7 @@
 // Runs many tasks of the history again, as a job that is kept with the history. It can be paused, and it continues after its process was killed.
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
+import { parseRate, type Rate } from '../config/rate.ts';
 import {
   BrokerUnavailable,
   RetryJobError,
@@ -58,6 +59,8 @@ export interface RetryJobStatus extends Omit<RetryJobSettings, 'queue' | 'priori
 }
 
 export interface RunRetryJobOptions {
+  /** Another pace from now on: new runs sent in a second (a number), `'20/s'`, `'100/m'`; 0: as fast as the broker takes them. Default: as before. */
+  readonly rate?: Rate;
   /** Pauses the job between two batches. */
   readonly signal?: AbortSignal;
   /** Called about every second. */
@@ -131,19 +134,20 @@ export class RetryJob {
   }
 
   /**
-   * Sends the tasks that were not sent yet, at the job's rate: starts a job, or resumes one that was paused or whose process died. Resolves when all are
+   * Sends the tasks that were not sent yet, at the job's rate, or another one from now on: starts a job, or resumes one that was paused or whose process died. Resolves when all are
    * sent, or the job was paused or aborted: `state` says which.
    * @throws RetryJobError if it was aborted, or another process runs it. BrokerUnavailable, SendUnconfirmed, and other errors that concern not only one
    * task: the job is paused
    */
-  async run({ signal, onProgress }: RunRetryJobOptions = {}): Promise<RetryJobStatus> {
+  async run({ rate, signal, onProgress }: RunRetryJobOptions = {}): Promise<RetryJobStatus> {
+    const newRate = rate === undefined ? undefined : parseRate(rate, 'rate');
     const row = await this.#row();
     if (row.state === 'done') return this.status();
-    const { query, reason } = settingsOf(row);
+    const settings = { ...settingsOf(row), ...(newRate !== undefined && { rate: newRate }) };
+    const { query, reason } = settings;
     await this.#app.audit.record('job.run', `${this.id}: ${query}`, { reason });
-    await this.#take();
+    await this.#take(JSON.stringify(settings));
     try {
-      const settings = settingsOf(row);
       const guards = await sendOnceGuards(this.#app);
       await this.#sendUncertain(row, settings, guards);
       await this.#sendAll(row, settings, guards, signal, onProgress);
@@ -188,11 +192,11 @@ export class RetryJob {
     await this.#jobs.delete(this.id);
   }
 
-  async #take(): Promise<void> {
+  async #take(settings: string): Promise<void> {
     for (let tries = handOver.tries; ; tries--) {
       const taken = await this.#jobs.change(
         this.id,
-        { state: 'running', pauseReason: '', runner: this.#runner, aliveAt: Date.now() },
+        { state: 'running', pauseReason: '', settings, runner: this.#runner, aliveAt: Date.now() },
         { from: ['ready', 'running', 'paused'], allowed: isGone },
       );
       if (taken) return;

@@ -10,6 +10,11 @@ import { counted, type Output } from '../output.ts';
 import { progressBar } from '../progress-bar.ts';
 import { clean } from '../terminal/clean.ts';
 import { exitCode } from '../usage.ts';
+import { rate } from '../values.ts';
+
+interface ResumeOptions extends CommonOptions {
+  readonly rate?: string;
+}
 
 interface RetryAllFlags {
   /** Does not ask. */
@@ -92,7 +97,18 @@ export function jobCommand(): Command {
         await changed(job, await job.pause(), output);
       }),
     )
-    .addCommand(one('resume', 'Continue a job that is paused, or whose process died.', runJob))
+    .addCommand(
+      new Command('resume')
+        .description('Continue a job that is paused, or whose process died.')
+        .argument('<id>', 'Its id.')
+        .option('--rate <rate>', 'Another pace from now on: 20/s or 100/m; 0: all at once.', rate)
+        .action((id: string, _: unknown, command: Command) => {
+          const { rate: pace, ...options } = optionsOf<ResumeOptions>(command);
+          return withApp(options, async ({ app, output }) =>
+            runJob(await app.history.retryJob(id), output, pace),
+          );
+        }),
+    )
     .addCommand(
       one('abort', 'End a job. What was sent stays sent.', async (job, output) => {
         await changed(job, await job.abort(), output);
@@ -115,13 +131,17 @@ async function list(options: CommonOptions): Promise<void> {
   });
 }
 
-async function runJob(job: RetryJob, output: Output): Promise<void> {
+async function runJob(job: RetryJob, output: Output, pace?: string): Promise<void> {
   using ending = endOfCommand();
   const { open, sending, sent } = await job.status();
   output.note(`Job ${job.id}; Ctrl-C pauses it.`);
   const bar = progressBar(output, open + sending + sent, 'tasks');
   try {
-    const status = await job.run({ signal: ending.signal, onProgress: (now) => bar.update(now.sent) });
+    const status = await job.run({
+      signal: ending.signal,
+      onProgress: (now) => bar.update(now.sent),
+      ...(pace !== undefined && { rate: pace }),
+    });
     bar.update(status.sent);
     show(status, output);
     if (status.state !== 'done') process.exitCode = exitCode.failed;

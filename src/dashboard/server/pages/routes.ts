@@ -5,9 +5,11 @@ import { HTTPException } from 'hono/http-exception';
 import { z } from 'zod';
 import {
   BrokerUnavailable,
+  CannotChangeWaitingError,
   CannotPauseError,
   ConfigError,
   QuerySyntaxError,
+  RetryJobError,
   StoreError,
   UnknownScheduleError,
 } from '../../../errors.ts';
@@ -21,6 +23,7 @@ import { changeDeadLetters, deadLetterFilter, listDeadLetters, showDeadLetter } 
 import { Doctor } from './doctor.ts';
 import { groupFailures } from './failures.ts';
 import { Fleet } from './fleet.ts';
+import { jobRoutes } from './job-routes.ts';
 import { heldLock, releaseLock, showLimits, showLocks } from './limits.ts';
 import { type LiveDelta, LiveFeed } from './live-feed.ts';
 import { taskMatrix } from './matrix.ts';
@@ -37,6 +40,7 @@ import {
 } from './queues.ts';
 import { scheduleRoutes } from './schedule-routes.ts';
 import { countTasks, listTasks, revokeTasks, showTask, showWorkflow } from './tasks.ts';
+import { waitingRoutes } from './waiting-routes.ts';
 import { listWorkers, orderWorkers, roleFor, showWorker, workerOrder } from './workers.ts';
 
 const query = z.string().max(2_048).default('');
@@ -198,6 +202,8 @@ export function pageRoutes(context: DashboardContext) {
       return c.json(await releaseLock(app, lock));
     })
     .route('/schedules', scheduleRoutes(context))
+    .route('/waiting', waitingRoutes(context))
+    .route('/jobs', jobRoutes(context))
     .get('/dead', checked('query', deadList), async (c) => {
       const { before = null, ...filter } = c.req.valid('query');
       return c.json(await listDeadLetters(app, filter, before));
@@ -236,7 +242,9 @@ function explained(error: Error): Error {
   if (error instanceof QuerySyntaxError) return new Problem(400, error.message, { code: error.code });
   if (error instanceof UnknownScheduleError) return new Problem(404, error.message, { code: error.code });
   if (error instanceof ConfigError) return new Problem(422, error.message, { code: error.code });
-  if (error instanceof CannotPauseError) return new Problem(409, error.message, { code: error.code });
+  if (error instanceof RetryJobError) return new Problem(404, error.message, { code: error.code });
+  if (error instanceof CannotPauseError || error instanceof CannotChangeWaitingError)
+    return new Problem(409, error.message, { code: error.code });
   if (error instanceof BrokerUnavailable || error instanceof StoreError)
     return new Problem(503, error.message, { code: error.code, headers: { 'Retry-After': '5' } });
   return error;

@@ -1,0 +1,66 @@
+// The routes of actions on messages that wait.
+import { Hono } from 'hono';
+import { z } from 'zod';
+import type { DashboardContext, DashboardEnv } from '../context.ts';
+import { needs } from '../roles.ts';
+import { actionReason, checked } from './checked.ts';
+
+const query = z.string().max(2_048);
+const dryRun = z.boolean().default(false);
+const queueName = z.string().min(1).max(255);
+const move = z.object({
+  from: queueName,
+  to: queueName,
+  query: query.optional(),
+  limit: z.number().int().min(1).optional(),
+  dryRun,
+});
+const choice = z.union([
+  z.object({ ids: z.array(z.string().min(1).max(512)).min(1).max(1_000) }),
+  z.object({ query: query.min(1) }),
+]);
+const changes = z.object({
+  /** Milliseconds since 1970. */
+  eta: z.number().int().optional(),
+  queue: queueName.optional(),
+  priority: z.number().int().min(0).max(255).optional(),
+});
+const promotion = z.object({ which: choice, dryRun });
+const rescheduling = z.object({ which: choice, changes, dryRun });
+
+/** Operators move messages, and promote and reschedule tasks. With `dryRun` nothing is changed, and the answer says what would be. */
+export function waitingRoutes(context: DashboardContext) {
+  const { queues } = context.app;
+  const operator = needs('operator', context);
+  const reason = checked('query', actionReason);
+  return new Hono<DashboardEnv>()
+    .post('/move', operator, reason, checked('json', move), async (c) => {
+      const { from, to, query: text, limit, dryRun: isDry } = c.req.valid('json');
+      const target = `${from} -> ${to}${text === undefined ? '' : `: ${text}`}`;
+      if (!isDry) await c.var.audit('queue.move', target, c.req.valid('query').reason);
+      const which = { ...(text !== undefined && { query: text }), ...(limit !== undefined && { limit }) };
+      return c.json({ moved: await queues.move(from, to, { ...which, dryRun: isDry }) });
+    })
+    .post('/promote', operator, reason, checked('json', promotion), async (c) => {
+      const { which, dryRun: isDry } = c.req.valid('json');
+      if (!isDry) await c.var.audit('task.promote', textOf(which), c.req.valid('query').reason);
+      return c.json(await queues.promote('ids' in which ? which.ids : which, { dryRun: isDry }));
+    })
+    .post('/reschedule', operator, reason, checked('json', rescheduling), async (c) => {
+      const { which, changes: given, dryRun: isDry } = c.req.valid('json');
+      const terms = Object.entries(given).map(([name, value]) => `${name} ${value}`);
+      const target = `${terms.join(', ')}: ${textOf(which)}`;
+      if (!isDry) await c.var.audit('task.reschedule', target, c.req.valid('query').reason);
+      const { eta, queue, priority } = given;
+      const changed = {
+        ...(eta !== undefined && { eta: new Date(eta) }),
+        ...(queue !== undefined && { queue }),
+        ...(priority !== undefined && { priority }),
+      };
+      return c.json(await queues.reschedule('ids' in which ? which.ids : which, changed, { dryRun: isDry }));
+    });
+}
+
+function textOf(which: z.output<typeof choice>): string {
+  return 'ids' in which ? which.ids.join(' ') : which.query;
+}
