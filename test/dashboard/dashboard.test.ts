@@ -40,6 +40,9 @@ it('keeps the history of what happens while it runs', async () => {
   onTestFinished(() => dashboard.stop());
   await dashboard.start();
   expect((await fetch(`${dashboard.url}/api/v1/me`)).status).toBe(200);
+  // Over HTTP a DELETE has a body of no known length.
+  const gone = await fetch(`${dashboard.url}/api/v1/schedules/nobody`, { method: 'DELETE' });
+  expect([gone.status, await gone.text()]).toEqual([404, expect.stringContaining('nobody')]);
   await startWorker(app, { taskEvents: true });
   await until(async () => {
     const sum = await add.delay(2, 3);
