@@ -64,7 +64,9 @@ const recorderAwayMs = 10 * 60_000;
 async function historyLag({ config }: App, transport: Transport): Promise<Finding | null> {
   const stream = await transport.openHistoryStream?.({ limit: config.taskHistoryLimit });
   if (stream === undefined) return null;
-  const { waiting, readers } = await within(stream.status()).finally(() => stream.close());
+  const status = await within(stream.status()).finally(() => stream.close());
+  if (status === null) return null;
+  const { waiting, readers } = status;
   const away = readers.filter(({ seenAt }) => Date.now() - seenAt.getTime() > recorderAwayMs);
   if (away.length === 0 || waiting === 0) return null;
   const seen = away.map(({ id, seenAt }) => `${id} (seen ${seenAt.toISOString()})`);

@@ -49,7 +49,7 @@ export class StreamReader {
     const stream = await transport.openHistoryStream?.({ limit });
     if (stream === undefined) return null;
     const reader = await stream.register(historyId);
-    const { waiting } = await stream.status();
+    const waiting = await reader.waiting();
     logger.info(
       { registered: historyId, waiting },
       reader.isNew
@@ -62,11 +62,6 @@ export class StreamReader {
   /** No recorder of this history was registered before. */
   get isNew(): boolean {
     return this.#reader.isNew;
-  }
-
-  /** Entries that wait, to be read by the slowest recorder. @throws BrokerUnavailable */
-  async waiting(): Promise<number> {
-    return (await this.#stream.status()).waiting;
   }
 
   /** What comes next; null: the broker cannot answer now. Never rejects. */
@@ -104,7 +99,7 @@ export class StreamReader {
     if (performance.now() - this.#lookedAt < renewEveryMs) return;
     this.#lookedAt = performance.now();
     await this.#reader.renew();
-    const waiting = await this.waiting();
+    const waiting = await this.#reader.waiting();
     if (waiting >= manyWaiting)
       this.#logger.warn({ waiting }, `the recorder is behind: ${waiting} entries wait in the broker`);
   }

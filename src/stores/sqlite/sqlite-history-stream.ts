@@ -81,6 +81,11 @@ class SqliteHistoryStream implements HistoryStream {
     const isNew = await this.#seen(id);
     return {
       isNew,
+      waiting: async () =>
+        this.#store.read((sql) => {
+          const { first, last } = bounds(sql);
+          return last - Math.max(first - 1, positionOf(sql, id));
+        }),
       read: (limit) => this.#read(id, limit),
       renew: async () => void (await this.#seen(id)),
       leave: () =>

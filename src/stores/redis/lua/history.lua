@@ -8,6 +8,7 @@
 --   `append`                adds entries
 --   `register`              registers a reader, or renews that; 1 if it was unknown
 --   `read`                  the reader's position, the number of the first entry, and the next entries
+--   `waiting`               how many entries the reader has not acknowledged
 --   `acknowledge`           the reader has read up to an entry; what all have read is deleted
 --   `leave`                 ends a registration
 --   `status`                how many entries wait, then id and time of each reader
@@ -82,6 +83,10 @@ elseif what == 'read' then
   local reply = {text(position), text(first)}
   for _, each in ipairs(found) do reply[#reply + 1] = each[2][2] end
   return reply
+elseif what == 'waiting' then
+  local first = first_entry()
+  local last = tonumber(redis.call('GET', history_seq) or '0')
+  return text(last - math.max(position_of(ARGV[4]) or 0, first - 1))
 elseif what == 'acknowledge' then
   local position = position_of(ARGV[4])
   if not position then return 0 end
