@@ -8,8 +8,13 @@ import { hit } from './failpoint.ts';
 /** From now on the application's stores have points. */
 export async function pointed(app: App): Promise<void> {
   const inner = app as unknown as Inner; // what its declarations leave out
-  const { transport, backend } = await inner.open();
-  inner.useStores({ transport: pointedTransport(transport), backend: backend && pointedBackend(backend) });
+  const stores = await inner.open();
+  const { transport, backend } = stores;
+  inner.useStores({
+    ...stores, // there are more of them
+    transport: pointedTransport(transport),
+    backend: backend && pointedBackend(backend),
+  });
 }
 
 interface Inner {
