@@ -24,7 +24,6 @@ const ofProcess: readonly Foreign[] = [
     'start it with that program: /opt/node/bin/node node_modules/.bin/umbel …',
   ),
 ];
-const oauth = 'let users log in by --users FILE or --basic-auth, or put a proxy in front that logs them in';
 const kept = 'schedules are kept in the store (beatStore)';
 
 /** The options of each command. */
@@ -70,13 +69,8 @@ export const foreignOptions: Readonly<Record<string, readonly Foreign[]>> = {
     idle('--auto-refresh [boolean]', 'pages are told what changes'),
     idle('--natural-time [boolean]', 'each page lets its reader choose'),
     idle('--tasks-columns <names>', 'each page lets its reader choose'),
-    idle('--cookie-secret <text>', 'there are no cookies'),
+    idle('--cookie-secret <text>', 'sessions are kept in memory'),
     idle('--xheaders [boolean]', 'nothing depends on the address of a client but the log'),
-    refused('--auth <emails>', oauth),
-    refused('--auth-provider <class>', oauth),
-    refused('--oauth2-key <key>', oauth),
-    refused('--oauth2-secret <secret>', oauth),
-    refused('--oauth2-redirect-uri <url>', oauth),
     refused('--unix-socket <path>', 'let it listen on 127.0.0.1, and the proxy in front connect there'),
     refused(
       '--conf <file>',

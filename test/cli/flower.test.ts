@@ -53,8 +53,17 @@ test.each<[words: string[], env: Record<string, string>, said: RegExp]>([
   [['--url-prefx=/a'], {}, /unknown option '--url-prefx=\/a'/],
   [['--read_only=maybe'], {}, /It must be true or false/],
   [[], { FLOWER_PORT: 'abc' }, /FLOWER_PORT: It must be a port/],
-  [[], { FLOWER_OAUTH2_KEY: 'key' }, /no login by OAuth here; use --users/],
-  [['--auth=.*@example.com'], {}, /there is no --auth here; let users log in/],
+  [[], { FLOWER_OAUTH2_KEY: 'key' }, /--oauth2-key\) is set, but no provider/],
+  [['--auth_provider=flower.views.auth.GithubLoginHandler'], {}, /GitHub is no OpenID Connect provider/],
+  [
+    [
+      '--auth-provider=flower.views.auth.GoogleAuth2LoginHandler',
+      '--oauth2-key=key',
+      '--oauth2-redirect-uri=http://localhost:5555/login',
+    ],
+    {},
+    /everybody has an account at .*--auth/,
+  ],
   [['--users', 'none.txt'], {}, /the file of users cannot be read/],
   [['passwd', 'users.txt', 'a:b'], {}, /cannot be the name of a user/],
 ])('flower %j with %j is refused, with the way out', async (words, env, said) => {

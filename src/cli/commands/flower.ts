@@ -4,7 +4,7 @@ import { nodeName } from '../../worker/node-name.ts';
 import { onShutdownSignal } from '../../worker/shutdown.ts';
 import { type CommonOptions, optionsOf, requireSharedStore, withApp } from '../common.ts';
 import { optionsOfFlags, withFlags } from '../flags.ts';
-import { applyFlowerEnvironment, withUnderscores } from '../flower-options.ts';
+import { applyFlowerEnvironment, issuerOfProvider, withUnderscores } from '../flower-options.ts';
 import { createLogger, type LoggingChoices, logFileOf, logFormat, withLoggingOptions } from '../logging.ts';
 import { endWithParent } from '../parent.ts';
 import { stoppingInOrder } from '../stop-signals.ts';
@@ -21,6 +21,8 @@ interface FlowerCommandOptions extends CommonOptions, LoggingChoices {
   readonly keyfile?: string;
   readonly caCerts?: string;
   readonly db?: string;
+  readonly authProvider?: string;
+  readonly oidcIssuer?: string;
 }
 
 /** `umbel flower`: the dashboard. */
@@ -34,6 +36,10 @@ export function flowerCommand(): Command {
       '--basic-auth <user:password>',
       'Let this user log in, as an admin; may be repeated, or separated by commas.',
       collect,
+    )
+    .option(
+      '--auth-provider <class>',
+      "Flower's class of a provider, for --oidc-issuer: GoogleAuth2LoginHandler, GitLabLoginHandler, OktaLoginHandler.",
     )
     .option('--allowed-host <name>', 'A further host name of the dashboard; may be repeated.', collect)
     .option('--certfile <file>', 'Serve HTTPS with this certificate (PEM).')
@@ -61,6 +67,10 @@ Examples:
 async function serve(command: Command): Promise<void> {
   applyFlowerEnvironment(command);
   const options = optionsOf<FlowerCommandOptions>(command);
+  if (options.authProvider !== undefined && options.oidcIssuer !== undefined)
+    throw new UsageError('--auth-provider and --oidc-issuer both name a provider; leave one of them out');
+  const oidcIssuer =
+    options.authProvider === undefined ? null : issuerOfProvider(options.authProvider, process.env);
   endWithParent();
   if (options.db !== undefined)
     process.env.UMBEL_HISTORY_STORE = `sqlite://${options.db.replace(/(?:\.history)?(?:\.db)?$/, '.history.db')}`;
@@ -82,6 +92,7 @@ async function serve(command: Command): Promise<void> {
       ...optionsOfFlags(dashboardOptions, options),
       ...(address !== undefined && address !== '' && { address }),
       ...(port !== undefined && { port }),
+      ...(oidcIssuer !== null && { oidcIssuer }),
       ...(basicAuth !== undefined && { basicAuth }),
       ...(allowedHost !== undefined && { allowedHosts: allowedHost }),
       ...(certfile !== undefined && { certfile }),

@@ -42,6 +42,8 @@ export interface DashboardEnv {
   Variables: {
     requestId: string;
     user: User;
+    /** The user can log out. */
+    hasSession: boolean;
     audit: Audit;
   };
 }

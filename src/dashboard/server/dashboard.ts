@@ -10,6 +10,7 @@ import { ClusterFeed } from './cluster-feed.ts';
 import type { DashboardContext } from './context.ts';
 import { createHandler } from './handler.ts';
 import { checkUsers, Login } from './login.ts';
+import { OidcLogin } from './oidc/oidc-login.ts';
 import { checkExposure, checkMounted, type DashboardOptions, resolveOptions } from './options.ts';
 
 export type { DashboardOptions };
@@ -18,6 +19,11 @@ export type { DashboardOptions };
 export interface DashboardHandler extends AsyncDisposable {
   /** Answers a request. Never rejects: an error becomes a problem document (RFC 9457). */
   readonly fetch: (request: Request) => Promise<Response>;
+  /**
+   * Whether people can log in: nothing is asked of the provider before.
+   * @throws ConfigError when `oidcIssuer` answers, and is no OpenID Connect provider
+   */
+  check(): Promise<void>;
   /** Ends event streams and waiting requests, and writes the received events to the history. The application stays open. */
   close(): Promise<void>;
 }
@@ -53,7 +59,8 @@ export function createDashboard(app: App, options: DashboardOptions = {}): Dashb
     firstAttempt: feed.firstAttempt,
     flush: () => feed.flush(),
   };
-  const handler = createHandler(context, new Login(settings));
+  const oidc = settings.oidc === null ? null : new OidcLogin(settings.oidc, settings.logger);
+  const handler = createHandler(context, new Login(settings, oidc), oidc);
   void feed.start();
   let closed: Promise<void> | null = null;
   const close = (): Promise<void> => {
@@ -63,7 +70,7 @@ export function createDashboard(app: App, options: DashboardOptions = {}): Dashb
     })();
     return closed;
   };
-  return { fetch: handler, close, [Symbol.asyncDispose]: close };
+  return { fetch: handler, check: async () => oidc?.check(), close, [Symbol.asyncDispose]: close };
 }
 
 /** `.umbel/history.db` -> `.umbel/audit.jsonl`, `.umbel/store.history.db` -> `.umbel/store.audit.jsonl`. */
@@ -124,6 +131,7 @@ export class Dashboard implements Service {
   async start(): Promise<void> {
     try {
       if (this.#users !== null) await checkUsers(this.#users);
+      await this.#dashboard.check();
       await this.#server.start();
     } catch (error) {
       await this.#dashboard.close();

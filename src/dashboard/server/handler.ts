@@ -5,10 +5,12 @@ import { addressOf } from '../../http/client-address.ts';
 import { checkHost, checkOrigin } from '../../http/origin.ts';
 import { Problem } from '../../http/problem.ts';
 import { answerError, identify, logRequests } from '../../http/requests.ts';
-import type { DashboardContext, DashboardEnv } from './context.ts';
+import type { DashboardContext, DashboardEnv, DashboardRequest } from './context.ts';
 import { flowerRoutes } from './flower/flower.ts';
 import { healthcheck } from './healthcheck.ts';
 import type { Login } from './login.ts';
+import type { OidcLogin } from './oidc/oidc-login.ts';
+import { oidcRoutes } from './oidc/routes.ts';
 import { pageRoutes } from './pages/routes.ts';
 import { serveAsset, servePage } from './web-files.ts';
 
@@ -16,6 +18,7 @@ import { serveAsset, servePage } from './web-files.ts';
 export function createHandler(
   context: DashboardContext,
   login: Login,
+  oidc: OidcLogin | null,
 ): (request: Request) => Promise<Response> {
   const { urlPrefix, allowedHosts, logger } = context.settings;
   const router = new Hono<DashboardEnv>({ strict: false }).basePath(urlPrefix);
@@ -29,9 +32,23 @@ export function createHandler(
     await next();
   });
   router.get('/healthcheck', (request) => healthcheck(request, context));
+  if (oidc !== null)
+    router.route(
+      '/',
+      oidcRoutes(oidc, () => login.accounts(), context.settings),
+    );
   router.use(async (request, next) => {
-    const user = await login.userOf(request.req.raw);
+    const identified = await login.identify(request.req.raw).catch((error: unknown) => {
+      if (oidc !== null && isPage(request) && error instanceof Problem && error.status === 401) return null;
+      throw error;
+    });
+    if (identified === null) {
+      const { pathname, search } = new URL(request.req.url);
+      return request.redirect(`${urlPrefix}/login?${new URLSearchParams({ next: pathname + search })}`, 303);
+    }
+    const { user, hasSession } = identified;
     request.set('user', user);
+    request.set('hasSession', hasSession);
     request.set('audit', async (action, target, reason = '') => {
       const address = addressOf(request.req.raw) ?? '';
       const entry = {
@@ -47,6 +64,7 @@ export function createHandler(
       logger.info(entry, `${user.name}: ${action} ${target}${reason && ` (${reason})`}`);
     });
     await context.app.audit.without(next); // the routes write their actions
+    return undefined;
   });
 
   router.route('/api/v1', pageRoutes(context));
@@ -61,6 +79,15 @@ export function createHandler(
   );
   router.onError((error, request) => answerError(request, error, logger));
   return async (request) => router.fetch(request);
+}
+
+/** A person opens a page: nothing that a program asks for. */
+function isPage({ req }: DashboardRequest): boolean {
+  return (
+    req.method === 'GET' &&
+    req.header('accept')?.includes('text/html') === true &&
+    !req.header('authorization')
+  );
 }
 
 const securityHeaders = secureHeaders({

@@ -1,5 +1,5 @@
-// HTTP Basic authentication against `basicAuth` and the file of users. There are no sessions that could be stolen. A browser would also add
-// the password to requests of other sites' pages; http/origin.ts refuses those requests first.
+// Who makes a request: HTTP Basic authentication against `basicAuth` and the file of users, or the session of a login by a provider (oidc/).
+// A browser would also add password and cookie to requests of other sites' pages; http/origin.ts refuses those requests first.
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { ConfigError } from '../../errors.ts';
@@ -7,6 +7,7 @@ import { addressOf } from '../../http/client-address.ts';
 import { Problem } from '../../http/problem.ts';
 import type { Logger } from '../../lib/logger.ts';
 import { LoginThrottle } from './login-throttle.ts';
+import type { OidcLogin } from './oidc/oidc-login.ts';
 import { isPassword, readAccounts } from './passwords.ts';
 import type { Account, User } from './roles.ts';
 
@@ -16,6 +17,12 @@ interface LoginOptions {
   /** The file of users; null: there is no file. */
   readonly users: string | null;
   readonly logger: Logger;
+}
+
+interface Identified {
+  readonly user: User;
+  /** By a session that can be ended; else by HTTP Basic, or by no login at all. */
+  readonly hasSession: boolean;
 }
 
 /** Recently verified passwords are cached, because scrypt is too slow for each request. */
@@ -33,6 +40,7 @@ export class Login {
   readonly #given: readonly { readonly name: string; readonly digest: Buffer }[];
   readonly #file: string | null;
   readonly #logger: Logger;
+  readonly #oidc: OidcLogin | null;
   readonly #throttle = new LoginThrottle();
   readonly #key = randomBytes(32);
   readonly #remembered = new Map<string, { readonly user: User; readonly until: number }>();
@@ -42,26 +50,41 @@ export class Login {
   #busy = 0;
   readonly #waiting: (() => void)[] = [];
 
-  constructor({ basicAuth, users, logger }: LoginOptions) {
+  constructor({ basicAuth, users, logger }: LoginOptions, oidc: OidcLogin | null) {
     this.#given = basicAuth.map((each) => ({
       name: each.slice(0, each.indexOf(':')),
       digest: digest(each),
     }));
     this.#file = users;
     this.#logger = logger;
+    this.#oidc = oidc;
   }
 
   /** False: every client is an admin. */
   get required(): boolean {
-    return this.#given.length > 0 || this.#file !== null;
+    return this.#given.length > 0 || this.#file !== null || this.#oidc !== null;
   }
 
   /** @throws Problem 401, 429, 503 */
-  async userOf(request: Request): Promise<User> {
-    if (!this.required) return { name: 'anybody', role: 'admin' };
+  async identify(request: Request): Promise<Identified> {
+    if (!this.required) return { user: { name: 'anybody', role: 'admin' }, hasSession: false };
     await this.#readFile();
     const given = credentialsIn(request);
-    if (given === null) throw refused('this dashboard needs a name and a password');
+    if (given !== null) return { user: await this.#userOf(given, request), hasSession: false };
+    if (this.#oidc === null) throw refused('this dashboard needs a name and a password');
+    const user = this.#oidc.userOf(request, this.#accounts);
+    // Without WWW-Authenticate: browsers would ask for a password.
+    if (user === null) throw new Problem(401, 'this needs a login; open the dashboard in a browser');
+    return { user, hasSession: true };
+  }
+
+  /** The users of the file, by name. @throws Problem 503 */
+  async accounts(): Promise<ReadonlyMap<string, Account>> {
+    await this.#readFile();
+    return this.#accounts;
+  }
+
+  async #userOf(given: Credentials, request: Request): Promise<User> {
     const key = createHmac('sha256', this.#key).update(`${given.name}:${given.password}`).digest('base64');
     const known = this.#remembered.get(key);
     if (known !== undefined && known.until > performance.now()) return known.user;
@@ -96,7 +119,9 @@ export class Login {
     if (found !== null || this.#file === null) return found;
     const account = this.#accounts.get(name);
     const isRight = await this.#limited(() => isPassword(password, account?.hash ?? unknownUserHash));
-    return isRight && account !== undefined ? { name: account.name, role: account.role } : null;
+    return isRight && account !== undefined && account.hash !== null
+      ? { name: account.name, role: account.role }
+      : null;
   }
 
   #remember(key: string, user: User): void {

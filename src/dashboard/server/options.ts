@@ -6,6 +6,7 @@ import { anyText, asGiven, check, count, flag, flagged, optional, seconds, text 
 import type { Duration } from '../../lib/duration.ts';
 import { type Logger, silentLogger } from '../../lib/logger.ts';
 import { type Check, field, type Options, type Read, readOptions } from '../../lib/schema.ts';
+import { type OidcSettings, resolveOidc } from './oidc/options.ts';
 
 /** Like `basePath`, but the first slash is optional, as in Flower. */
 const urlPrefix = check<string>(basePath.expected, (value, what) => {
@@ -44,7 +45,7 @@ const bounds: Check<readonly number[]> = {
 
 export const dashboardOptions = {
   /**
-   * Logins `user:password`; each user is an admin. Default: none. Without `basicAuth` and `users` there is no login, and every client is an admin.
+   * Logins `user:password`; each user is an admin. Default: none. Without `basicAuth`, `users` and `oidcIssuer` there is no login, and every client is an admin.
    */
   basicAuth: field(listOf('a list of user:password', checkLogin), []),
   /** The file of users, written by `umbel flower passwd`. It is read again when it changes. */
@@ -54,6 +55,37 @@ export const dashboardOptions = {
       '--users <file>',
       'File of the users that may log in, with their roles (umbel flower passwd).',
     ),
+  ),
+  /** The OpenID Connect provider that people log in with: `https://login.example.com`. Default: none. */
+  oidcIssuer: optional(
+    flagged(text, '--oidc-issuer <url>', 'Let people log in with this OpenID Connect provider.'),
+  ),
+  /** The id of this dashboard at the provider. */
+  oauth2Key: optional(flagged(text, '--oauth2-key <id>', 'The client id at the provider.')),
+  /** The client's secret. Default: a public client, with PKCE only. */
+  oauth2Secret: optional(
+    flagged(text, '--oauth2-secret <secret>', 'The client secret; better as FLOWER_OAUTH2_SECRET.'),
+  ),
+  /** The public address of the dashboard's page `/login`, as it is registered at the provider. */
+  oauth2RedirectUri: optional(
+    flagged(text, '--oauth2-redirect-uri <url>', 'The address of /login, as registered at the provider.'),
+  ),
+  /** E-mails of admins, as Flower's: `a@example.com|b@example.com`, or `.*@example.com`. Then nobody else gets in without a role. */
+  auth: optional(
+    flagged(text, '--auth <emails>', 'Admins by e-mail: a@x.org|b@x.org, or .*@x.org. Others need a role.'),
+  ),
+  /** Roles by a claim of the ID token: `groups=ops:operator,leads:admin`. */
+  oidcRoles: optional(
+    flagged(text, '--oidc-roles <claim=value:role,…>', 'Roles by a claim: groups=ops:operator,leads:admin.'),
+  ),
+  /** How long a login with the provider lasts, seconds; default 8 hours. */
+  sessionLifetime: field(
+    flagged(
+      seconds({ from: 60 }),
+      '--session-lifetime <seconds>',
+      'How long a login with the provider lasts; default 28800.',
+    ),
+    28_800,
   ),
   /** The prefix of all paths: `/flower`. The paths of requests include it. Default: none. */
   urlPrefix: field(flagged(urlPrefix, '--url-prefix <path>', 'Path prefix of the dashboard: /flower.'), ''),
@@ -124,12 +156,19 @@ export const dashboardOptions = {
 export interface DashboardOptions extends Options<typeof dashboardOptions> {}
 
 /** {@link DashboardOptions}, resolved. `allowedHosts` is null where any name is allowed. */
-export type DashboardSettings = Omit<Read<typeof dashboardOptions>, 'insecure'>;
+export type DashboardSettings = Omit<Read<typeof dashboardOptions>, 'insecure'> & {
+  /** Null: there is no login with a provider. */
+  readonly oidc: OidcSettings | null;
+};
 
 /** @throws ConfigError, UnknownOptionError */
 export function resolveOptions(options: DashboardOptions): DashboardSettings {
   const { insecure: _, ...settings } = readOptions(dashboardOptions, options, 'the options of the dashboard');
-  return { ...settings, allowedHosts: settings.allowedHosts ?? (hasLogin(options) ? null : []) };
+  return {
+    ...settings,
+    allowedHosts: settings.allowedHosts ?? (hasLogin(options) ? null : []),
+    oidc: resolveOidc(settings),
+  };
 }
 
 /**
@@ -139,7 +178,7 @@ export function resolveOptions(options: DashboardOptions): DashboardSettings {
 export function checkExposure(host: string, options: DashboardOptions): void {
   if (hasLogin(options) || options.insecure === true || isLoopbackName(host)) return;
   throw new ConfigError(
-    `the dashboard on ${host} has no login, so every client could use it; add a login (--basic-auth user:password, or --users FILE), or listen on 127.0.0.1`,
+    `the dashboard on ${host} has no login, so every client could use it; add a login (--basic-auth user:password, --users FILE, or --oidc-issuer URL), or listen on 127.0.0.1`,
   );
 }
 
@@ -150,12 +189,12 @@ export function checkExposure(host: string, options: DashboardOptions): void {
 export function checkMounted(options: DashboardOptions): void {
   if (hasLogin(options) || options.insecure === true) return;
   throw new ConfigError(
-    'the mounted dashboard has no login, so every client of the server could use it: set basicAuth or users, or set { insecure: true } if the server restricts access itself (it listens on 127.0.0.1, or authenticates its clients)',
+    'the mounted dashboard has no login, so every client of the server could use it: set basicAuth, users or oidcIssuer, or set { insecure: true } if the server restricts access itself (it listens on 127.0.0.1, or authenticates its clients)',
   );
 }
 
-function hasLogin({ basicAuth = [], users }: DashboardOptions): boolean {
-  return basicAuth.length > 0 || users !== undefined;
+function hasLogin({ basicAuth = [], users, oidcIssuer }: DashboardOptions): boolean {
+  return basicAuth.length > 0 || users !== undefined || oidcIssuer !== undefined;
 }
 
 function checkLogin(login: string): string {

@@ -1,5 +1,5 @@
 // Hashes of passwords: scrypt$<log2 of N>$<r>$<p>$<salt>$<hash>, salt and hash in base64url. A line of the file of users is a name,
-// a role and a hash: alice admin scrypt$15$8$1$…$…
+// a role and a hash: alice admin scrypt$15$8$1$…$…, or an e-mail, a role and '-' for who has no password and logs in with a provider.
 import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
 import { ConfigError } from '../../errors.ts';
 import { type Account, roles } from './roles.ts';
@@ -7,6 +7,8 @@ import { type Account, roles } from './roles.ts';
 /** Each check of a password takes 32 MiB and some tens of milliseconds. */
 const cost = { log2N: 15, r: 8, p: 1 };
 const hashLength = 32;
+/** Stands for the hash of a user who has no password. */
+const noPassword = '-';
 /** Hashes that need more bytes are refused: checking them could exhaust the server's memory. */
 const maxMemory = 256 * 2 ** 20;
 
@@ -37,10 +39,10 @@ export function readAccounts(text: string, file: string): ReadonlyMap<string, Ac
     };
     const role = roles.find((each) => each === roleName);
     if (role === undefined) return wrong(`'${name}' must be followed by its role: ${roles.join(', ')}`);
-    if (partsOf(hash) === null || words.length > 3)
+    if ((hash !== noPassword && partsOf(hash) === null) || words.length > 3)
       return wrong(`the hash of the password of '${name}' is malformed`);
     if (accounts.has(name)) return wrong(`'${name}' is listed twice`);
-    accounts.set(name, { name, role, hash });
+    accounts.set(name, { name, role, hash: hash === noPassword ? null : hash });
   }
   return accounts;
 }
@@ -49,7 +51,7 @@ export function readAccounts(text: string, file: string): ReadonlyMap<string, Ac
 export function withAccount(text: string, { name, role, hash }: Account): string {
   const lines = text.split('\n').filter((line) => line.trim().split(/\s+/)[0] !== name);
   while (lines.at(-1) === '') lines.pop();
-  return `${[...lines, `${name} ${role} ${hash}`].join('\n')}\n`;
+  return `${[...lines, `${name} ${role} ${hash ?? noPassword}`].join('\n')}\n`;
 }
 
 function partsOf(hashed: string): RegExpExecArray | null {

@@ -18,8 +18,8 @@ export interface User {
 
 /** A line of the file of users. */
 export interface Account extends User {
-  /** The hash of the password. */
-  readonly hash: string;
+  /** The hash of the password; null: this user has none, and logs in with the provider. */
+  readonly hash: string | null;
 }
 
 /** Middleware of a route that changes something: answers 403 to users without the role, and if the dashboard is read-only. */

@@ -45,6 +45,8 @@ export async function answer<Value>(asking: Promise<ClientResponse<Value>>): Pro
   } catch {
     throw new Fault(0, 'The dashboard’s server cannot be reached.');
   }
+  // The session is over: the server sends the page to the login, and from there back.
+  if (response.status === 401 && me.value?.hasSession === true) location.reload();
   if (!response.ok) throw new Fault(response.status, await reasonOf(response));
   return (await response.json()) as Value; // the types of hono leave out that errors were thrown above
 }

@@ -21,7 +21,7 @@ import { WorkersPage } from './pages/workers.tsx';
 import { WorkflowPage } from './pages/workflow.tsx';
 import { Palette, paletteOpen } from './palette.tsx';
 import { density, shortcuts, theme, timeStyle } from './preferences.ts';
-import { link, navigate, path, under } from './router.ts';
+import { base, link, navigate, path, under } from './router.ts';
 import { ConfirmDialog, Dialog, Toasts } from './ui/dialog.tsx';
 import { Icon, type IconName } from './ui/icon.tsx';
 import { Empty } from './ui/notice.tsx';
@@ -119,6 +119,13 @@ export function Shell(): JSX.Element {
               {me.value.readOnly ? ' · read-only' : me.value.role === 'admin' ? '' : ` · ${me.value.role}`}
               <span>{me.value.version}</span>
             </p>
+          )}
+          {me.value?.hasSession === true && (
+            <form class="who" method="post" action={`${base}/logout`}>
+              <button type="submit" class="button button-small">
+                Log out
+              </button>
+            </form>
           )}
           <div class="rail-tools">
             <button

@@ -101,8 +101,15 @@ export function pageRoutes(context: DashboardContext) {
   // No DELETE reads a body. Over HTTP it has an empty one of unknown length, which the limit cannot put back.
   routes.use((c, next) => (c.req.method === 'DELETE' ? next() : limitBody(c, next)));
   return routes
-    .get('/me', ({ json, var: { user } }) =>
-      json({ user: user.name, role: user.role, readOnly: settings.readOnly, version, app: app.name }),
+    .get('/me', ({ json, var: { user, hasSession } }) =>
+      json({
+        user: user.name,
+        role: user.role,
+        hasSession,
+        readOnly: settings.readOnly,
+        version,
+        app: app.name,
+      }),
     )
     .get('/overview', async (c) => c.json(await overview({ app, cluster, fleet, queues, feed })))
     .get('/live', (c) => liveStream(c, feed, queues, context.closing))
@@ -251,6 +258,8 @@ function explained(error: Error): Error {
 }
 
 const heartbeatMs = 15_000;
+/** Then the page connects again, and must still be logged in. */
+const maxStreamMs = 5 * 60_000;
 
 function liveStream(c: DashboardRequest, feed: LiveFeed, queues: QueueWatch, closing: AbortSignal): Response {
   const headers = {
@@ -261,7 +270,12 @@ function liveStream(c: DashboardRequest, feed: LiveFeed, queues: QueueWatch, clo
   // hono answers HEAD by calling the GET route without reading the body: the stream would never end.
   if (c.req.method === 'HEAD') return c.body(null, 200, headers);
   const leaving = new AbortController();
-  const signal = AbortSignal.any([c.req.raw.signal, closing, leaving.signal]);
+  const signal = AbortSignal.any([
+    c.req.raw.signal,
+    closing,
+    leaving.signal,
+    AbortSignal.timeout(maxStreamMs),
+  ]);
   const body = eventStream(
     events(feed.read(signal), () => void queues.sample()),
     { heartbeatMs, signal, onEnd: () => leaving.abort() },
