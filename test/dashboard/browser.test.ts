@@ -299,6 +299,40 @@ needs(describe, noChromium)('the dashboard in a browser without network', () => 
     expect(wrongs).toEqual([]);
   });
 
+  it('a view of the tasks is saved and shared by its address; its tasks run again together; a task tells why it waits', async () => {
+    await open('/tasks?q=name%3Ashop.charge');
+    await page.getByRole('button', { name: 'Save this view' }).click();
+    await page.getByLabel('Name of the view').fill('charges');
+    await page.keyboard.press('Enter');
+    await page.goto(`${base}/tasks`);
+    await page.getByRole('link', { name: 'charges' }).click();
+    await until(async () => page.url().includes('charge'), 'the address of the view');
+    await page.locator('tbody tr').first().waitFor();
+    await page.locator('#query').fill('queue:lat');
+    await page.getByRole('button', { name: 'queue:later' }).waitFor();
+    await page.locator('#query').press('Escape');
+    const before = await app.history.counts('name:shop.charge');
+    await page.getByLabel('Select all on this page').check();
+    await page.getByRole('button', { name: 'Run again…' }).click();
+    await page.evaluate(axe);
+    expect(await faults()).toEqual([]);
+    await page.getByRole('dialog').getByRole('button', { name: 'Run again' }).click();
+    await page.locator('.toast').getByText('sent.').waitFor();
+    await until(async () => {
+      const { FAILURE = 0 } = await app.history.counts('name:shop.charge');
+      return FAILURE === 2 * (before.FAILURE ?? 0);
+    }, 'them to have run again');
+    await page.getByRole('button', { name: 'Forget the view charges' }).click();
+    const waiting = await app.send('shop.nobodys', [], { queue: 'unserved' });
+    await until(async () => (await app.history.get(waiting.id)) !== undefined, 'it to be known');
+    await open(`/tasks/${waiting.id}`);
+    await page.getByRole('button', { name: 'Why is it not done?' }).click();
+    await page.locator('main .warning').getByText('unserved').waitFor();
+    await page.evaluate(axe);
+    expect(await faults()).toEqual([]);
+    expect(wrongs).toEqual([]);
+  });
+
   it('the list is live, and its tasks can be revoked by the keyboard alone', async () => {
     await open('/');
     await page.locator('.rail .live-live').waitFor();

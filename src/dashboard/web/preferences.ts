@@ -21,6 +21,33 @@ function stored<Choice extends string>(
   return choice;
 }
 
+/** A query of tasks with a name. */
+interface SavedView {
+  readonly name: string;
+  readonly query: string;
+  readonly sort: string | null;
+}
+
+const viewsKey = 'umbel.views';
+
+export const savedViews = signal<readonly SavedView[]>(readViews());
+effect(() => write(viewsKey, JSON.stringify(savedViews.value)));
+
+/** Other text than ours, or none, is no view. */
+function readViews(): readonly SavedView[] {
+  try {
+    const kept: unknown = JSON.parse(read(viewsKey) ?? '[]');
+    if (!Array.isArray(kept)) return [];
+    return kept.flatMap((each: Partial<SavedView> | null) => {
+      const { name, query, sort } = each ?? {};
+      if (typeof name !== 'string' || typeof query !== 'string') return [];
+      return [{ name, query, sort: typeof sort === 'string' ? sort : null }];
+    });
+  } catch {
+    return [];
+  }
+}
+
 // A browser may forbid storage. Then a preference lasts until the page is closed.
 function read(key: string): string | null {
   try {

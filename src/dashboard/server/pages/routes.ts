@@ -124,6 +124,11 @@ export function pageRoutes(context: DashboardContext) {
       const names = await app.history.countsBy('name', '', 200);
       return c.json({ names: names.flatMap(([name]) => name ?? []) });
     })
+    .get('/tasks/values', async (c) => {
+      const valuesOf = async (field: 'queue' | 'worker'): Promise<readonly string[]> =>
+        (await app.history.countsBy(field, '', 50)).flatMap(([value]) => value ?? []);
+      return c.json({ queue: await valuesOf('queue'), worker: await valuesOf('worker') });
+    })
     .post('/tasks/revoke', operator, reason, checked('json', revocation), async (c) => {
       const { ids, terminate, signal } = c.req.valid('json');
       await c.var.audit(
@@ -139,6 +144,10 @@ export function pageRoutes(context: DashboardContext) {
       const { args, kwargs, queue } = c.req.valid('json');
       const changes = { ...(args && { args }), ...(kwargs && { kwargs }), ...(queue && { queue }) };
       return c.json({ id: (await app.history.retry(id, changes)).id });
+    })
+    .get('/tasks/:id/why', async (c) => {
+      const { text, kind } = await control.why(c.req.param('id'), { signal: c.req.raw.signal });
+      return c.json({ text, kind });
     })
     .get('/tasks/:id', async (c) => {
       const id = c.req.param('id');

@@ -1,5 +1,6 @@
 // The page of a task: its state, timeline and relatives, and its actions.
 import type { JSX } from 'preact';
+import { useState } from 'preact/hooks';
 import type { TaskRecord } from '../../../history/record.ts';
 import type { TaskLine } from '../../server/pages/tasks.ts';
 import { answer, api, Fault, may, useLoaded } from '../api.ts';
@@ -11,7 +12,7 @@ import { Act } from '../ui/act.tsx';
 import { CopyButton, copy } from '../ui/copy.tsx';
 import { confirm } from '../ui/dialog.tsx';
 import { Icon } from '../ui/icon.tsx';
-import { Empty, FaultNote, Loading } from '../ui/notice.tsx';
+import { Empty, FaultNote, Loading, Warning } from '../ui/notice.tsx';
 import { Facts, PageHead, Panel } from '../ui/page-head.tsx';
 import { isFinal, State } from '../ui/state.tsx';
 import { Time } from '../ui/time.tsx';
@@ -22,6 +23,7 @@ export function TaskPage({ id }: { id: string }): JSX.Element {
   const { value, fault, reload } = useLoaded(`task ${id}`, () =>
     answer(api.tasks[':id'].$get({ param: { id } })),
   );
+  const [why, setWhy] = useState<string | null>(null);
   useRefresh(reload, 30_000, 30_000);
   useDeltas(({ tasks, partial }) => {
     if (partial || tasks.some((task) => task.id === id || task.id === value?.task.parentId)) void reload();
@@ -76,6 +78,20 @@ export function TaskPage({ id }: { id: string }): JSX.Element {
           </Act>
         )}
         {!isFinal(task.state) && (
+          <button
+            type="button"
+            class="button"
+            onClick={() =>
+              void answer(api.tasks[':id'].why.$get({ param: { id } })).then(
+                ({ text }) => setWhy(text),
+                (error: unknown) => setWhy(error instanceof Error ? error.message : String(error)),
+              )
+            }
+          >
+            Why is it not done?
+          </button>
+        )}
+        {!isFinal(task.state) && (
           <Act>
             <button type="button" class="button" onClick={() => askToRevoke(task, false)}>
               Revoke…
@@ -86,6 +102,7 @@ export function TaskPage({ id }: { id: string }): JSX.Element {
           </Act>
         )}
       </PageHead>
+      {why !== null && !isFinal(task.state) && <Warning tone="blue">{why}</Warning>}
       {task.exception !== null && (
         <div class={`exception tone-${task.state === 'FAILURE' ? 'red' : 'amber'}`}>
           <Icon name="failures" />

@@ -6,6 +6,7 @@ import { answer, api, may, useLoaded } from '../api.ts';
 import { count, plural, shortCount } from '../format.ts';
 import { useKeys } from '../keys.ts';
 import { paused, useDeltas, useRefresh } from '../live.ts';
+import { savedViews } from '../preferences.ts';
 import { link, navigate, search, setSearch, taskLink } from '../router.ts';
 import { Act } from '../ui/act.tsx';
 import { confirm } from '../ui/dialog.tsx';
@@ -73,6 +74,10 @@ export function TasksPage(): JSX.Element {
     const chosen = rows?.filter(({ id }) => selected.has(id)) ?? [];
     if (chosen.length > 0 && may('operator')) askToRevoke(chosen, clear);
   };
+  const runAgain = (): void => {
+    const chosen = rows?.filter(({ id, endedAt }) => selected.has(id) && endedAt !== null) ?? [];
+    if (may('operator')) askToRunAgain(chosen, selected.size - chosen.length, clear);
+  };
   useKeys({
     j: () => move(1),
     k: () => move(-1),
@@ -98,6 +103,7 @@ export function TasksPage(): JSX.Element {
         query={query}
         fault={list.fault?.status === 400 || list.fault?.status === 422 ? list.fault.message : null}
       />
+      <SavedViews />
       <div class="filters">
         <button
           type="button"
@@ -141,6 +147,14 @@ export function TasksPage(): JSX.Element {
             <div class="selection" role="toolbar" aria-label="Selected tasks">
               <b>{plural(selected.size, 'task')} selected</b>
               <Act>
+                <button
+                  type="button"
+                  class="button"
+                  disabled={!rows.some(({ id, endedAt }) => endedAt !== null && selected.has(id))}
+                  onClick={runAgain}
+                >
+                  Run again…
+                </button>
                 <button type="button" class="button button-danger" onClick={revoke}>
                   Revoke…
                 </button>
@@ -252,6 +266,34 @@ function askToRevoke(tasks: readonly TaskLine[], done: () => void): void {
   });
 }
 
+/** `left`: how many selected tasks have not ended. */
+function askToRunAgain(tasks: readonly TaskLine[], left: number, done: () => void): void {
+  confirm({
+    title: `Run ${plural(tasks.length, 'task')} again`,
+    verb: 'Run again',
+    effect: (
+      <>
+        <p>
+          Sends a new task for each, with the same call. What they have done so far stays done, and what
+          followed them does not follow the new ones.
+        </p>
+        {left > 0 && <p class="dim">{plural(left, 'task has', 'tasks have')} not ended, and is left out.</p>}
+      </>
+    ),
+    act: async (why) => {
+      const refused: string[] = [];
+      // One after the other: each is a message of its own, and what the first refusal says is shown.
+      for (const { id } of tasks)
+        await answer(api.tasks[':id'].retry.$post({ param: { id }, query: why, json: {} })).catch(
+          (error: unknown) => refused.push(error instanceof Error ? error.message : String(error)),
+        );
+      done();
+      const sent = `${plural(tasks.length - refused.length, 'task')} sent.`;
+      return refused.length === 0 ? sent : `${sent} ${count(refused.length)} refused: ${refused[0]}`;
+    },
+  });
+}
+
 /**
  * Keeps the shown rows in place while the pointer is on the list, the page is scrolled, or `hold(true)` was called. The rows are updated in
  * place; `fresh` counts the new tasks, and `show` shows them. Otherwise the rows are the latest answer.
@@ -319,6 +361,72 @@ function useSteadyRows(
   };
 }
 
+/** Queries with a name, kept in this browser. Each is a link: its address shows the same to others. */
+function SavedViews(): JSX.Element | null {
+  const query = search.value.get('q') ?? '';
+  const sort = search.value.get('sort');
+  const [name, setName] = useState<string | null>(null);
+  const views = savedViews.value;
+  const isSaved = views.some((view) => view.query === query && view.sort === sort);
+  if (views.length === 0 && query === '') return null;
+  return (
+    <div class="saved-views">
+      {views.map((view) => (
+        <span key={view.name} class="chip saved-view">
+          <a
+            href={link('/tasks', { q: view.query, sort: view.sort })}
+            aria-current={view.query === query && view.sort === sort ? 'true' : undefined}
+          >
+            {view.name}
+          </a>
+          <button
+            type="button"
+            class="icon-button"
+            aria-label={`Forget the view ${view.name}`}
+            onClick={() => {
+              savedViews.value = views.filter((each) => each.name !== view.name);
+            }}
+          >
+            <Icon name="close" size={12} />
+          </button>
+        </span>
+      ))}
+      {query !== '' && !isSaved && name === null && (
+        <button type="button" class="link-button" onClick={() => setName('')}>
+          Save this view
+        </button>
+      )}
+      {name !== null && (
+        <form
+          class="form-row form-inline"
+          onSubmit={(event) => {
+            event.preventDefault();
+            const given = name.trim();
+            if (given !== '')
+              savedViews.value = [
+                ...views.filter((each) => each.name !== given),
+                { name: given, query, sort },
+              ];
+            setName(null);
+          }}
+        >
+          <input
+            class="short view-name"
+            aria-label="Name of the view"
+            placeholder="Its name"
+            maxLength={60}
+            value={name}
+            onInput={({ currentTarget }) => setName(currentTarget.value)}
+          />
+          <button type="submit" class="button button-small">
+            Save
+          </button>
+        </form>
+      )}
+    </div>
+  );
+}
+
 function SortHead(props: { field: string; word: string; place: string; sort: string }): JSX.Element {
   const { field, word, place, sort } = props;
   const direction = sort === field ? 'ascending' : sort === `-${field}` ? 'descending' : undefined;
@@ -352,12 +460,18 @@ function QueryBar({ query, fault }: { query: string; fault: string | null }): JS
   const [typed, setTyped] = useState(query);
   const [open, setOpen] = useState(false);
   const names = useLoaded('names', () => answer(api.tasks.names.$get()));
+  const values = useLoaded('values', () => answer(api.tasks.values.$get()));
   useEffect(() => setTyped(query), [query]);
   const submit = (text: string): void => {
     setOpen(false);
     setSearch({ q: text.trim(), after: null }, false);
   };
-  const suggestions = open ? suggestionsFor(typed, names.value?.names ?? []) : [];
+  const suggestions = open
+    ? suggestionsFor(typed, {
+        name: names.value?.names ?? [],
+        ...(values.value ?? { queue: [], worker: [] }),
+      })
+    : [];
   return (
     <form
       class="query"
@@ -446,19 +560,23 @@ const words: readonly (readonly [string, string])[] = [
   ['NOT ', 'excludes what follows'],
 ];
 
-function suggestionsFor(typed: string, names: readonly string[]): readonly Suggestion[] {
+/** `known`: values of fields that the history has. */
+function suggestionsFor(
+  typed: string,
+  known: Readonly<Record<string, readonly string[]>>,
+): readonly Suggestion[] {
   if (typed.trim() === '') return examples.map((text) => ({ text, means: 'for example', whole: true }));
   const last = /\S*$/.exec(typed)?.[0] ?? '';
-  const [, field = '', value = ''] = /^(state|name):(.*)$/.exec(last) ?? [];
+  const [, field = '', value = ''] = /^(state|name|queue|worker):(.*)$/.exec(last) ?? [];
   if (field === 'state')
     return stateOrder
       .filter((state) => state.toLowerCase().startsWith(value.toLowerCase()) && state.toLowerCase() !== value)
       .map((state) => ({ text: `state:${state.toLowerCase()}`, means: lookOf(state).word, whole: false }));
-  if (field === 'name')
-    return names
-      .filter((name) => name.startsWith(value) && name !== value)
+  if (field !== '')
+    return (known[field] ?? [])
+      .filter((each) => each.startsWith(value) && each !== value && !/\s/.test(each))
       .slice(0, 8)
-      .map((name) => ({ text: `name:${name}`, means: '', whole: false }));
+      .map((each) => ({ text: `${field}:${each}`, means: '', whole: false }));
   if (last === '') return [];
   return words
     .filter(([word]) => word.startsWith(last) && word !== last)
