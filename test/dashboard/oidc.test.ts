@@ -1,13 +1,13 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { Dashboard, type DashboardOptions } from '../../src/dashboard/server/dashboard.ts';
+import { createDashboard, Dashboard, type DashboardOptions } from '../../src/dashboard/server/dashboard.ts';
 import { emailPattern, roleMapping } from '../../src/dashboard/server/oidc/grants.ts';
 import { resolveOidc } from '../../src/dashboard/server/oidc/options.ts';
 import { newPendingLogin, Sealer } from '../../src/dashboard/server/oidc/pending-login.ts';
 import { Sessions } from '../../src/dashboard/server/oidc/sessions.ts';
 import { newApp, newFolder } from '../worker/bench.ts';
-import { type Answered, type Ask, newDashboard } from './bench.ts';
+import { type Answered, type Ask, answered, newDashboard } from './bench.ts';
 import { client, TestProvider } from './oidc-provider.ts';
 
 const page = { accept: 'text/html' };
@@ -202,6 +202,22 @@ describe('a login with a provider', () => {
     expect(await me(bench.ask, cookie)).toMatchObject({ role: 'operator' });
     await writeFile(users, 'ben@example.com   admin -\n');
     expect((await bench.ask('/api/v1/me', { headers: { cookie } })).status).toBe(401);
+  });
+
+  it('ends the open event stream of who logs out', async () => {
+    const provider = await new TestProvider().start();
+    const dashboard = createDashboard(await newApp('sqlite'), optionsFor(provider));
+    onTestFinished(() => dashboard.close());
+    const get = (path: string, init?: RequestInit): Promise<Response> =>
+      dashboard.fetch(new Request(`http://localhost${path}`, init));
+    const ask: Ask = (path, init) => answered(get(path, init));
+    const headers = { cookie: cookiesOf((await logIn({ ask, provider })).answer) };
+    const stream = (await get('/api/v1/live', { headers })).body?.getReader();
+    expect((await stream?.read())?.done).toBe(false);
+    await ask('/logout', { method: 'POST', headers });
+    let isOver = false;
+    while (!isOver) isOver = (await stream?.read())?.done ?? true;
+    expect((await ask('/api/v1/live', { headers })).status).toBe(401);
   });
 
   it('has cookies of this host and of TLS only behind https, and works beside passwords and under a prefix', async () => {

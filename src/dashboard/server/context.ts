@@ -44,6 +44,8 @@ export interface DashboardEnv {
     user: User;
     /** The user can log out. */
     hasSession: boolean;
+    /** Asks again, for answers that last: the user may have logged out, or be removed meanwhile. */
+    isLoggedIn: () => Promise<boolean>;
     audit: Audit;
   };
 }

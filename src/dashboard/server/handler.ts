@@ -49,6 +49,12 @@ export function createHandler(
     const { user, hasSession } = identified;
     request.set('user', user);
     request.set('hasSession', hasSession);
+    request.set('isLoggedIn', () =>
+      login.identify(request.req.raw).then(
+        () => true,
+        (error: unknown) => !(error instanceof Problem && error.status === 401),
+      ),
+    );
     request.set('audit', async (action, target, reason = '') => {
       const address = addressOf(request.req.raw) ?? '';
       const entry = {

@@ -86,13 +86,15 @@ export class OidcLogin {
     }
     const identity = this.#identityOf(claims);
     const user = userOfIdentity(identity, this.#settings.rules, accounts);
-    if (user === null)
+    if (user === null) {
+      this.#logger.warn({ person: identity.name }, `${identity.name} wanted to log in and has no role here`);
       throw new Problem(
         403,
         identity.email === null
           ? 'the provider does not confirm an e-mail of yours, and no group of yours may use this dashboard'
           : `${identity.email} may not use this dashboard`,
       );
+    }
     const before = this.#jar.read(request, 'session');
     if (before !== null) this.#sessions.end(before);
     const id = this.#sessions.begin(identity, performance.now());

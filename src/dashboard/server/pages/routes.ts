@@ -267,8 +267,8 @@ function explained(error: Error): Error {
 }
 
 const heartbeatMs = 15_000;
-/** Then the page connects again, and must still be logged in. */
-const maxStreamMs = 5 * 60_000;
+/** How often a stream asks whether its user may still log in. */
+const checkLoginMs = 1_000;
 
 function liveStream(c: DashboardRequest, feed: LiveFeed, queues: QueueWatch, closing: AbortSignal): Response {
   const headers = {
@@ -279,14 +279,9 @@ function liveStream(c: DashboardRequest, feed: LiveFeed, queues: QueueWatch, clo
   // hono answers HEAD by calling the GET route without reading the body: the stream would never end.
   if (c.req.method === 'HEAD') return c.body(null, 200, headers);
   const leaving = new AbortController();
-  const signal = AbortSignal.any([
-    c.req.raw.signal,
-    closing,
-    leaving.signal,
-    AbortSignal.timeout(maxStreamMs),
-  ]);
+  const signal = AbortSignal.any([c.req.raw.signal, closing, leaving.signal]);
   const body = eventStream(
-    events(feed.read(signal), () => void queues.sample()),
+    events(feed.read(signal), () => void queues.sample(), c.var.isLoggedIn),
     { heartbeatMs, signal, onEnd: () => leaving.abort() },
   );
   return c.body(body, 200, headers);
@@ -295,8 +290,14 @@ function liveStream(c: DashboardRequest, feed: LiveFeed, queues: QueueWatch, clo
 async function* events(
   deltas: AsyncIterable<LiveDelta>,
   sample: () => void,
+  isLoggedIn: () => Promise<boolean>,
 ): AsyncGenerator<ServerSentEvent, void> {
+  let checkedAt = performance.now();
   for await (const delta of deltas) {
+    if (performance.now() - checkedAt >= checkLoginMs) {
+      if (!(await isLoggedIn())) return;
+      checkedAt = performance.now();
+    }
     sample();
     yield { event: 'delta', id: String(delta.at), data: JSON.stringify(delta) };
   }
