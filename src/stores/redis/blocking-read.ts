@@ -22,6 +22,8 @@ interface BlockingReadParts {
   readonly onMessage: (stored: Buffer, taken: string, waitedMs: number) => void;
   /** The answer of a read was lost, which may have taken a message. It reads no more until `want` is called. */
   readonly onReplyLost: () => void;
+  /** The server refuses to read (it is out of memory): a claim may bring what waits. Called before each repetition. */
+  readonly onRefused: () => void;
 }
 
 export class BlockingRead {
@@ -91,7 +93,7 @@ export class BlockingRead {
   /** @throws when nothing was read; a read that may have taken a message ends the reading */
   async #readOnce(): Promise<void> {
     if (!this.#wanted) return;
-    const { connection, source, taken, clock, onMessage, onReplyLost } = this.#parts;
+    const { connection, source, taken, clock, onMessage, onReplyLost, onRefused } = this.#parts;
     if (this.#known === '')
       this.#known = String(await connection.call(['CLIENT', 'ID'], { timeoutMs: maxReadMs }));
     const to = taken();
@@ -108,7 +110,10 @@ export class BlockingRead {
         timeoutMs: maxReadMs,
       });
     } catch (error) {
-      if (!(error instanceof ReplyLost)) throw error;
+      if (!(error instanceof ReplyLost)) {
+        if (connection.state.connected) onRefused();
+        throw error;
+      }
       this.#wanted = false;
       if (!this.#closing.signal.aborted) onReplyLost();
       return;

@@ -35,6 +35,8 @@ interface BlockingReadsParts {
   readonly isStillOurs: (field: string) => Promise<boolean>;
   /** The next claim must look into lists where a message may lie. */
   readonly onReplyLost: () => void;
+  /** The server refuses to read for now. */
+  readonly onRefused: () => void;
 }
 
 export class BlockingReads {
@@ -112,6 +114,7 @@ export class BlockingReads {
           taken: () => (id() === '' ? null : this.#placeOf(source)),
           clock,
           onMessage: (stored, taken, waitedMs) => this.#arrive(stored, taken, source, waitedMs),
+          onRefused: this.#parts.onRefused,
           onReplyLost: () => {
             this.#claimLater(suffix);
             void this.#recoverLater(suffix);

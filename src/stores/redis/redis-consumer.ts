@@ -130,10 +130,8 @@ export class RedisConsumer implements Consumer {
       },
       onLost: (delivery) => this.#lose(delivery),
       isStillOurs: (field) => this.#isStillOursInTime(field),
-      onReplyLost: () => {
-        this.#quiet = false;
-        this.#wake();
-      },
+      onReplyLost: () => this.#lookAgain(),
+      onRefused: () => this.#lookAgain(),
     });
     this.#unsubscribe = parts.connection.onState(({ connected }) => {
       if (connected) this.#wake();
@@ -153,9 +151,7 @@ export class RedisConsumer implements Consumer {
       onEvicted: (id) => this.#onEvicted(id),
       onTrouble: (disorder) => this.#reportTrouble({ disorder }),
       onWork: () => {
-        if (this.#quarantine.holdsQuarantined) return;
-        this.#quiet = false;
-        this.#wake();
+        if (!this.#quarantine.holdsQuarantined) this.#lookAgain();
       },
     });
   }
@@ -452,9 +448,7 @@ export class RedisConsumer implements Consumer {
   }
 
   #letGo(delivery: RedisDelivery): void {
-    if (!this.#held.delete(delivery.field) || !this.#quarantine.letGo(delivery.crashes)) return;
-    this.#quiet = false;
-    this.#wake();
+    if (this.#held.delete(delivery.field) && this.#quarantine.letGo(delivery.crashes)) this.#lookAgain();
   }
 
   /** With callbacks: a promise for each step would cost more than the step. */
@@ -535,6 +529,12 @@ export class RedisConsumer implements Consumer {
       // Also when the server refuses it for now: else it would be held, by nobody who knows of it, as long as this consumer lives.
       giveBack().catch(() => this.#retry(giveBack));
     }
+  }
+
+  /** There may be a message that no blocking read brings. */
+  #lookAgain(): void {
+    this.#quiet = false;
+    this.#wake();
   }
 
   #wake(): void {

@@ -113,6 +113,26 @@ needs(describe, noRedis)('claims and blocking reads on Redis', () => {
     await delivery?.settle({ kind: 'ack' });
   });
 
+  it('what falls due while the server is out of memory and refuses blocking reads is claimed all the same', async () => {
+    server.cli('FLUSHALL');
+    const limit = (bytes: number): string => server.cli('CONFIG', 'SET', 'maxmemory', String(bytes));
+    await using transport = await openRedisTransport(server.url(), { queues: [], driver: {} });
+    await using consumer = await transport.consume({ queues: ['celery'], name: 'test', leaseMs: 15_000 });
+    const claimed = claim(consumer, 1);
+    const reading = (): string[] =>
+      [...server.cli('CLIENT', 'LIST').matchAll(/^id=(\d+) .* cmd=blmove /gm)].map(([, id = '']) => id);
+    await until(() => reading().length > 0, 'a blocking read');
+    const eta = new Date(Date.now() + 400);
+    await transport.publish([publication('later', { eta })]);
+    try {
+      limit(1);
+      for (const id of reading()) server.cli('CLIENT', 'UNBLOCK', id); // the next one is refused
+      expect((await claimed).map(idOf)).toEqual(['later']);
+    } finally {
+      limit(0);
+    }
+  });
+
   it('what a blocking read brings is not taken by a claim that looks for what an earlier read may have left', async () => {
     server.cli('FLUSHALL');
     let again = (): void => undefined;
