@@ -24,7 +24,8 @@ export function TaskPage({ id }: { id: string }): JSX.Element {
     answer(api.tasks[':id'].$get({ param: { id } })),
   );
   const [why, setWhy] = useState<string | null>(null);
-  useRefresh(reload, 30_000, 30_000);
+  // The history may be written a moment after the event that reloads the page.
+  useRefresh(reload, 2_000, 30_000);
   useDeltas(({ tasks, partial }) => {
     if (partial || tasks.some((task) => task.id === id || task.id === value?.task.parentId)) void reload();
   });
