@@ -332,6 +332,8 @@ it('a session ends when its time is over, and a pending login too', () => {
   const sealed = sealer.seal(newPendingLogin('/', 0));
   expect(sealer.open(sealed, 1)?.next).toBe('/');
   expect(sealer.open(sealed, 600_000)).toBeNull();
-  expect(sealer.open(`${sealed.slice(0, -2)}AA`, 1)).toBeNull();
+  // Within the text: some of its last bits count for nothing in base64.
+  const other = sealed.charAt(20) === 'A' ? 'B' : 'A';
+  expect(sealer.open(sealed.slice(0, 20) + other + sealed.slice(21), 1)).toBeNull();
   expect(new Sealer().open(sealed, 1)).toBeNull();
 });
