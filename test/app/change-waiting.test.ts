@@ -11,6 +11,7 @@ import {
   QuerySyntaxError,
   ReservedNameError,
 } from '../../src/errors.ts';
+import type { AsyncResult } from '../../src/results/async-result.ts';
 import { SqliteStore } from '../../src/stores/sqlite/sqlite.ts';
 import { taskMessage } from '../../src/testing/conformance.ts';
 import { newApp } from '../worker/bench.ts';
@@ -29,9 +30,15 @@ test('what waits is deleted with the records that it was sent, in small steps, a
   const pages = (): number => store.read((sql) => Number(sql('PRAGMA page_count').get()?.page_count));
   const before = pages();
 
-  const purging = purgeQueue(app, 'celery', {});
-  const later = await app.send('mail', ['later']);
-  expect(await purging).toBe(2700);
+  const backend = await app.backend();
+  if (backend?.forgetPending === undefined) throw new TypeError('no records');
+  const forget = backend.forgetPending.bind(backend);
+  let later: AsyncResult | undefined;
+  backend.forgetPending = async (ids) => {
+    later ??= await app.send('mail', ['sent during the purge']);
+    await forget(ids);
+  };
+  expect(await purgeQueue(app, 'celery', {})).toBe(2700);
   expect(await (await app.broker()).size('celery')).toEqual({ ready: 1, scheduled: 0, claimed: 0 });
   expect(await (await app.broker()).size('other')).toEqual({ ready: 0, scheduled: 1, claimed: 0 });
   for (const { id } of [waiting[0], waiting.at(-1)].filter((each) => each !== undefined))

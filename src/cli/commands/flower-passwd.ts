@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 import { Writable } from 'node:stream';
 import { Command, Option } from 'commander';
 import { hashedPassword, readAccounts, withAccount } from '../../dashboard/server/passwords.ts';
-import { roles } from '../../dashboard/server/roles.ts';
+import { roles } from '../../dashboard/server/users.ts';
 import { UsageError } from '../usage.ts';
 
 /** `umbel flower passwd FILE NAME`: adds a user to the file of users, or changes one. */

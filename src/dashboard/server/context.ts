@@ -7,7 +7,7 @@ import type { ClusterState } from '../../events/cluster-state.ts';
 import type { WireEvent } from '../../protocol/event.ts';
 import type { DashboardAudit } from './audit.ts';
 import type { DashboardSettings } from './options.ts';
-import type { User } from './roles.ts';
+import type { User } from './users.ts';
 
 /** Shared by all requests. */
 export interface DashboardContext {

@@ -9,7 +9,7 @@ import type { Logger } from '../../lib/logger.ts';
 import { LoginThrottle } from './login-throttle.ts';
 import type { OidcLogin } from './oidc/oidc-login.ts';
 import { isPassword, readAccounts } from './passwords.ts';
-import type { Account, User } from './roles.ts';
+import type { Account, User } from './users.ts';
 
 interface LoginOptions {
   /** `user:password`; each user is an admin. */

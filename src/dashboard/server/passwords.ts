@@ -2,7 +2,7 @@
 // a role and a hash: alice admin scrypt$15$8$1$…$…, or an e-mail, a role and '-' for who has no password and logs in with a provider.
 import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
 import { ConfigError } from '../../errors.ts';
-import { type Account, roles } from './roles.ts';
+import { type Account, roles } from './users.ts';
 
 /** Each check of a password takes 32 MiB and some tens of milliseconds. */
 const cost = { log2N: 15, r: 8, p: 1 };

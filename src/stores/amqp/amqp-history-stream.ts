@@ -89,9 +89,9 @@ export class AmqpHistoryStream implements HistoryStream {
     return null;
   }
 
+  /** Its channel ends with the transport's connection. */
   async close(): Promise<void> {
-    const sender = await this.#sender?.catch(() => null);
-    if (sender) await closeChannel(sender.channel).catch(() => undefined);
+    this.#sender = null;
   }
 
   /** Publishes and waits for the confirmation. */

@@ -1,6 +1,6 @@
 // Which role a person has whom the provider has identified. Pure.
 import { ConfigError } from '../../../errors.ts';
-import { type Account, roles, type User } from '../roles.ts';
+import { type Account, roles, type User } from '../users.ts';
 
 /** What the provider says of a person, kept for the time of the session. */
 export interface Identity {

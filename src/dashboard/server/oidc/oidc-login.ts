@@ -3,7 +3,7 @@ import type { JWTPayload } from 'jose';
 import { ConfigError } from '../../../errors.ts';
 import { Problem } from '../../../http/problem.ts';
 import type { Logger } from '../../../lib/logger.ts';
-import type { Account, User } from '../roles.ts';
+import type { Account, User } from '../users.ts';
 import { type CookieJar, cookieJar } from './cookies.ts';
 import { comparableEmail, type Identity, userOfIdentity } from './grants.ts';
 import type { OidcSettings } from './options.ts';

@@ -1,7 +1,7 @@
 // The options of a login by OpenID Connect, read as a whole: most of them mean nothing alone.
 import { ConfigError } from '../../../errors.ts';
+import { type Client, isSafeUrl } from './client.ts';
 import { emailPattern, type GrantRules, roleMapping } from './grants.ts';
-import { type Client, isSafeUrl } from './provider.ts';
 
 interface OidcOptions {
   readonly oidcIssuer: string | null;

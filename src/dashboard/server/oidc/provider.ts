@@ -2,17 +2,9 @@
 import { createRemoteJWKSet, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose';
 import { z } from 'zod';
 import { ConfigError } from '../../../errors.ts';
-import { isLoopbackName } from '../../../http/loopback.ts';
 import { Problem } from '../../../http/problem.ts';
+import { type Client, isSafeUrl } from './client.ts';
 import { challengeOf, type PendingLogin } from './pending-login.ts';
-
-export interface Client {
-  readonly issuer: string;
-  readonly id: string;
-  /** Null: a public client, which has PKCE only. */
-  readonly secret: string | null;
-  readonly redirectUri: string;
-}
 
 const description = z.object({
   issuer: z.string(),
@@ -158,14 +150,6 @@ export class Provider {
       `the provider does not accept the code of this login (status ${status}, ${reason})`,
     );
   }
-}
-
-/** https, or this machine. */
-export function isSafeUrl(text: string): boolean {
-  if (!URL.canParse(text)) return false;
-  const { protocol, hostname, username, password } = new URL(text);
-  if (username !== '' || password !== '') return false;
-  return protocol === 'https:' || (protocol === 'http:' && isLoopbackName(hostname));
 }
 
 /** RFC 6749, section 2.3.1: id and secret are form-encoded before they are joined. */

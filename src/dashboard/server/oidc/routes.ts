@@ -4,7 +4,7 @@ import { html } from 'hono/html';
 import { loggedProblem } from '../../../http/requests.ts';
 import type { Logger } from '../../../lib/logger.ts';
 import type { DashboardEnv } from '../context.ts';
-import type { Account } from '../roles.ts';
+import type { Account } from '../users.ts';
 import type { OidcLogin } from './oidc-login.ts';
 
 /** Mounted before the check of the login. */

@@ -17,7 +17,8 @@ import { eventStream, type ServerSentEvent } from '../../../http/event-stream.ts
 import { Problem } from '../../../http/problem.ts';
 import { version } from '../../../lib/version.ts';
 import type { DashboardContext, DashboardEnv, DashboardRequest } from '../context.ts';
-import { needs, needsToRead, type User } from '../roles.ts';
+import { needs, needsToRead } from '../roles.ts';
+import type { User } from '../users.ts';
 import { actionReason, checked } from './checked.ts';
 import { changeDeadLetters, deadLetterFilter, listDeadLetters, showDeadLetter } from './dead-letters.ts';
 import { Doctor } from './doctor.ts';
