@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
 import { build, buildSync } from 'esbuild';
+import { grouping } from './chunks.mjs';
 import { root } from './setup.mjs';
 
 const shared = {
@@ -29,32 +30,38 @@ const banner = 'var require = (name) => process.getBuiltinModule(name);';
  */
 export async function javaScript(sources, entries, others) {
   const exported = await exportsOf(sources);
-  const rooms = groupBy(sources, roomOf);
+  const files = entries.map((path) => path.replace(/^\.\/dist\/(.*)\.js$/, 'src/$1.ts'));
+  const parts = [lua(), threads(), templates()];
+  const common = { ...shared, bundle: true, splitting: true, outdir: root, external };
+  const { plugin, besides, targets } = await grouping({ ...common, plugins: parts }, files);
+  const rooms = groupBy(
+    sources.filter((file) => !targets.has(`src/${file}`)),
+    roomOf,
+  );
   const { outputFiles, metafile } = await build({
-    ...shared,
+    ...common,
     metafile: true,
     entryPoints: [
-      ...entries.map((path) => ({
-        in: path.replace(/^\.\/dist\/(.*)\.js$/, 'src/$1.ts'),
-        out: path.replace(/^\.\/(.*)\.js$/, '$1'),
-      })),
+      ...files.map((file) => ({ in: file, out: file.replace(/^src(.*)\.ts$/, 'dist$1') })),
       ...[...rooms.keys()].map((room) => ({ in: `room:${room}`, out: `build/rooms/${room}` })),
     ],
-    bundle: true,
-    splitting: true,
-    outdir: root,
     chunkNames: 'dist/chunks/[hash]',
-    external,
     banner: { js: banner },
     sourcemap: 'linked',
-    plugins: [lua(), threads(), templates(), roomsOf(rooms, exported)],
+    plugins: [plugin, ...parts, roomsOf(rooms, exported, besides)],
   });
   const texts = outputFiles.map(({ path, contents }) => [
     relative(root, path).split(sep).join('/'),
     contents,
   ]);
+  const outputs = new Map(
+    Object.entries(metafile.outputs).map(([path, { entryPoint }]) => [entryPoint, path]),
+  );
   for (const file of sources)
-    texts.push([`build/src/${file.replace(/\.ts$/, '.js')}`, door(file, exported.get(file))]);
+    texts.push([
+      `build/src/${file.replace(/\.ts$/, '.js')}`,
+      door(file, exported.get(file), outputs.get(`src/${file}`)),
+    ]);
   texts.push(['dist/THIRD-PARTY.md', licences([...Object.keys(metafile.inputs), ...others])]);
   return texts;
 }
@@ -76,11 +83,13 @@ function licences(files) {
   return `# Parts of other packages\n\nThe files of \`chunks/\` and \`dashboard/web/\` hold code of these packages.\n\n${parts.join('\n')}`;
 }
 
-/** The door to a file of src/, for tests. */
-function door(file, names) {
+/** The door to a file of src/, for tests: to its room, or to `output` if it has one of its own. */
+function door(file, names, output) {
   if (names.length === 0) return 'export {};\n';
+  const up = '../'.repeat(file.split('/').length);
+  if (output !== undefined) return `export { ${names.join(', ')} } from '${up}../${output}';\n`;
   const list = names.map((name) => `${aliasOf(file, name)} as ${name}`).join(', ');
-  return `export { ${list} } from '${'../'.repeat(file.split('/').length)}rooms/${roomOf(file)}.js';\n`;
+  return `export { ${list} } from '${up}rooms/${roomOf(file)}.js';\n`;
 }
 
 /** Its files load together when a test asks for one of them. */
@@ -106,14 +115,14 @@ function scheme(name, load) {
 }
 
 /** `room:NAME`: all that the files of a room export. */
-function roomsOf(rooms, exported) {
+function roomsOf(rooms, exported, besides) {
   const lineOf = (file) => {
     const list = exported.get(file).map((name) => `${name} as ${aliasOf(file, name)}`);
     return list.length === 0 ? '' : `export { ${list.join(', ')} } from './${file}';\n`;
   };
   return scheme('room', (name) => ({
     resolveDir: join(root, 'src'),
-    contents: rooms.get(name).map(lineOf).join(''),
+    contents: rooms.get(name).map(lineOf).join('') + besides(rooms.get(name).map((file) => `src/${file}`)),
   }));
 }
 

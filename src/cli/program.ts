@@ -1,44 +1,14 @@
 import { type Argument, Command } from 'commander';
 import { version } from '../lib/version.ts';
 import { reportForeignOptions, withForeignOptions } from './celery-options.ts';
-import { amqpCommand } from './commands/amqp.ts';
-import { auditCommand } from './commands/audit.ts';
-import { beatCommand } from './commands/beat.ts';
-import { callCommand } from './commands/call.ts';
-import { completionCommand } from './commands/completion.ts';
-import { controlCommand } from './commands/control.ts';
-import { deadCommand } from './commands/dead.ts';
-import { doctorCommand } from './commands/doctor.ts';
-import { eventsCommand } from './commands/events.ts';
-import { flowerCommand } from './commands/flower.ts';
-import { gatewayCommand } from './commands/gateway.ts';
-import { graphCommand } from './commands/graph.ts';
-import { initCommand } from './commands/init.ts';
-import { inspectCommand } from './commands/inspect.ts';
-import { listCommand } from './commands/list.ts';
-import { logtoolCommand } from './commands/logtool.ts';
-import { migrateCommand } from './commands/migrate.ts';
-import { multiCommand } from './commands/multi.ts';
-import { purgeCommand } from './commands/purge.ts';
-import { queuesCommand } from './commands/queues.ts';
-import { recorderCommand } from './commands/recorder.ts';
-import { reportCommand } from './commands/report.ts';
-import { resultCommand } from './commands/result.ts';
-import { scheduleCommand } from './commands/schedule.ts';
-import { shellCommand } from './commands/shell.ts';
-import { statusCommand } from './commands/status.ts';
-import { tasksCommand } from './commands/tasks.ts';
-import { topCommand } from './commands/top.ts';
-import { upgradeCommand } from './commands/upgrade.ts';
-import { whyCommand } from './commands/why.ts';
-import { workerCommand } from './commands/worker.ts';
+import { type CommandName, commandNamed, commandNames } from './command-table.ts';
 import { withCommonOptions } from './common.ts';
 import { configure } from './configuration/load.ts';
 import { examples } from './examples.ts';
 import { reflowed, widthOf } from './terminal/reflow.ts';
 
-/** The whole command line. */
-export function createProgram(): Command {
+/** The command line, with all commands or with these. */
+export function createProgram(names: readonly CommandName[] = commandNames): Command {
   const program = new Command('umbel');
   program
     .description('Tasks, workers and their results: Celery for TypeScript.')
@@ -57,40 +27,7 @@ Examples:
 Without -A, commands that need no tasks use the broker of -b or UMBEL_BROKER_URL,
 or the embedded store of this folder, .umbel/store.db.`,
     );
-  const commands = [
-    workerCommand(),
-    beatCommand(),
-    scheduleCommand(),
-    callCommand(),
-    resultCommand(),
-    purgeCommand(),
-    migrateCommand(),
-    deadCommand(),
-    gatewayCommand(),
-    multiCommand(),
-    shellCommand(),
-    doctorCommand(),
-    initCommand(),
-    statusCommand(),
-    inspectCommand(),
-    controlCommand(),
-    eventsCommand(),
-    topCommand(),
-    recorderCommand(),
-    tasksCommand(),
-    queuesCommand(),
-    whyCommand(),
-    auditCommand(),
-    listCommand(),
-    reportCommand(),
-    graphCommand(),
-    amqpCommand(),
-    upgradeCommand(),
-    logtoolCommand(),
-    flowerCommand(),
-    completionCommand(),
-  ];
-  for (const command of commands) program.addCommand(command);
+  for (const name of names) program.addCommand(commandNamed(name));
   for (const command of everyCommand(program)) {
     const name = nameOf(command);
     withCommonOptions(command);
@@ -115,7 +52,7 @@ or the embedded store of this folder, .umbel/store.db.`,
   }
   program.hook('preAction', async (_, command) => {
     reportForeignOptions(command, nameOf(command));
-    await configure(command);
+    await configure(command, commandNames);
   });
   return program;
 }

@@ -2,6 +2,7 @@
 import { CommanderError } from 'commander';
 import { UmbelError } from '../errors.ts';
 import { redacted } from '../lib/redact.ts';
+import { commandsIn } from './command-table.ts';
 import { createProgram } from './program.ts';
 import { cleanLines } from './terminal/clean.ts';
 import { exitCode, NotStarted, UsageError } from './usage.ts';
@@ -9,7 +10,8 @@ import { exitCode, NotStarted, UsageError } from './usage.ts';
 /** Runs the command in `argv` (like `process.argv`). Prints errors on stderr, and resolves to the exit code. */
 export async function runCommand(argv: readonly string[]): Promise<number> {
   try {
-    await createProgram().parseAsync([...argv]);
+    const program = createProgram(commandsIn(argv));
+    await program.parseAsync([...argv]);
     return Number(process.exitCode ?? exitCode.ok);
   } catch (error) {
     // commander has printed the error; its own codes are 0 (help, version) and 1

@@ -1,6 +1,6 @@
 // What the bundler must not change.
-import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { expect, test } from 'vitest';
 import { root } from '../e2e/harness/built.ts';
@@ -19,4 +19,19 @@ test('an error class keeps its name, which people and Python see', async () => {
   }
   expect(wrong).toEqual([]);
   expect(errors).toBeGreaterThan(30);
+});
+
+test.each([
+  ['index.js', 12],
+  ['worker/pools/child/main.js', 20],
+  ['cli/main.js', 24],
+])('%s loads at most %i files: each costs a quarter of a millisecond at each start', (entry, most) => {
+  const loaded = new Set([join(root, 'dist', entry)]);
+  for (const file of loaded)
+    for (const [, path = ''] of readFileSync(file, 'utf8').matchAll(
+      /^(?:import|export|\}) ?[^'"]*?["'](\.\.?\/[^'"]*[A-Z0-9]{8}\.js)["'];$/gm,
+    ))
+      loaded.add(join(file, '..', path));
+  expect(loaded.size).toBeGreaterThan(3);
+  expect([...loaded].map((file) => relative(root, file)).slice(most)).toEqual([]);
 });

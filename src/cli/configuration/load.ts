@@ -19,9 +19,10 @@ export function originOf(variable: string): string {
 
 /**
  * Changes to `--workdir`, and completes the options of the command before it runs.
+ * @param commandNames of all commands, whose options the file may hold
  * @throws UsageError for a missing folder, and for errors in the file
  */
-export async function configure(command: Command): Promise<void> {
+export async function configure(command: Command, commandNames: readonly string[]): Promise<void> {
   origins.clear(); // left by an earlier command in the same process
   const workdir = given(command, 'workdir');
   if (typeof workdir === 'string') enter(workdir);
@@ -29,7 +30,7 @@ export async function configure(command: Command): Promise<void> {
     if (given(command, name) !== undefined) origins.set(variable, `flag: --${flagOf(name)}`);
   readEnvFile();
   const file = files.find((name) => existsSync(name));
-  if (file !== undefined) await applyFile(command, file);
+  if (file !== undefined) await applyFile(command, file, commandNames);
 }
 
 /** `resultBackend` is the flag `--result-backend`. */
@@ -68,7 +69,7 @@ const variables: Readonly<Record<string, readonly string[]>> = {
   resultBackend: ['UMBEL_RESULT_BACKEND', 'CELERY_RESULT_BACKEND'],
 };
 
-async function applyFile(command: Command, file: string): Promise<void> {
+async function applyFile(command: Command, file: string, commandNames: readonly string[]): Promise<void> {
   const { importModule } = await import('../../app/import-module.ts');
   const { default: config } = await importModule(join(process.cwd(), file), file);
   if (typeof config !== 'object' || config === null)
@@ -76,12 +77,10 @@ async function applyFile(command: Command, file: string): Promise<void> {
       `${file}: export default an object, like { app: './app.ts', worker: { concurrency: 4 } }`,
     );
   const path = pathOf(command);
-  const [root] = path;
-  const names = root === undefined ? [] : root.commands.map((each) => each.name());
   for (const [name, value] of Object.entries(config)) {
     if (Object.hasOwn(variables, name)) setVariable(name, value, command, file);
-    else if (!names.includes(name)) {
-      const hint = suggest(name, [...names, ...Object.keys(variables)]);
+    else if (!commandNames.includes(name)) {
+      const hint = suggest(name, [...commandNames, ...Object.keys(variables)]);
       throw new UsageError(
         `${file}: there is no '${name}'; ${hint === undefined ? 'it holds app, broker, resultBackend, and options by command' : `did you mean '${hint}'?`}`,
       );
