@@ -1,14 +1,15 @@
-// The compiler over `test/types/*.ts` and the code of the guides: fails for what must compile and does not, and for each
+// The compiler over `test/types/*.ts` and the code of the guides and recipes: fails for what must compile and does not, and for each
 // `@ts-expect-error` under which nothing is wrong any more.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, join, resolve } from 'node:path';
+import { basename, join, resolve, sep } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { filesOf, install, recipes, write } from '../docs/recipes.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const folder = mkdtempSync(join(tmpdir(), 'umbel-types-'));
-writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
+install(folder);
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const files = readdirSync(import.meta.dirname).filter(
@@ -46,6 +47,9 @@ const said = new Map<string, string[]>();
 beforeAll(() => {
   const tasks = readFileSync(join(import.meta.dirname, 'tasks.ts'), 'utf8');
   const programs = [
+    ...recipes
+      .flatMap((recipe) => write(join(folder, 'recipes', recipe), filesOf(recipe)))
+      .filter((path) => path.endsWith('.ts')),
     ...files.map((name) => join(import.meta.dirname, name)),
     ...guides.map((name) => {
       const guide = readFileSync(join(root, `docs/guide/${name}.md`), 'utf8');
@@ -68,7 +72,7 @@ beforeAll(() => {
   for (const complaint of stdout.split(/\n(?=\S)/)) {
     const [, file] = /^(\S+)\(\d+,\d+\): error TS/.exec(complaint) ?? [];
     if (file === undefined) continue;
-    const name = basename(file);
+    const name = file.split(`${sep}recipes${sep}`)[1]?.split(sep)[0] ?? basename(file);
     said.set(name, [...(said.get(name) ?? []), complaint]);
   }
 }, 180_000);
@@ -101,6 +105,10 @@ describe('the types', () => {
 
   it.each(guides)('fit the code of the guide %s', (name) => {
     expect(said.get(`${name}.guide.ts`)).toBeUndefined();
+  });
+
+  it.each(recipes)('fit the code of the recipe %s', (name) => {
+    expect(said.get(name)).toBeUndefined();
   });
 
   it('are really looked at: an expected error that does not come is found', () => {
