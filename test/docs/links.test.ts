@@ -70,8 +70,7 @@ test.each(pages.map((page) => relative(root, page)))('%s has no dead link', (nam
 
 test('a dead link is found: a missing file, a missing heading', () => {
   const page = join(root, 'docs', 'start.md'); // with another text
-  const text =
-    '# A `page`, or two\n[a](cli.md) [b](gone.md) [c](cli.md#gone) [d](#a-page-or-two) [e](#gone)';
+  const text = '# A `page`, or two\n[a](cli.md) [b](gone.md) [c](cli.md#gone) [d](#a-page-or-two) [e](#gone)';
   expect(deadLinks(page, text)).toEqual(['gone.md', 'cli.md#gone', '#gone']);
 });
 
