@@ -125,7 +125,12 @@ describe('what the pages ask for', () => {
     expect(groups).toMatchObject([
       { exception: 'TypeError', message: 'no caps', task: 'shop.fail', count: 3 },
     ]);
-    const overview = await get<Overview>('/overview');
+    // It does not wait for the workers: the first time it may not know them.
+    let overview = await get<Overview>('/overview');
+    await until(async () => {
+      overview = await get<Overview>('/overview');
+      return !overview.workers.asking && overview.queues.value?.queues[0]?.workers?.length === 1;
+    }, 'the workers to answer');
     expect(overview.minutes.reduce((sum, { failed }) => sum + failed, 0)).toBe(3);
     expect(overview.tasks.find(({ name }) => name === 'shop.add')).toMatchObject({
       succeeded: 2,

@@ -32,25 +32,36 @@ interface RegisteredNames {
 
 /** Replies by worker. Many open pages share one request to the cluster. */
 export class Fleet {
-  readonly #control: Control;
+  readonly #control: Pick<Control, 'ask'>;
   readonly #asked = new Map<Question, Asked>();
   readonly #asking = new Map<Question, Promise<Asked>>();
+  /** The errors of the last requests that failed. */
+  readonly #problems = new Map<Question, unknown>();
 
-  constructor(control: Control) {
+  constructor(control: Pick<Control, 'ask'>) {
     this.#control = control;
   }
 
   /** @throws BrokerUnavailable */
   async stats(): Promise<ReadonlyMap<string, Json>> {
-    return new Map(
-      [...(await this.#ask('stats')).answers].filter((entry): entry is [string, Json] => isRecord(entry[1])),
-    );
+    return statsIn(await this.#ask('stats'));
+  }
+
+  /** Does not wait for the workers: null while they are asked for the first time. @throws BrokerUnavailable, of the last request */
+  async knownStats(): Promise<ReadonlyMap<string, Json> | null> {
+    const known = this.#known('stats');
+    return known && statsIn(known);
   }
 
   /** The queues that each worker consumes. @throws BrokerUnavailable */
   async queues(): Promise<ReadonlyMap<string, readonly string[]>> {
-    const { answers } = await this.#ask('active_queues');
-    return new Map([...answers].map(([worker, answer]) => [worker, namesOf(answer)]));
+    return queuesIn(await this.#ask('active_queues'));
+  }
+
+  /** As `knownStats`, of `queues`. @throws BrokerUnavailable, of the last request */
+  async knownQueues(): Promise<ReadonlyMap<string, readonly string[]> | null> {
+    const known = this.#known('active_queues');
+    return known && queuesIn(known);
   }
 
   /** The names of the tasks that each worker knows. @throws BrokerUnavailable */
@@ -86,18 +97,41 @@ export class Fleet {
     return known;
   }
 
+  #known(question: Question): Asked | null {
+    const known = this.#asked.get(question);
+    const ageMs = known === undefined ? Number.POSITIVE_INFINITY : Date.now() - known.at;
+    if (ageMs >= freshMs && !this.#asking.has(question))
+      this.#askNow(question).catch(() => this.#asked.delete(question));
+    if (known !== undefined && ageMs <= staleMs) return known;
+    if (this.#problems.has(question)) throw this.#problems.get(question);
+    return null;
+  }
+
   #askNow(question: Question): Promise<Asked> {
     const asking = this.#control
       .ask(question, question === 'active' ? { safe: true } : {})
       .then(({ replies, silent }) => {
         const asked = { at: Date.now(), answers: replies, silent };
         this.#asked.set(question, asked);
+        this.#problems.delete(question);
         return asked;
+      })
+      .catch((error: unknown) => {
+        this.#problems.set(question, error);
+        throw error;
       })
       .finally(() => this.#asking.delete(question));
     this.#asking.set(question, asking);
     return asking;
   }
+}
+
+function statsIn({ answers }: Asked): ReadonlyMap<string, Json> {
+  return new Map([...answers].filter((entry): entry is [string, Json] => isRecord(entry[1])));
+}
+
+function queuesIn({ answers }: Asked): ReadonlyMap<string, readonly string[]> {
+  return new Map([...answers].map(([worker, answer]) => [worker, namesOf(answer)]));
 }
 
 /** The names in Celery's reply to `active_queues`. */

@@ -21,7 +21,7 @@ export interface QueueLine {
   readonly scheduled: number | null;
   /** Messages that workers hold; null: the broker does not count them. */
   readonly held: number | null;
-  /** The workers that consume the queue; null: the request to the workers failed. */
+  /** The workers that consume the queue; null: the request to the workers failed, or no reply is there yet. */
   readonly workers: readonly string[] | null;
   /** The application's tasks that are routed to the queue. */
   readonly tasks: readonly string[];
@@ -73,9 +73,9 @@ export class QueueWatch {
     this.#fleet = fleet;
   }
 
-  /** @throws BrokerUnavailable */
-  async list(): Promise<QueueOverview> {
-    const served = await part(this.#fleet.queues());
+  /** `wait`: for the replies of workers, if none are known. @throws BrokerUnavailable */
+  async list({ wait = true } = {}): Promise<QueueOverview> {
+    const served = await part(wait ? this.#fleet.queues() : this.#fleet.knownQueues());
     const broker = await this.#app.broker();
     const ofTasks = queuesOfTasks(this.#app);
     const known = [...ofTasks.keys(), ...[...(served.value?.values() ?? [])].flat(), ...this.#samples.keys()];

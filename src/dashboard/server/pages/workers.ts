@@ -12,7 +12,7 @@ export interface WorkerSummary {
   readonly name: string;
   /** The worker sends heartbeats, or it replied. */
   readonly alive: boolean;
-  /** The worker replied to the last broadcast; null: the broadcast failed. */
+  /** The worker replied to the last broadcast; null: the broadcast failed, or no reply is there yet. */
   readonly answered: boolean | null;
   /** The last event of the worker, milliseconds since 1970; null: no event came, so its events are off. */
   readonly lastSeenAt: number | null;
@@ -35,11 +35,26 @@ export interface WorkerList {
   readonly workers: readonly WorkerSummary[];
   /** The error of the broadcast to the workers; null: it succeeded. */
   readonly problem: string | null;
+  /** The workers are being asked, and no reply is known: there may be more of them. */
+  readonly asking: boolean;
 }
 
 /** The workers that sent events, and the workers that reply. */
 export async function listWorkers(cluster: ClusterState, fleet: Fleet): Promise<WorkerList> {
   const [stats, queues] = await Promise.all([part(fleet.stats()), part(fleet.queues())]);
+  return workerList(cluster, stats, queues);
+}
+
+/** As `listWorkers`, without waiting for replies. */
+export async function listKnownWorkers(cluster: ClusterState, fleet: Fleet): Promise<WorkerList> {
+  return workerList(cluster, await part(fleet.knownStats()), await part(fleet.knownQueues()));
+}
+
+function workerList(
+  cluster: ClusterState,
+  stats: PagePart<ReadonlyMap<string, Json> | null>,
+  queues: PagePart<ReadonlyMap<string, readonly string[]> | null>,
+): WorkerList {
   const now = Date.now();
   const names = new Set([...cluster.workers.map(({ hostname }) => hostname), ...(stats.value?.keys() ?? [])]);
   const workers = [...names].sort().map((name): WorkerSummary => {
@@ -62,7 +77,8 @@ export async function listWorkers(cluster: ClusterState, fleet: Fleet): Promise<
       uptime: numberOr(reply?.uptime),
     };
   });
-  return { workers, problem: stats.problem };
+  const asking = stats.value === null && stats.problem === null;
+  return { workers, problem: stats.problem, asking };
 }
 
 function totalOf(stats: Json | undefined): number | null {

@@ -35,6 +35,7 @@ function BrokerLine({ broker }: { broker: Overview['broker'] }): JSX.Element {
 function Board({ board }: { board: Overview }): JSX.Element {
   const { minutes, workers, queues, tasks, failures } = board;
   const alive = workers.workers.filter((worker) => worker.alive);
+  const isUnknown = workers.asking && workers.workers.length === 0;
   const sum = (key: 'succeeded' | 'failed' | 'retried' | 'sent'): number =>
     minutes.reduce((total, minute) => total + minute[key], 0);
   const ended = sum('succeeded') + sum('failed');
@@ -91,9 +92,13 @@ function Board({ board }: { board: Overview }): JSX.Element {
         </Tile>
         <Tile
           label="Workers"
-          value={count(alive.length)}
+          value={isUnknown ? '…' : count(alive.length)}
           unit={
-            alive.length === workers.workers.length ? 'online' : `of ${count(workers.workers.length)} online`
+            isUnknown
+              ? 'being asked'
+              : alive.length === workers.workers.length
+                ? 'online'
+                : `of ${count(workers.workers.length)} online`
           }
           tone={alive.length < workers.workers.length ? 'amber' : undefined}
           href={link('/workers')}
@@ -340,7 +345,7 @@ function Warnings({ board }: { board: Overview }): JSX.Element {
           <b>The workers are unreachable.</b> {workers.problem}
         </Warning>
       )}
-      {workers.problem === null && workers.workers.length === 0 && (
+      {workers.problem === null && !workers.asking && workers.workers.length === 0 && (
         <Warning>
           <b>No worker replies.</b> Start one: <code>umbel worker</code> or <code>celery worker</code>
         </Warning>
