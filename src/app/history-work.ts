@@ -1,5 +1,6 @@
 // The parts that reading and writing the history needs, loaded at first use.
 import type { Config } from '../config/config.ts';
+import { backendOptions } from '../config/driver-options.ts';
 import { ConfigError } from '../errors.ts';
 import { parseSort } from '../history/compile.ts';
 import { parseQuery } from '../history/parse-query.ts';
@@ -31,8 +32,9 @@ export function readListing(
  * Opens the store of the history: `historyStore`, else a file beside the embedded store, else a file in the current folder.
  * @throws ConfigError, StoreError, BrokerUnavailable
  */
-export function openHistoryOf(config: Pick<Config, 'historyStore' | 'broker'>): Promise<HistoryStore> {
-  return openHistoryStore(historyUrl(config));
+export function openHistoryOf(config: Config): Promise<HistoryStore> {
+  const url = historyUrl(config);
+  return openHistoryStore(url, url === config.backend ? backendOptions(config) : {});
 }
 
 function historyUrl({ historyStore, broker }: Pick<Config, 'historyStore' | 'broker'>): string {

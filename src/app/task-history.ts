@@ -49,7 +49,7 @@ export interface RetryAllOptions extends Pick<RetryTaskChanges, 'queue' | 'prior
 
 /** The size of the history, and the times that it covers. */
 export interface HistoryStatus extends HistorySize {
-  /** The file. */
+  /** The file, or the server. */
   readonly location: string;
   /** When a recorder last listened, milliseconds since 1970; null: none ever has. */
   readonly recordedUntil: number | null;

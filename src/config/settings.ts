@@ -296,7 +296,7 @@ export const settings = {
    * Redis 200,000.
    */
   taskHistoryLimit: field(orNull(integer(1_000, Number.MAX_SAFE_INTEGER)), null),
-  /** URL of the history of tasks that `umbel recorder` writes (`sqlite://`); `null`: a file beside the embedded store, else `.umbel/history.db`. */
+  /** URL of the history of tasks that `umbel recorder` writes (`sqlite://`, `postgresql://`); `null`: a file beside the embedded store, else `.umbel/history.db`. */
   historyStore: field(orNull(text), null, { variables: ['UMBEL_HISTORY_STORE'] }),
 };
 

@@ -135,12 +135,17 @@ export function cursorText({ field, descending }: Sort, { value, seq }: Cursor):
   return Buffer.from(JSON.stringify([`${descending ? '-' : ''}${field}`, value, seq])).toString('base64url');
 }
 
+const notACursor = 'this is no cursor: pass the `next` of a page';
+
 /** @throws QuerySyntaxError for text that is no cursor, or a cursor of another sort */
 export function parseCursor({ field, descending }: Sort, text: string): Cursor {
   const read = parsedCursor(text);
-  if (read === null) throw new QuerySyntaxError(text, 0, 'this is no cursor: pass the `next` of a page');
+  if (read === null) throw new QuerySyntaxError(text, 0, notACursor);
   if (read.sort !== `${descending ? '-' : ''}${field}`)
     throw new QuerySyntaxError(text, 0, `this cursor belongs to a list that is sorted by '${read.sort}'`);
+  const isText = ['word', 'state', 'node'].includes(fields[field].kind);
+  if (read.value !== null && (typeof read.value === 'string') !== isText)
+    throw new QuerySyntaxError(text, 0, notACursor);
   return read;
 }
 
@@ -153,7 +158,7 @@ function parsedCursor(text: string): (Cursor & { readonly sort: string }) | null
   }
   if (!Array.isArray(read) || read.length !== 3) return null;
   const [sort, value, seq]: readonly unknown[] = read;
-  if (typeof sort !== 'string' || typeof seq !== 'number') return null;
+  if (typeof sort !== 'string' || typeof seq !== 'number' || !Number.isSafeInteger(seq)) return null;
   return value === null || typeof value === 'string' || typeof value === 'number'
     ? { sort, value, seq }
     : null;
@@ -168,24 +173,29 @@ export function pageSql(
 ): { readonly where: Sql; readonly order: Sql; readonly limit: number } {
   const column = sqlName(field);
   const order = sqlName(descending ? 'DESC' : 'ASC');
+  // SQLite's own order; PostgreSQL's is the other way round.
+  const nulls = isAlwaysKnown(field) ? sql`` : descending ? sql` NULLS LAST` : sql` NULLS FIRST`;
   return {
     where: after === null ? where : sql`${where} AND ${behind(field, descending, after)}`,
-    order: sql`${column} ${order}, seq ${order}`,
+    order: sql`${column} ${order}${nulls}, seq ${order}`,
     limit,
   };
 }
 
 function behind(field: SortField, descending: boolean, { value, seq }: Cursor): Sql {
   const column = sqlName(field);
-  const isKnown = field === 'seen' || field === 'updated' || field === 'state';
   if (descending) {
     if (value === null) return sql`(${column} IS NULL AND seq < ${seq})`;
     const lower = sql`(${column}, seq) < (${value}, ${seq})`;
-    return isKnown ? lower : sql`(${lower} OR ${column} IS NULL)`;
+    return isAlwaysKnown(field) ? lower : sql`(${lower} OR ${column} IS NULL)`;
   }
   return value === null
     ? sql`((${column} IS NULL AND seq > ${seq}) OR ${column} IS NOT NULL)`
     : sql`(${column}, seq) > (${value}, ${seq})`;
+}
+
+function isAlwaysKnown(field: SortField): boolean {
+  return field === 'seen' || field === 'updated' || field === 'state';
 }
 
 /** The column by which tasks are counted. */

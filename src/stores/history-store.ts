@@ -29,7 +29,7 @@ export interface HistoryPage {
 
 export interface HistorySize {
   readonly tasks: number;
-  /** Size of the file, with its indexes and its free pages. */
+  /** Size of the file, or of the table, with its indexes and its free pages. */
   readonly bytes: number;
   /** Time of the oldest task's first event, milliseconds since 1970. */
   readonly oldestAt: number | null;
@@ -61,8 +61,8 @@ export interface HistoryStore {
   /** The file or the server, for people. */
   readonly location: string;
   /**
-   * Merges facts into those that are stored, in one transaction that is on disk when this resolves. The same facts a second time, in another order
-   * or from another recorder change nothing. `recording`: the span in which the recorder has listened so far.
+   * Merges facts into those that are stored; they are on disk when this resolves. When it fails, a part may be stored: call it again. The same facts a
+   * second time, in another order or from another recorder change nothing. `recording`: the span in which the recorder has listened so far.
    */
   merge(tasks: readonly TaskFacts[], recording: Recording | null): Promise<void>;
   get(id: string): Promise<TaskRecord | null>;

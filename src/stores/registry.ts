@@ -45,7 +45,7 @@ export interface Store {
   /** Absent: it keeps no schedules. `app`: the name of the application. @throws StoreError, BrokerUnavailable */
   openScheduleStore?(url: string, app: string, driver: DriverOptions): Promise<ScheduleStore>;
   /** Left out: it keeps no history of tasks. @throws StoreError, BrokerUnavailable */
-  openHistoryStore?(url: string): Promise<HistoryStore>;
+  openHistoryStore?(url: string, driver: DriverOptions): Promise<HistoryStore>;
 }
 
 // A driver is loaded only when a URL names it.
@@ -93,6 +93,8 @@ const stores: Store[] = [
       (await import('./postgres/postgres-backend.ts')).openPostgresBackend(url, options),
     openScheduleStore: async (url, app, driver) =>
       (await import('./postgres/postgres-schedules.ts')).openPostgresScheduleStore(url, app, driver),
+    openHistoryStore: async (url, driver) =>
+      (await import('./postgres/postgres-history.ts')).openPostgresHistory(url, driver),
   },
   {
     name: 'rpc',
@@ -187,8 +189,8 @@ export async function openScheduleStore(
 }
 
 /** Opens the store of the history of tasks. @throws ConfigError for an unknown scheme; StoreError, BrokerUnavailable */
-export async function openHistoryStore(url: string): Promise<HistoryStore> {
-  return opened(await storeOf(url, 'historyStore').openHistoryStore?.(url));
+export async function openHistoryStore(url: string, driver: DriverOptions = {}): Promise<HistoryStore> {
+  return opened(await storeOf(url, 'historyStore').openHistoryStore?.(url, driver));
 }
 
 // storeOf returns only stores that can.

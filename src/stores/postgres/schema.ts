@@ -95,3 +95,55 @@ CREATE TABLE $schema.audit (            -- who did what
   address text NOT NULL
 );`,
 ];
+
+/** The tables of the history of tasks. Each entry is the migration to the next version. Times are milliseconds since 1970. */
+export const historySchema: readonly string[] = [
+  `
+CREATE TABLE $schema.history_task (
+  seq bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  seen float8 NOT NULL, updated float8 NOT NULL,
+  sent float8, received float8, started float8, ended float8, eta float8, expires float8,
+  runtime float8, wait float8, retries float8, priority float8,
+  id text COLLATE "C" NOT NULL UNIQUE,
+  state text COLLATE "C" NOT NULL,
+  name text COLLATE "C", queue text COLLATE "C", worker text COLLATE "C", client text COLLATE "C",
+  root_id text COLLATE "C", parent_id text COLLATE "C", group_id text COLLATE "C", chord_id text COLLATE "C",
+  args_repr text COLLATE "C", kwargs_repr text COLLATE "C",
+  args text COLLATE "C", kwargs text COLLATE "C", stamps text COLLATE "C", -- JSON
+  result text COLLATE "C", exception text COLLATE "C", traceback text COLLATE "C",
+  marks text COLLATE "C" NOT NULL       -- JSON: the moments of which all but the texts above follows
+);
+CREATE INDEX history_task_seen ON $schema.history_task (seen, seq);
+CREATE INDEX history_task_state ON $schema.history_task (state, seen, seq);
+CREATE INDEX history_task_name ON $schema.history_task (name, seen, seq);
+CREATE INDEX history_task_queue ON $schema.history_task (queue, seen, seq) WHERE queue IS NOT NULL;
+CREATE INDEX history_task_worker ON $schema.history_task (worker, seen, seq) WHERE worker IS NOT NULL;
+CREATE INDEX history_task_ended ON $schema.history_task (ended NULLS FIRST, seq);
+CREATE INDEX history_task_root ON $schema.history_task (root_id) WHERE root_id IS NOT NULL;
+CREATE INDEX history_task_parent ON $schema.history_task (parent_id) WHERE parent_id IS NOT NULL;
+CREATE INDEX history_task_group ON $schema.history_task (group_id) WHERE group_id IS NOT NULL;
+CREATE TABLE $schema.history_recording ( -- times in which a recorder listened
+  id text COLLATE "C" PRIMARY KEY,
+  began float8 NOT NULL,
+  until float8 NOT NULL
+);
+CREATE TABLE $schema.history_identity (id text NOT NULL);
+INSERT INTO $schema.history_identity VALUES (substr(md5(random()::text || clock_timestamp()::text || pg_backend_pid()), 1, 16));
+CREATE TABLE $schema.history_job (      -- runs tasks of the history again
+  id text COLLATE "C" PRIMARY KEY,
+  state text NOT NULL, pause_reason text NOT NULL,
+  settings text NOT NULL,               -- JSON
+  created float8 NOT NULL,
+  runner text, alive float8 NOT NULL,
+  change text                           -- the last change, known again if it is repeated
+);
+CREATE TABLE $schema.history_job_item (
+  job text COLLATE "C" NOT NULL REFERENCES $schema.history_job ON DELETE CASCADE,
+  n bigint GENERATED ALWAYS AS IDENTITY,
+  original text COLLATE "C" NOT NULL, new_id text COLLATE "C" NOT NULL,
+  state text COLLATE "C" NOT NULL, problem text COLLATE "C" NOT NULL,
+  claim text,                           -- the call that claimed it, known again if it is repeated
+  PRIMARY KEY (job, original)
+);
+CREATE INDEX history_job_item_state ON $schema.history_job_item (job, state, n);`,
+];

@@ -26,6 +26,7 @@ const rules: Readonly<Record<string, readonly [kind: PostgresErrorKind, cure: st
   '53300': ['again', 'the server has no room for more connections: raise max_connections, or lower poolSize'],
   '53': ['again', 'the server lacks memory, disk or connections'],
   '58': ['again', 'the server cannot read or write its files'],
+  '25P03': ['again', 'this process stopped in the middle of a transaction for too long'],
   '25006': ['again', 'the server is a standby or read-only: name the one that writes'],
   '28': ['refused', 'the server does not accept the user and password'],
   '3D000': ['refused', 'there is no such database: create it (createdb)'],

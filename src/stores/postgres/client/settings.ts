@@ -46,12 +46,14 @@ const inQuery = [
   'host',
   'port',
   'connect_timeout',
+  'schema',
   'application_name',
 ];
 
 /**
  * `postgresql://[user:password@]host[:port]/database`, also as `postgres://` and `db+postgresql://`, with libpq's `sslmode`,
- * `sslrootcert`, `sslcert`, `sslkey`, `host` (the folder of a unix socket), `connect_timeout` and `application_name`.
+ * `sslrootcert`, `sslcert`, `sslkey`, `host` (the folder of a unix socket), `connect_timeout` and `application_name`, and with `schema`, the schema of
+ * our tables.
  * @throws ConfigError that names `what`, and never shows a password
  */
 export function postgresSettings(
@@ -87,7 +89,7 @@ export function postgresSettings(
     password,
     database,
     tls: isSocket ? null : tlsOf(query, driver.ssl, what),
-    schema: schemaOf(driver.schema ?? 'umbel', what),
+    schema: schemaOf(query.get('schema') ?? driver.schema ?? 'umbel', what),
     poolSize: poolSizeOf(driver.poolSize ?? 4, what),
     connectTimeoutMs: connectTimeoutOf(query, driver, what),
     applicationName: String(driver.applicationName ?? query.get('application_name') ?? 'umbel'),
