@@ -1,12 +1,15 @@
-// What the history of tasks costs: node bench/history.mjs [tasks]. Not a test: it prints figures. Needs `npm run build`.
+// What the history of tasks costs: node bench/history.mjs [tasks] [postgresql://…]. Default: a new SQLite file; in PostgreSQL, a new schema, which is
+// dropped at the end. Not a test: it prints figures. Needs `npm run build`.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
+import pg from 'pg';
 import { parseSort } from '../build/src/history/compile.js';
 import { parseQuery } from '../build/src/history/parse-query.js';
 import { readTaskEvent } from '../build/src/history/read-event.js';
 import { FactsBuffer } from '../build/src/recorder/facts-buffer.js';
+import { openPostgresHistory } from '../build/src/stores/postgres/postgres-history.js';
 import { openSqliteHistory } from '../build/src/stores/sqlite/sqlite-history.js';
 
 const tasks = Number(process.argv[2] ?? 100_000);
@@ -15,7 +18,12 @@ const atOnce = 200;
 const batch = 2_000;
 
 const folder = mkdtempSync(join(tmpdir(), 'umbel-bench-history-'));
-const store = await openSqliteHistory(join(folder, 'history.db'));
+const url = process.argv[3];
+const schema = `bench_${process.pid}`;
+const store =
+  url === undefined
+    ? await openSqliteHistory(join(folder, 'history.db'))
+    : await openPostgresHistory(url, { schema });
 const began = Date.now() / 1000 - tasks / 100;
 let clock = 0;
 
@@ -127,7 +135,13 @@ await timed('page by runtime', async () => shown(await list('', '-runtime')));
 await timed('counts', async () => (await store.counts({ condition: null, now: 0 })).size);
 await timed('facet by name', async () => (await store.facet('name', { condition: null, now: 0 }, 20)).length);
 const before = performance.now();
-await store.prune({ heardBefore: null, mostTasks: tasks - 500 }, 500);
+await store.prune({ updatedBefore: null, maxTasks: tasks - 500 }, 500);
 console.log(`prune of 500: ${(performance.now() - before).toFixed(1)} ms`);
 await store.close();
 rmSync(folder, { recursive: true });
+if (url !== undefined) {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  await client.query(`DROP SCHEMA ${schema} CASCADE`);
+  await client.end();
+}

@@ -16,6 +16,7 @@ import type { HistoryStore, Recording } from '../stores/history-store.ts';
 import type { Transport } from '../stores/transport.ts';
 import { EventsAsker } from './events-asker.ts';
 import { FactsBuffer } from './facts-buffer.ts';
+import { openedHistory } from './open-history.ts';
 import { type FactsHook, Redactor } from './redactor.ts';
 import { type ReadFacts, StreamReader } from './stream-reader.ts';
 
@@ -82,6 +83,7 @@ export class Recorder implements Service {
   #lost = 0;
   #failing = false;
   #isBehind = false;
+  #waits = false;
 
   /** @throws ConfigError */
   constructor(app: App, options: RecorderOptions = {}) {
@@ -117,8 +119,9 @@ export class Recorder implements Service {
     return this.stop();
   }
 
-  /** Runs the recorder until SIGTERM, SIGINT or SIGQUIT. */
+  /** Runs the recorder until SIGTERM, SIGINT or SIGQUIT. It waits for a history whose store is away. */
   async run(): Promise<void> {
+    this.#waits = true;
     const signals = ['SIGTERM', 'SIGINT', 'SIGQUIT'] as const;
     const stopped = deferred<void>();
     const off = (): void => {
@@ -150,7 +153,10 @@ export class Recorder implements Service {
 
   async #start(): Promise<void> {
     const { app } = this;
-    const store = await openHistoryOf(app.config);
+    const store = this.#waits
+      ? await openedHistory(app, this.#logger, this.#stopping.signal)
+      : await openHistoryOf(app.config);
+    if (store === null) return;
     this.#closing.push(() => store.close());
     this.#store = store;
     const transport = await app.broker();

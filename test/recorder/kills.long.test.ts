@@ -1,47 +1,15 @@
 // Recorders and workers that are killed: each task is in the history once, with its end.
-import { type ChildProcess, fork } from 'node:child_process';
-import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { Recorder } from '../../src/recorder/recorder.ts';
-import { commandOf } from '../e2e/harness/compiled.ts';
 import { patience, patienceMs, until } from '../until.ts';
 import { newFolder } from '../worker/bench.ts';
 import { appOn, onEachBroker } from '../worker/everywhere.ts';
+import { kill, start } from './kill-bench.ts';
 
 const kills = 20;
 const perKill = 25;
-
-const children: ChildProcess[] = [];
-afterEach(() => {
-  for (const child of children.splice(0)) child.kill('SIGKILL');
-});
-
-interface Urls {
-  readonly broker: string;
-  readonly backend?: string;
-}
-
-async function start(role: 'recorder' | 'worker', urls: Urls, history: string): Promise<ChildProcess> {
-  const [program = '', ...args] = [
-    ...commandOf('test/recorder/kill-program.ts'),
-    role,
-    urls.broker,
-    urls.backend ?? urls.broker,
-    history,
-  ];
-  const child = fork(program, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
-  children.push(child);
-  await once(child, 'message');
-  return child;
-}
-
-async function kill(child: ChildProcess): Promise<void> {
-  const gone = once(child, 'exit');
-  child.kill('SIGKILL');
-  await gone;
-}
 
 onEachBroker(['sqlite', 'redis', 'rabbitmq'], (broker, newUrls) => {
   for (const role of ['recorder', 'worker'] as const) {

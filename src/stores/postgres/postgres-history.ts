@@ -27,11 +27,12 @@ import { historySchema } from './schema.ts';
 /**
  * Opens the history on a PostgreSQL server, and creates its tables if needed.
  * @throws ConfigError when the URL or an option is invalid; StoreError when the server refuses this user or database, when the tables are those of
- * a newer Umbel, or when the database is not in UTF-8; BrokerUnavailable when the server does not answer within ten seconds
+ * a newer Umbel, or when the database is not in UTF-8; BrokerUnavailable when the server does not answer within `answerMs` (ten seconds)
  */
 export async function openPostgresHistory(
   url: string,
   driver: Readonly<Record<string, unknown>> = {},
+  answerMs = defaultAnswerMs,
 ): Promise<HistoryStore> {
   const pool = await PostgresPool.open(postgresSettings(url, 'historyStore', driver));
   try {
@@ -39,7 +40,7 @@ export async function openPostgresHistory(
     await requireUtf8(pool, untilMs);
     await migrate(pool, 'history', historySchema, untilMs);
     const [row] = await pool.query(`SELECT id FROM ${pool.settings.schema}.history_identity`, [], untilMs);
-    return new PostgresHistoryStore(pool, String(row?.id));
+    return new PostgresHistoryStore(pool, String(row?.id), answerMs);
   } catch (error) {
     await pool.close();
     throw isRefusal(error) ? new StoreError(error.message, { cause: error.cause }) : error;
@@ -59,8 +60,8 @@ async function requireUtf8(pool: PostgresPool, untilMs: number): Promise<void> {
   );
 }
 
-/** How long the server has to answer, milliseconds: `answerMs` for writes, `searchMs` for queries, which may search all text. */
-const answerMs = 10_000;
+/** How long the server has to answer, milliseconds; `searchMs`: to a query that may search the text of all tasks. */
+const defaultAnswerMs = 10_000;
 const searchMs = 60_000;
 /** How many tasks one transaction merges. */
 const maxMerged = 500;
@@ -70,6 +71,7 @@ class PostgresHistoryStore implements HistoryStore {
   readonly id: string;
   readonly location: string;
   readonly #pool: PostgresPool;
+  readonly #answerMs: number;
   readonly #task: string;
   readonly #from: Sql;
   readonly #recording: string;
@@ -78,9 +80,10 @@ class PostgresHistoryStore implements HistoryStore {
   /** The newest of the surplus tasks that are being deleted; null: none are. */
   #surplus: { readonly seen: number; readonly seq: string } | null = null;
 
-  constructor(pool: PostgresPool, id: string) {
+  constructor(pool: PostgresPool, id: string, answerMs: number) {
     const { schema, shown } = pool.settings;
     this.#pool = pool;
+    this.#answerMs = answerMs;
     this.id = id;
     this.location = shown;
     this.#task = `${schema}.history_task`;
@@ -107,11 +110,11 @@ class PostgresHistoryStore implements HistoryStore {
 
   /** One recorder at a time, since it reads what it replaces. */
   async #merge(added: readonly TaskFacts[]): Promise<void> {
-    await this.#pool.transaction(performance.now() + answerMs, async (ask) => {
+    await this.#pool.transaction(performance.now() + this.#answerMs, async (ask) => {
       // The server ends the transaction of a recorder that was stopped in the middle of it.
       await ask(
         "SELECT set_config('lock_timeout', $1, true), set_config('idle_in_transaction_session_timeout', $1, true)",
-        [String(answerMs)],
+        [String(this.#answerMs)],
       );
       await ask('SELECT pg_advisory_xact_lock(hashtext($1))', [`umbel ${this.#task}`]);
       const known = await ask(this.#readFacts, [added.map(({ id }) => id)]);
@@ -230,7 +233,7 @@ class PostgresHistoryStore implements HistoryStore {
 
   async openJobs(): Promise<HistoryJobs> {
     const { PostgresHistoryJobs } = await import('./postgres-history-jobs.ts');
-    return new PostgresHistoryJobs(this.#pool, answerMs);
+    return new PostgresHistoryJobs(this.#pool, this.#answerMs);
   }
 
   close(): Promise<void> {
@@ -238,11 +241,12 @@ class PostgresHistoryStore implements HistoryStore {
   }
 
   #query(text: string, values: readonly PostgresValue[]): ReturnType<Ask> {
-    return this.#pool.query(text, values, performance.now() + answerMs);
+    return this.#pool.query(text, values, performance.now() + this.#answerMs);
   }
 
   /** A query that may read many tasks: the server ends it when nobody waits for it any more. */
-  #search({ text, values }: Sql): ReturnType<Ask> {
+  async #search({ text, values }: Sql): ReturnType<Ask> {
+    await this.#query('SELECT 1', []); // a server that is away is not waited for so long
     let count = 0;
     const numbered = text.replaceAll('?', () => `$${++count}`);
     return this.#pool.transaction(performance.now() + searchMs, async (ask) => {

@@ -113,11 +113,11 @@ CREATE TABLE $schema.history_task (
   result text COLLATE "C", exception text COLLATE "C", traceback text COLLATE "C",
   marks text COLLATE "C" NOT NULL       -- JSON: the moments of which all but the texts above follows
 );
-CREATE INDEX history_task_seen ON $schema.history_task (seen, seq);
-CREATE INDEX history_task_state ON $schema.history_task (state, seen, seq);
-CREATE INDEX history_task_name ON $schema.history_task (name, seen, seq);
-CREATE INDEX history_task_queue ON $schema.history_task (queue, seen, seq) WHERE queue IS NOT NULL;
-CREATE INDEX history_task_worker ON $schema.history_task (worker, seen, seq) WHERE worker IS NOT NULL;
+CREATE INDEX history_task_seen ON $schema.history_task (seen);
+CREATE INDEX history_task_state ON $schema.history_task (state, seen);
+CREATE INDEX history_task_name ON $schema.history_task (name, seen);
+CREATE INDEX history_task_queue ON $schema.history_task (queue, seen) WHERE queue IS NOT NULL;
+CREATE INDEX history_task_worker ON $schema.history_task (worker, seen) WHERE worker IS NOT NULL;
 CREATE INDEX history_task_ended ON $schema.history_task (ended NULLS FIRST, seq);
 CREATE INDEX history_task_root ON $schema.history_task (root_id) WHERE root_id IS NOT NULL;
 CREATE INDEX history_task_parent ON $schema.history_task (parent_id) WHERE parent_id IS NOT NULL;
