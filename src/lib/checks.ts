@@ -90,7 +90,7 @@ export function seconds(
       const read = toSeconds(value, what);
       return ('above' in bound ? read > bound.above : read >= bound.from) ? read : undefined;
     }),
-    text: durationText,
+    text: { ...durationText, expected: `${durationText.expected}, ${range}` },
   };
 }
 

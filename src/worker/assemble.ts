@@ -72,13 +72,13 @@ export async function assemble(
   options: ResolvedWorkerOptions,
   handle: WorkerHandle,
 ): Promise<Parts | null> {
-  const { name, concurrency, autoscale, logger, clock } = options;
+  const { name, concurrency, autoscale, leaseMs, logger, clock } = options;
   const { queues, broadcasts } = partedQueues(app, options.queues);
   let parts: Parts | null = null;
   const consuming: ConsumeOptions = {
     queues,
     name,
-    leaseMs: app.config.workerLease * 1000,
+    leaseMs,
     slots: (autoscale?.max ?? concurrency) * app.config.workerPrefetchMultiplier,
     onEarly: (message, queue) => parts?.operations.deferred.early(message, queue) ?? false,
     onTrouble: (trouble) => {

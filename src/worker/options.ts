@@ -98,6 +98,15 @@ export const workerOptions = {
       'Soft time limit of tasks without their own.',
     ),
   ),
+  /** After this time without a sign of life, other workers get its tasks; default `workerLease`. */
+  lease: field(
+    flagged(
+      seconds({ from: 1 }),
+      '--lease <duration>',
+      'After this time without a sign of life, other workers get its tasks.',
+    ),
+    setting('workerLease'),
+  ),
   /** How long a warm shutdown waits for running tasks before it turns cold; default `workerShutdownTimeout`. */
   shutdownTimeout: field(
     flagged(

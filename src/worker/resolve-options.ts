@@ -15,13 +15,15 @@ import { tolerantLogger } from './tolerant-logger.ts';
 type AsRead = Read<typeof workerOptions>;
 
 /** The options, complete and checked. */
-export interface ResolvedWorkerOptions extends Omit<AsRead, 'shutdownTimeout' | 'softShutdownTimeout'> {
+export interface ResolvedWorkerOptions
+  extends Omit<AsRead, 'lease' | 'shutdownTimeout' | 'softShutdownTimeout'> {
   readonly queues: readonly string[];
   /** The queues were chosen for this worker; otherwise they are the App's. */
   readonly queuesChosen: boolean;
   readonly concurrency: number;
   readonly name: string;
   readonly logger: Logger;
+  readonly leaseMs: number;
   readonly shutdownTimeoutMs: number | null;
   /** 0: none. */
   readonly softShutdownTimeoutMs: number;
@@ -38,7 +40,7 @@ export function resolveWorkerOptions(
   options: WorkerOptions,
 ): ResolvedWorkerOptions {
   const where = 'the options of Worker';
-  const { shutdownTimeout, softShutdownTimeout, ...read } = readOptions(
+  const { lease, shutdownTimeout, softShutdownTimeout, ...read } = readOptions(
     workerOptions,
     options,
     where,
@@ -65,6 +67,7 @@ export function resolveWorkerOptions(
     concurrency: pool === 'solo' ? 1 : (autoscale?.min ?? read.concurrency ?? config.workerConcurrency),
     name,
     logger: logger === null ? silentLogger : tolerantLogger(logger),
+    leaseMs: lease * 1000,
     shutdownTimeoutMs: shutdownTimeout === null ? null : shutdownTimeout * 1000,
     softShutdownTimeoutMs: softShutdownTimeout * 1000,
     module: module?.startsWith('file:') ? fileURLToPath(module) : module,

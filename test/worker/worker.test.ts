@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { Ignore, Reject } from '../../src/app/running/outcome.ts';
 import { ConfigError, SoftTimeLimitExceeded, UnknownOptionError } from '../../src/errors.ts';
 import { deferred } from '../../src/lib/deferred.ts';
@@ -640,9 +640,21 @@ describe('the options of a worker', () => {
     { queues: [] },
     { queues: [''] },
     { shutdownTimeout: 'soon' as never },
+    { lease: '500ms' as const },
   ])('that make no sense are refused: %j', async (options) => {
     const app = await newApp('memory');
     expect(() => new Worker(app, options)).toThrow(ConfigError);
+  });
+
+  it.each([
+    [{}, 40_000],
+    [{ lease: '2s' as const }, 2_000],
+  ])('%j: it holds its messages for as long without a sign of life: %i ms', async (options, leaseMs) => {
+    const app = await newApp('memory', { workerLease: 40 });
+    const broker = await app.broker();
+    const consume = vi.spyOn(broker, 'consume');
+    await startWorker(app, options);
+    expect(consume).toHaveBeenCalledWith(expect.objectContaining({ leaseMs }));
   });
 
   it('default to those of the application', async () => {
