@@ -13,6 +13,9 @@ afterEach(() => vi.restoreAllMocks());
 test.each([
   ['from-bullmq', 4],
   ['from-celery-node', 2],
+  ['from-pg-boss', 3],
+  ['from-graphile-worker', 3],
+  ['from-agenda', 2],
 ])('the code of the guide %s prints what it says', async (name, lines) => {
   const guide = readFileSync(join(root, `docs/guide/${name}.md`), 'utf8');
   const program = [...guide.matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map(([, code]) => code).join('\n');

@@ -21,6 +21,9 @@ const guides = [
   'from-celery',
   'from-bullmq',
   'from-celery-node',
+  'from-pg-boss',
+  'from-graphile-worker',
+  'from-agenda',
   'workflows',
 ];
 
