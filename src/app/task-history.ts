@@ -57,9 +57,6 @@ export interface HistoryStatus extends HistorySize {
   readonly gaps: readonly { readonly from: number; readonly until: number }[];
 }
 
-/** Shorter gaps, milliseconds, are not reported: a span ends with the recorder's last write, which is a little before its real end. */
-const shortestGap = 1_000;
-
 /**
  * The history of tasks, which a recorder (`umbel recorder`) writes. The guide to operations describes the query language; an empty query, the
  * default, means all tasks. Every method throws QuerySyntaxError for a query that it cannot read, and StoreError or BrokerUnavailable when the
@@ -148,7 +145,7 @@ export class TaskHistory {
 
   async status(): Promise<HistoryStatus> {
     const store = await this.#store();
-    const { gapsBetween } = await import('../history/gaps.ts');
+    const { gapsBetween, shortestGap } = await import('../history/gaps.ts');
     const [size, recordings] = await Promise.all([store.size(), store.recordings()]);
     return {
       ...size,

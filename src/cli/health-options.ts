@@ -1,4 +1,4 @@
-// The options of `umbel worker` and `umbel beat` for probes from outside.
+// The options of `umbel worker`, `umbel beat` and `umbel recorder` for probes from outside.
 import type { Command } from 'commander';
 import type { HealthOptions } from '../http/health.ts';
 import { port } from './values.ts';

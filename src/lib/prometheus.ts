@@ -129,6 +129,10 @@ class Counter implements Metric {
     this.#series.at(labels).count++;
   }
 
+  increase(by: number, ...labels: Labels): void {
+    this.#series.at(labels).count += by;
+  }
+
   /** Makes the series, with the value 0 if it is new: a rate needs a value before the first count. */
   touch(...labels: Labels): void {
     this.#series.at(labels);

@@ -5,7 +5,10 @@ import { openHistoryOf } from '../app/history-work.ts';
 import { Control } from '../control/control.ts';
 import { captureEvents } from '../events/receiver.ts';
 import type { TaskFacts } from '../history/facts.ts';
+import { gapsBetween, shortestGap } from '../history/gaps.ts';
 import { readTaskEvent } from '../history/read-event.ts';
+import { Health, type HealthOptions } from '../http/health.ts';
+import { systemClock } from '../lib/clock.ts';
 import { deferred } from '../lib/deferred.ts';
 import { type Duration, toMs } from '../lib/duration.ts';
 import { type Logger, silentLogger } from '../lib/logger.ts';
@@ -16,11 +19,12 @@ import type { HistoryStore, Recording } from '../stores/history-store.ts';
 import type { Transport } from '../stores/transport.ts';
 import { EventsAsker } from './events-asker.ts';
 import { FactsBuffer } from './facts-buffer.ts';
+import { type MeasuredRecorder, RecorderMetrics } from './metrics.ts';
 import { openedHistory } from './open-history.ts';
 import { type FactsHook, Redactor } from './redactor.ts';
 import { type ReadFacts, StreamReader } from './stream-reader.ts';
 
-export type { FactsHook, TaskFacts };
+export type { FactsHook, HealthOptions, TaskFacts };
 
 export interface RecorderOptions {
   readonly logger?: Logger;
@@ -35,6 +39,8 @@ export interface RecorderOptions {
   readonly enable?: boolean;
   /** Called with each received event, also events of workers. */
   readonly onEvent?: (event: WireEvent) => void;
+  /** Probes and metrics over HTTP, and a file that is touched, as of a worker. A recorder that cannot write the history is not ready. */
+  readonly health?: HealthOptions;
 }
 
 /** How long events are gathered for one transaction, milliseconds. */
@@ -66,6 +72,8 @@ export class Recorder implements Service {
   readonly #redactor: Redactor;
   readonly #enable: boolean;
   readonly #onEvent: ((event: WireEvent) => void) | null;
+  readonly #health: Health;
+  readonly #metrics: RecorderMetrics | null;
   readonly #buffer = new FactsBuffer();
   readonly #stopping = new AbortController();
   /** Closed in reverse order. */
@@ -84,6 +92,9 @@ export class Recorder implements Service {
   #failing = false;
   #isBehind = false;
   #waits = false;
+  /** Until when all was read, and until when all is written, milliseconds since 1970. */
+  #readUntil: number | null = null;
+  #writtenUntil: number | null = null;
 
   /** @throws ConfigError */
   constructor(app: App, options: RecorderOptions = {}) {
@@ -95,6 +106,15 @@ export class Recorder implements Service {
     this.#redactor = new Redactor(options.redact, options.redactHook, logger);
     this.#enable = options.enable ?? true;
     this.#onEvent = options.onEvent ?? null;
+    const { health = {} } = options;
+    this.#metrics = health.port === undefined ? null : new RecorderMetrics(() => this.#state());
+    const unready = (): string | null => this.#unready();
+    this.#health = new Health({ ...health, clock: systemClock, logger, unready, metrics: this.#metrics });
+  }
+
+  /** The port of its probes; null: there is none. */
+  get healthPort(): number | null {
+    return this.#health.port;
   }
 
   /** How many events were received and are not written yet. */
@@ -104,7 +124,10 @@ export class Recorder implements Service {
 
   /** Resolves when the recorder listens. @throws ConfigError, StoreError, BrokerUnavailable */
   async start(): Promise<void> {
-    this.#starting ??= this.#start();
+    this.#starting ??= this.#start().catch(async (error: unknown) => {
+      await this.#health.stop(); // its port would keep the process
+      throw error;
+    });
     await this.#starting;
   }
 
@@ -153,6 +176,8 @@ export class Recorder implements Service {
 
   async #start(): Promise<void> {
     const { app } = this;
+    await this.#health.start(); // also while it waits for its store: it lives
+    this.#closing.push(() => this.#health.stop());
     const store = this.#waits
       ? await openedHistory(app, this.#logger, this.#stopping.signal)
       : await openHistoryOf(app.config);
@@ -180,6 +205,7 @@ export class Recorder implements Service {
     });
     this.#closing.push(() => subscription[Symbol.asyncDispose]());
     this.#recording ??= newRecording(Date.now());
+    this.#writtenUntil = this.#recording.from;
     // Our workers look for a recorder, too.
     if (this.#reader?.isNew === true) await control.tell('reload_pauses').catch(() => undefined);
     asker?.ask();
@@ -224,7 +250,9 @@ export class Recorder implements Service {
     const received = readTaskEvent(event);
     const facts = received === null ? null : this.#redactor.redacted(received);
     if (facts === null) return;
+    this.#metrics?.read('events', 1);
     if (this.#buffer.events >= maxWaiting) {
+      this.#metrics?.lost('overflow', 1);
       if (this.#lost++ === 0)
         this.#logger.error({}, `${maxWaiting} events wait for the store; further events are lost`);
       return;
@@ -253,6 +281,11 @@ export class Recorder implements Service {
     if (this.#reader === null || this.#read !== null) return;
     const read = await this.#reader.read();
     this.#isBehind = read?.isAll === false;
+    if (read !== null) {
+      this.#readUntil = read.isAll ? Date.now() : read.lastAt;
+      this.#metrics?.read('stream', read.facts.length);
+      this.#metrics?.lost('dropped', read.dropped);
+    }
     if (read === null || (read.facts.length === 0 && read.dropped === 0 && read.isAll)) return;
     this.#read = read;
     if (read.dropped > 0) this.#gap(read.dropped, read.firstAt ?? Date.now());
@@ -272,8 +305,13 @@ export class Recorder implements Service {
   }
 
   async #writeTo(store: HistoryStore): Promise<void> {
+    if (this.#reader === null && this.#recording !== null) this.#readUntil = Date.now();
     await this.#readStream();
-    if (this.lag === 0 && this.#read === null && !this.#isDue) return;
+    const readUntil = this.#readUntil;
+    if (this.lag === 0 && this.#read === null && !this.#isDue) {
+      this.#writtenUntil = readUntil;
+      return;
+    }
     const read = this.#read;
     const tasks = this.#buffer.take();
     // While entries wait, the history is whole only until the last one that was read.
@@ -285,6 +323,8 @@ export class Recorder implements Service {
       await read?.acknowledge();
       this.#read = null;
       this.#writtenAt = Date.now();
+      this.#writtenUntil = readUntil;
+      this.#metrics?.wrote(tasks.length);
       if (this.#failing) this.#logger.info({}, 'the history is written again');
       if (this.#lost > 0) {
         this.#logger.warn({ lost: this.#lost }, `${this.#lost} events were lost`);
@@ -311,9 +351,27 @@ export class Recorder implements Service {
     const updatedBefore = this.#keepMs === null ? null : Date.now() - this.#keepMs;
     const retention = { updatedBefore, maxTasks: this.#keepTasks };
     while (this.#store !== null && !this.#stopping.signal.aborted) {
-      if ((await this.#store.prune(retention, pruneStep)) === 0) return;
+      if ((await this.#store.prune(retention, pruneStep)) === 0) break;
       await new Promise((next) => setImmediate(next));
     }
+    if (this.#metrics !== null && this.#store !== null) await this.#measure(this.#store, this.#metrics);
+  }
+
+  async #measure(store: HistoryStore, metrics: RecorderMetrics): Promise<void> {
+    const [{ tasks, bytes }, recordings] = await Promise.all([store.size(), store.recordings()]);
+    const waiting = (await this.#reader?.waiting()) ?? 0;
+    metrics.measured({ tasks, bytes, gaps: gapsBetween(recordings, shortestGap).length, waiting });
+  }
+
+  #state(): MeasuredRecorder {
+    const isWritten = this.#store !== null && !this.#failing;
+    return { writtenUntil: this.#writtenUntil, buffered: this.lag, isWritten };
+  }
+
+  #unready(): string | null {
+    if (this.#stopping.signal.aborted) return 'it stops';
+    if (this.#store === null) return 'it waits for the store of the history';
+    return this.#failing ? 'the history cannot be written' : null;
   }
 }
 

@@ -89,6 +89,11 @@ export class StreamReader {
     }
   }
 
+  /** How many entries wait in the broker. @throws BrokerUnavailable */
+  waiting(): Promise<number> {
+    return this.#reader.waiting();
+  }
+
   /** The registration stays: what programs write meanwhile waits for the next recorder. */
   async close(): Promise<void> {
     await this.#reader.close();

@@ -17,7 +17,7 @@ export const rooms: Readonly<Record<string, readonly string[]>> = {
   beat: ['app', 'http', 'workflow', 'config', 'schedules', 'stores', 'protocol', 'lib'],
   events: ['app', 'stores', 'protocol', 'lib'],
   control: ['app', 'events', 'history', 'stores', 'protocol', 'lib'],
-  recorder: ['app', 'control', 'events', 'history', 'stores', 'protocol', 'lib'],
+  recorder: ['app', 'control', 'events', 'history', 'http', 'stores', 'protocol', 'lib'],
   worker: ['app', 'http', 'workflow', 'sending', 'config', 'events', 'results', 'stores', 'protocol', 'lib'],
   doctor: ['app', 'beat', 'config', 'control', 'events', 'stores', 'lib'],
   otel: ['app', 'sending', 'lib'],

@@ -1,4 +1,4 @@
-// Debian's Prometheus scrapes a worker, a beat and a dashboard, and answers the queries of our Grafana board, of our alerts, and of the boards
+// Debian's Prometheus scrapes a worker, a beat, a recorder and a dashboard, and answers the queries of our Grafana board, of our alerts, and of the boards
 // that are made for celery-exporter.
 import { spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -7,6 +7,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { Beat } from '../../src/beat/beat.ts';
 import { createDashboard } from '../../src/dashboard/server/dashboard.ts';
 import { HttpServer } from '../../src/http/http-server.ts';
+import { Recorder } from '../../src/recorder/recorder.ts';
 import { every } from '../../src/schedules/every.ts';
 import { Worker } from '../../src/worker/worker.ts';
 import { needs, noProgram } from '../needs.ts';
@@ -57,12 +58,15 @@ needs(test, missing)(
     app.schedule('often', every(0.2), add, { args: [1, 1] });
     await using beat = new Beat(app, { health: { port: 0 } });
     await beat.start();
+    await using recorder = new Recorder(app, { health: { port: 0 } });
+    await recorder.start();
     const server = { host: '127.0.0.1', port: 0, maxConnections: 10 };
     await using http = new HttpServer((request) => dashboard.fetch(request), server);
     await http.start();
     const ask = await startPrometheus({
       'umbel-workers': `127.0.0.1:${worker.healthPort}`,
       'umbel-beat': `127.0.0.1:${beat.healthPort}`,
+      'umbel-recorder': `127.0.0.1:${recorder.healthPort}`,
       'umbel-dashboard': new URL(http.url).host,
     });
 

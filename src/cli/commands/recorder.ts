@@ -5,11 +5,12 @@ import type { Duration } from '../../lib/duration.ts';
 import type { FactsHook } from '../../recorder/recorder.ts';
 import { nodeName } from '../../worker/node-name.ts';
 import { type CommonOptions, optionsOf, requireSharedStore, withApp } from '../common.ts';
+import { type HealthChoices, healthOf, withHealthOptions } from '../health-options.ts';
 import { createLogger, type LoggingChoices, logFileOf, logFormOf, withLoggingOptions } from '../logging.ts';
 import { stoppingInOrder } from '../stop-signals.ts';
 import { duration, positiveInteger } from '../values.ts';
 
-interface RecorderCommandOptions extends CommonOptions, LoggingChoices {
+interface RecorderCommandOptions extends CommonOptions, LoggingChoices, HealthChoices {
   readonly keepFor?: Duration;
   readonly keepTasks?: number;
   readonly redact?: readonly string[];
@@ -34,6 +35,7 @@ export function recorderCommand(): Command {
     )
     .option('--redact-hook <module>', 'Change what is written with the function that this module exports.')
     .option('--no-enable', 'Do not ask workers to send task events.');
+  withHealthOptions(command, 'recorder');
   withLoggingOptions(command);
   return command
     .addHelpText(
@@ -64,6 +66,7 @@ async function record(options: RecorderCommandOptions): Promise<void> {
     const recorder = new Recorder(app, {
       logger,
       enable,
+      health: healthOf(options),
       ...(keepFor !== undefined && { keepFor }),
       ...(keepTasks !== undefined && { keepTasks }),
       ...(redact !== undefined && { redact }),
