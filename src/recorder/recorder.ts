@@ -5,12 +5,11 @@ import { openHistoryOf } from '../app/history-work.ts';
 import { Control } from '../control/control.ts';
 import { captureEvents } from '../events/receiver.ts';
 import type { TaskFacts } from '../history/facts.ts';
-import { gapsBetween, shortestGap } from '../history/gaps.ts';
 import { readTaskEvent } from '../history/read-event.ts';
 import { Health, type HealthOptions } from '../http/health.ts';
 import { systemClock } from '../lib/clock.ts';
 import { deferred } from '../lib/deferred.ts';
-import { type Duration, toMs } from '../lib/duration.ts';
+import { toMs } from '../lib/duration.ts';
 import { type Logger, silentLogger } from '../lib/logger.ts';
 import type { Service } from '../lib/service.ts';
 import { uuid7 } from '../lib/uuid.ts';
@@ -21,27 +20,12 @@ import { EventsAsker } from './events-asker.ts';
 import { FactsBuffer } from './facts-buffer.ts';
 import { type MeasuredRecorder, RecorderMetrics } from './metrics.ts';
 import { openedHistory } from './open-history.ts';
+import type { RecorderOptions } from './options.ts';
 import { type FactsHook, Redactor } from './redactor.ts';
 import { type ReadFacts, StreamReader } from './stream-reader.ts';
+import { Upkeep, type UpkeepRules } from './upkeep.ts';
 
-export type { FactsHook, HealthOptions, TaskFacts };
-
-export interface RecorderOptions {
-  readonly logger?: Logger;
-  /** How long a task is kept after its last event. Default 7 days; null: for ever. */
-  readonly keepFor?: Duration | null;
-  /** How many tasks are kept: of more, the oldest are deleted. Default 1,000,000; null: no limit. */
-  readonly keepTasks?: number | null;
-  /** Names of arguments and other members whose values are not written. Members that are named like secrets are never written. */
-  readonly redact?: readonly string[];
-  readonly redactHook?: FactsHook;
-  /** Ask workers that do not write into the stream, such as Celery's, every 5 seconds to send task events (`enable_events`). Default true. */
-  readonly enable?: boolean;
-  /** Called with each received event, also events of workers. */
-  readonly onEvent?: (event: WireEvent) => void;
-  /** Probes and metrics over HTTP, and a file that is touched, as of a worker. A recorder that cannot write the history is not ready. */
-  readonly health?: HealthOptions;
-}
+export type { FactsHook, HealthOptions, RecorderOptions, TaskFacts };
 
 /** How long events are gathered for one transaction, milliseconds. */
 const flushEveryMs = 200;
@@ -52,9 +36,7 @@ const maxWaiting = 200_000;
 /** How often the store is told, while no events come, that this recorder listens; milliseconds. */
 const idleWriteMs = 5_000;
 const enableEveryMs = 5_000;
-const pruneEveryMs = 60_000;
-/** How many tasks one transaction deletes. */
-const pruneStep = 200;
+const upkeepEveryMs = 60_000;
 
 /**
  * Writes what happens to tasks to the history, which `app.history` and `umbel tasks` read. It registers with the broker; from then on our programs write
@@ -67,8 +49,7 @@ const pruneStep = 200;
 export class Recorder implements Service {
   readonly app: App;
   readonly #logger: Logger;
-  readonly #keepMs: number | null;
-  readonly #keepTasks: number | null;
+  readonly #upkeepRules: UpkeepRules;
   readonly #redactor: Redactor;
   readonly #enable: boolean;
   readonly #onEvent: ((event: WireEvent) => void) | null;
@@ -82,7 +63,7 @@ export class Recorder implements Service {
   #starting: Promise<void> | null = null;
   #ending: Promise<void> | null = null;
   #writing: Promise<void> | null = null;
-  #pruning: Promise<void> | null = null;
+  #upkeep: Upkeep | null = null;
   #recording: Recording | null = null;
   #reader: StreamReader | null = null;
   /** What was read from the stream, is in the buffer, and is not written yet. */
@@ -101,8 +82,8 @@ export class Recorder implements Service {
     const { logger = silentLogger, keepFor = '7d', keepTasks = 1_000_000 } = options;
     this.app = app;
     this.#logger = logger;
-    this.#keepMs = keepFor === null ? null : toMs(keepFor, "'keepFor' of the recorder");
-    this.#keepTasks = keepTasks;
+    const keepMs = keepFor === null ? null : toMs(keepFor, "'keepFor' of the recorder");
+    this.#upkeepRules = { keepMs, keepTasks };
     this.#redactor = new Redactor(options.redact, options.redactHook, logger);
     this.#enable = options.enable ?? true;
     this.#onEvent = options.onEvent ?? null;
@@ -211,8 +192,10 @@ export class Recorder implements Service {
     asker?.ask();
     this.#every(enableEveryMs, () => asker?.ask());
     this.#every(flushEveryMs, () => this.#write());
-    this.#every(pruneEveryMs, () => this.#prune());
-    this.#prune();
+    const upkeep = new Upkeep(store, this.#upkeepRules, this.#logger, this.#stopping.signal);
+    this.#upkeep = upkeep;
+    this.#every(upkeepEveryMs, () => upkeep.run(this.#reader, this.#metrics));
+    upkeep.run(this.#reader, this.#metrics);
     this.#logger.info(
       { store: store.name, location: store.location },
       `recorder ready: the history is in ${store.location}`,
@@ -224,7 +207,7 @@ export class Recorder implements Service {
     await this.flush();
     if (this.lag > 0 && this.#read === null)
       this.#logger.error({ events: this.lag }, `the store is away: ${this.lag} events are lost`);
-    await this.#pruning;
+    await this.#upkeep?.settled();
     for (const close of this.#closing.toReversed()) await close();
   }
 
@@ -337,30 +320,6 @@ export class Recorder implements Service {
       if (!this.#failing) this.#logger.error({ err: error }, `the history cannot be written now: ${error}`);
       this.#failing = true;
     }
-  }
-
-  #prune(): void {
-    this.#pruning ??= this.#pruneAll()
-      .catch((error: unknown) => this.#logger.warn({ err: error }, `old tasks stay for now: ${error}`))
-      .finally(() => {
-        this.#pruning = null;
-      });
-  }
-
-  async #pruneAll(): Promise<void> {
-    const updatedBefore = this.#keepMs === null ? null : Date.now() - this.#keepMs;
-    const retention = { updatedBefore, maxTasks: this.#keepTasks };
-    while (this.#store !== null && !this.#stopping.signal.aborted) {
-      if ((await this.#store.prune(retention, pruneStep)) === 0) break;
-      await new Promise((next) => setImmediate(next));
-    }
-    if (this.#metrics !== null && this.#store !== null) await this.#measure(this.#store, this.#metrics);
-  }
-
-  async #measure(store: HistoryStore, metrics: RecorderMetrics): Promise<void> {
-    const [{ tasks, bytes }, recordings] = await Promise.all([store.size(), store.recordings()]);
-    const waiting = (await this.#reader?.waiting()) ?? 0;
-    metrics.measured({ tasks, bytes, gaps: gapsBetween(recordings, shortestGap).length, waiting });
   }
 
   #state(): MeasuredRecorder {
