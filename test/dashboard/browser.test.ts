@@ -136,6 +136,7 @@ needs(describe, noChromium)('the dashboard in a browser without network', () => 
     ['a workflow', () => workflow, 'shop.sum'],
     ['the times of a workflow', () => `${workflow}?view=times`, 'shop.sum'],
     ['the failures', () => '/failures', 'RangeError'],
+    ['the jobs', () => '/jobs', 'There is no job'],
     ['the queues', () => '/queues', 'celery'],
     ['an empty queue', () => '/queues/celery', 'It is empty.'],
     ['a queue with messages', () => '/queues/later', 'shop.unserved'],
@@ -362,6 +363,44 @@ needs(describe, noChromium)('the dashboard in a browser without network', () => 
     await page.locator('.rail .live-paused').waitFor();
     await page.keyboard.press('?');
     await page.getByRole('dialog', { name: 'Keyboard and settings' }).waitFor();
+    expect(wrongs).toEqual([]);
+  });
+
+  it('all tasks of a query run again as a job: prepared, run at a rate, paused and aborted', async () => {
+    for (const order of [1, 2]) await app.send('shop.charge', [order]);
+    await until(async () => ((await app.history.counts('name:shop.charge')).FAILURE ?? 0) >= 3, 'failures');
+    await open('/tasks?q=name%3Ashop.charge');
+    const dialog = page.getByRole('dialog');
+    await page.getByRole('button', { name: 'Run all that match…' }).click();
+    await dialog.getByLabel('Also tasks that ran again before').check();
+    await page.evaluate(axe);
+    expect(await faults()).toEqual([]);
+    await dialog.getByRole('button', { name: 'Prepare' }).click();
+    await page.getByText('Nothing was sent yet').waitFor();
+    await page.getByRole('button', { name: 'Run…' }).click();
+    await dialog.getByLabel('Another rate').fill('1/h');
+    await dialog.getByLabel('Reason').fill('the bank is back');
+    await dialog.getByRole('button', { name: 'Run', exact: true }).click();
+    await page.getByRole('button', { name: 'Pause…' }).click();
+    await dialog.getByRole('button', { name: 'Pause', exact: true }).click();
+    await page.getByRole('button', { name: 'Resume…' }).waitFor();
+    expect(await app.history.retryJobs()).toMatchObject([{ state: 'paused', rate: 1 / 3_600 }]);
+    await page.evaluate(axe);
+    for (const colorScheme of ['light', 'dark'] as const) {
+      await page.emulateMedia({ colorScheme });
+      expect(await faults(), colorScheme).toEqual([]);
+    }
+    await page.emulateMedia({ colorScheme: 'light' });
+    await page.setViewportSize({ width: 360, height: 740 });
+    expect(await page.evaluate('document.documentElement.scrollWidth - innerWidth')).toBeLessThanOrEqual(0);
+    await page.setViewportSize({ width: 1280, height: 900 });
+    await page.getByRole('button', { name: 'Abort…' }).click();
+    await dialog.getByRole('button', { name: 'Abort', exact: true }).click();
+    await page.locator('.page-sub').getByText('aborted').waitFor();
+    await open('/jobs');
+    await page.locator('tbody').getByText('aborted').waitFor();
+    await open('/audit');
+    await page.locator('tbody').getByText('the bank is back').waitFor();
     expect(wrongs).toEqual([]);
   });
 });

@@ -77,6 +77,7 @@ export const keyMap: readonly (readonly [group: string, keys: readonly KeyHelp[]
       { keys: 'g o', does: 'Overview' },
       { keys: 'g t', does: 'Tasks' },
       { keys: 'g f', does: 'Failures' },
+      { keys: 'g j', does: 'Jobs' },
       { keys: 'g q', does: 'Queues' },
       { keys: 'g k', does: 'Workers' },
       { keys: 'g s', does: 'Schedules' },

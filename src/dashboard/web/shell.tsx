@@ -10,6 +10,8 @@ import { AuditPage } from './pages/audit.tsx';
 import { DeadLetterPage, DeadLettersPage } from './pages/dead-letters.tsx';
 import { DoctorPage } from './pages/doctor.tsx';
 import { FailuresPage } from './pages/failures.tsx';
+import { JobPage } from './pages/job.tsx';
+import { JobsPage } from './pages/jobs.tsx';
 import { LimitsPage } from './pages/limits.tsx';
 import { OverviewPage } from './pages/overview.tsx';
 import { QueuePage, QueuesPage } from './pages/queues.tsx';
@@ -40,6 +42,7 @@ const places: readonly Place[] = [
   { page: '/', word: 'Overview', icon: 'overview', key: 'o' },
   { page: '/tasks', word: 'Tasks', icon: 'tasks', key: 't' },
   { page: '/failures', word: 'Failures', icon: 'failures', key: 'f' },
+  { page: '/jobs', word: 'Jobs', icon: 'retry', key: 'j' },
   { page: '/queues', word: 'Queues', icon: 'queues', key: 'q' },
   { page: '/workers', word: 'Workers', icon: 'workers', key: 'k' },
   { page: '/schedules', word: 'Schedules', icon: 'schedules', key: 's' },
@@ -225,6 +228,8 @@ function Page(): JSX.Element {
       return <TasksPage />;
     case '/failures':
       return <FailuresPage />;
+    case '/jobs':
+      return <JobsPage />;
     case '/queues':
     case '/broker':
       return <QueuesPage />;
@@ -249,6 +254,8 @@ function Page(): JSX.Element {
   if (workflow !== null) return <WorkflowPage key={workflow} id={workflow} />;
   const queue = under('/queues');
   if (queue !== null) return <QueuePage key={queue} name={queue} />;
+  const job = under('/jobs');
+  if (job !== null) return <JobPage key={job} id={job} />;
   const letter = under('/dead');
   if (letter !== null) return <DeadLetterPage key={letter} id={letter} />;
   return (

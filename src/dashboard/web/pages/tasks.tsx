@@ -14,6 +14,7 @@ import { Icon } from '../ui/icon.tsx';
 import { Empty, FaultNote, Loading } from '../ui/notice.tsx';
 import { PageHead } from '../ui/page-head.tsx';
 import { lookOf, stateOrder } from '../ui/state.tsx';
+import { askToPlan } from './job.tsx';
 import { TaskCells } from './task-row.tsx';
 
 const pageSize = 50;
@@ -98,7 +99,15 @@ export function TasksPage(): JSX.Element {
   });
   return (
     <>
-      <PageHead title="Tasks" />
+      <PageHead title="Tasks">
+        {query !== '' && (
+          <Act>
+            <button type="button" class="button" onClick={() => askToPlan(query)}>
+              Run all that match…
+            </button>
+          </Act>
+        )}
+      </PageHead>
       <QueryBar
         query={query}
         fault={list.fault?.status === 400 || list.fault?.status === 422 ? list.fault.message : null}
