@@ -12,6 +12,7 @@ import { Empty, FaultNote, Loading, Warning } from '../ui/notice.tsx';
 import { Facts, PageHead, Panel } from '../ui/page-head.tsx';
 import { Tabs } from '../ui/tabs.tsx';
 import { Time } from '../ui/time.tsx';
+import { MoveMessagesDialog } from './move-messages.tsx';
 
 export function QueuesPage(): JSX.Element {
   const { value, fault, reload } = useLoaded('queues', () => answer(api.queues.$get()));
@@ -213,6 +214,14 @@ export function QueuePage({ name }: { name: string }): JSX.Element {
           Tasks
         </a>
         <Act>
+          <button
+            type="button"
+            class="button"
+            disabled={ready === 0 && scheduled === 0}
+            onClick={() => setSearch({ move: 'yes' })}
+          >
+            Move…
+          </button>
           <PauseButton queue={queue} reload={reload} />
         </Act>
         <Act needs="admin">
@@ -279,6 +288,11 @@ export function QueuePage({ name }: { name: string }): JSX.Element {
           <Waiting key={tab} name={name} place={tab} total={tab === 'ready' ? ready : scheduled} />
         )}
       </Tabs>
+      {search.value.has('move') && (
+        <Act>
+          <MoveMessagesDialog from={name} onClose={() => setSearch({ move: null })} onDone={reload} />
+        </Act>
+      )}
     </>
   );
 }
@@ -331,7 +345,7 @@ function Waiting({
           the queue.
         </span>
       </div>
-      <WaitingTable waiting={value.waiting} place={place} outdated={outdated} />
+      <WaitingTable waiting={value.waiting} place={place} outdated={outdated} reload={reload} />
     </>
   );
 }
@@ -340,10 +354,12 @@ function WaitingTable({
   waiting,
   place,
   outdated,
+  reload,
 }: {
   waiting: readonly WaitingLine[];
   place: 'ready' | 'scheduled';
   outdated: boolean;
+  reload: () => Promise<void>;
 }): JSX.Element {
   return (
     <div class={`table-box${outdated ? ' outdated' : ''}`}>
@@ -383,12 +399,51 @@ function WaitingTable({
               <td class="hide-m">{each.origin ?? '–'}</td>
               <td class="right">
                 <Time at={place === 'ready' ? each.waitsSince : each.dueAt} />
+                {place === 'scheduled' && each.id !== null && (
+                  <Act>
+                    <PromoteButton id={each.id} task={each.task} reload={reload} />
+                  </Act>
+                )}
               </td>
             </tr>
           ))}
         </tbody>
       </table>
     </div>
+  );
+}
+
+function PromoteButton({
+  id,
+  task,
+  reload,
+}: {
+  id: string;
+  task: string | null;
+  reload: () => Promise<void>;
+}): JSX.Element {
+  return (
+    <button
+      type="button"
+      class="button button-small"
+      aria-label={`Run now: ${task ?? id}`}
+      onClick={() =>
+        confirm({
+          title: `Run ${task ?? 'the task'} now`,
+          verb: 'Run now',
+          effect: <p>It is due at once, and waits behind the messages that are ready.</p>,
+          act: async (why) => {
+            const { done } = await answer(
+              api.waiting.promote.$post({ query: why, json: { which: { ids: [id] }, dryRun: false } }),
+            );
+            await reload();
+            return done.includes(id) ? 'It is ready.' : 'It does not wait any more.';
+          },
+        })
+      }
+    >
+      Run now…
+    </button>
   );
 }
 

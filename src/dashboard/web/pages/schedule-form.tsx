@@ -5,6 +5,7 @@ import type { ScheduleForm } from '../../server/pages/schedule-form.ts';
 import type { FormCheck } from '../../server/pages/schedules.ts';
 import { answer, api, Fault, useLoaded } from '../api.ts';
 import { Dialog, run, type Why } from '../ui/dialog.tsx';
+import { TextInput, type TextOptions } from '../ui/text-input.tsx';
 import { Time } from '../ui/time.tsx';
 
 /** `before`: the schedule to change; null: the form adds one. */
@@ -273,53 +274,6 @@ function NextRuns({ check }: { check: FormCheck | null }): JSX.Element {
 type TextField = {
   [Field in keyof ScheduleForm]: string extends ScheduleForm[Field] ? Field : never;
 }[keyof ScheduleForm];
-
-interface TextOptions {
-  readonly hint?: string | undefined;
-  /** The id of a datalist. */
-  readonly list?: string;
-  readonly isMono?: boolean;
-}
-
-function TextInput({
-  label,
-  value,
-  fault,
-  onInput,
-  hint,
-  list,
-  isMono = false,
-}: TextOptions & {
-  label: string;
-  value: string;
-  fault: string | null;
-  onInput: (value: string) => void;
-}): JSX.Element {
-  const note = `note-${label.replace(/\W+/g, '-')}`;
-  const isNoted = fault !== null || hint !== undefined;
-  return (
-    <div class="field">
-      <label>
-        <span>{label}</span>
-        <input
-          class={isMono ? 'mono' : ''}
-          value={value}
-          list={list}
-          autocomplete="off"
-          spellcheck={false}
-          aria-invalid={fault !== null}
-          aria-describedby={isNoted ? note : undefined}
-          onInput={(event) => onInput(event.currentTarget.value)}
-        />
-      </label>
-      {isNoted && (
-        <span id={note} class={fault === null ? 'dim' : 'field-fault'}>
-          {fault ?? hint}
-        </span>
-      )}
-    </div>
-  );
-}
 
 function Choice({
   label,

@@ -1,0 +1,69 @@
+// A dialog with fields, which stays open when the server refuses.
+import type { ComponentChildren, JSX } from 'preact';
+import { useState } from 'preact/hooks';
+import { Fault } from '../api.ts';
+import { Dialog, run, type Why } from './dialog.tsx';
+import { TextInput } from './text-input.tsx';
+
+export function FormDialog({
+  title,
+  verb,
+  ready,
+  act,
+  onClose,
+  children,
+}: {
+  title: string;
+  verb: string;
+  /** The fields are filled in. */
+  ready: boolean;
+  /** Resolves with what was done. */
+  act: (why: Why) => Promise<string>;
+  onClose: () => void;
+  children: ComponentChildren;
+}): JSX.Element {
+  const [reason, setReason] = useState('');
+  const [busy, setBusy] = useState(false);
+  const [refusal, setRefusal] = useState<string | null>(null);
+  const submit = async (event: Event): Promise<void> => {
+    event.preventDefault();
+    setBusy(true);
+    setRefusal(null);
+    try {
+      const given = reason.trim();
+      const done = await act(given === '' ? {} : { reason: given });
+      onClose();
+      await run(title, async () => done);
+    } catch (error) {
+      setRefusal(error instanceof Fault ? error.message : String(error));
+      setBusy(false);
+    }
+  };
+  return (
+    <Dialog title={title} onClose={onClose}>
+      <form onSubmit={(event) => void submit(event)}>
+        <div class="dialog-body">
+          {children}
+          <TextInput
+            label="Reason, for the audit log (may be left out)"
+            value={reason}
+            onInput={(value) => setReason(value.slice(0, 500))}
+          />
+          {refusal !== null && (
+            <p class="field-fault" role="alert">
+              {refusal}
+            </p>
+          )}
+        </div>
+        <footer class="dialog-foot">
+          <button type="button" class="button" onClick={onClose}>
+            Cancel
+          </button>
+          <button type="submit" class="button button-primary" disabled={busy || !ready}>
+            {busy ? 'Working…' : verb}
+          </button>
+        </footer>
+      </form>
+    </Dialog>
+  );
+}
