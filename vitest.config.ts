@@ -5,7 +5,8 @@ import { isLong } from './test/run/scale.ts';
 import { patienceMs } from './test/until.ts';
 
 /** With servers and processes of their own, and mostly waiting: these take longest. */
-const long = /\/test\/(?:e2e|chaos|interop|beat|workflows|stores\/amqp)\/|\/test\/conformance\/(?:amqp|rpc)/;
+const long =
+  /\/test\/(?:e2e|chaos|interop|beat|workflows|simulation|stores\/amqp)\/|\/test\/conformance\/(?:amqp|rpc)|rabbitmq|dashboard\/browser/;
 
 /** The rooms whose files start programs, or run command lines as if their process were a program's. */
 const programs = ['beat', 'chaos', 'cli', 'e2e', 'examples', 'interop', 'run', 'servers', 'workflows'];
@@ -23,7 +24,7 @@ const isolated = [
 class LongFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const turn = (file: TestSpecification): number =>
-      file.project.config.isolate ? (long.test(file.moduleId) ? 0 : 1) : 2;
+      (file.project.config.isolate ? 0 : 2) + (long.test(file.moduleId) ? 0 : 1);
     return (await super.sort(files)).sort((a, b) => turn(a) - turn(b));
   }
 }

@@ -59,7 +59,7 @@ needs(describe, noPostgres)('the history in PostgreSQL', () => {
     });
     await Promise.all(
       stores.flatMap((store, by) => [
-        store.merge(tasks, { id: 'r', from: 1, until: 10 + by }),
+        store.merge(tasks, { id: 'r', from: began, until: began + by }),
         store.merge(
           upTo(300)
             .toReversed()
@@ -71,7 +71,7 @@ needs(describe, noPostgres)('the history in PostgreSQL', () => {
     );
     const [store] = stores;
     expect((await store?.size())?.tasks).toBe(300);
-    expect(await store?.recordings()).toEqual([{ id: 'r', from: 1, until: 12 }]);
+    expect(await store?.recordings()).toEqual([{ id: 'r', from: began, until: began + 2 }]);
     for (const n of [0, 17, 299])
       expect((await store?.get(`t${n}`))?.log.map(({ message }) => message)).toEqual(['0', '1', '2']);
   });

@@ -398,7 +398,7 @@ function WaitingTable({
               <td class="right num hide-m">{each.priority ?? '–'}</td>
               <td class="hide-m">{each.origin ?? '–'}</td>
               <td class="right">
-                <Time at={place === 'ready' ? each.waitsSince : each.dueAt} />
+                <Time at={place === 'ready' ? each.waitsSince : each.dueAt} />{' '}
                 {place === 'scheduled' && each.id !== null && (
                   <Act>
                     <PromoteButton id={each.id} task={each.task} reload={reload} />
