@@ -118,7 +118,7 @@ export {
 } from './errors.ts';
 export type { TaskAttempt, TaskRecord } from './history/record.ts';
 export type { Duration } from './lib/duration.ts';
-export type { Logger } from './lib/logger.ts';
+export type { Logger, TaskLogger } from './lib/logger.ts';
 export type { Service } from './lib/service.ts';
 export { PythonException } from './protocol/exception.ts';
 export type { WireSignature } from './protocol/message.ts';

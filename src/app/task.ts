@@ -2,7 +2,7 @@
 
 import type { CallOptions } from '../config/call-options.ts';
 import type { RetryOptions } from '../config/retry-options.ts';
-import type { Logger } from '../lib/logger.ts';
+import type { TaskLogger } from '../lib/logger.ts';
 import type { Options } from '../lib/schema.ts';
 import type { TaskState } from '../protocol/result-meta.ts';
 import type { AsyncResult } from '../results/async-result.ts';
@@ -132,7 +132,7 @@ export interface BoundTask {
   /** Aborted when the task should stop: its soft time limit, a lost lease, a cold shutdown. Its `reason` says which. */
   readonly signal: AbortSignal;
   /** Its lines have the task's id and name as fields. */
-  readonly logger: Logger;
+  readonly logger: TaskLogger;
   /**
    * Logs a line, and keeps it with the task: `umbel tasks show` and `app.history.get(id)` have it, also if the worker's log level hides it. The lines of
    * `logger` that are logged are kept, too. Kept are the first 100 lines of an attempt, each up to 500 characters, if the worker sends events.

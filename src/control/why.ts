@@ -280,7 +280,7 @@ function textOf(why: Obstacle, { canPeek, route, dead, silent, history }: WhyFac
       return `it is the body of a chord, which waits for ${why.open} of ${why.total} members: ${why.missing.join(', ')}${why.open > why.missing.length ? ' …' : ''}`;
     case 'never-sent':
       return history === null
-        ? 'nobody knows it: it was never sent to this broker, a step before it in its workflow has not ended, or its records have expired'
+        ? 'nobody knows it: it was never sent to this broker, a step before it in its workflow has not ended, or it has ended and nothing is kept of that (its records have expired, or it ignores its result)'
         : 'its message is in no queue, and no worker holds it';
   }
 }

@@ -9,6 +9,19 @@ export interface Logger {
   isLevelEnabled?(level: string): boolean;
 }
 
+/** The logger of a task. It also takes a sentence without fields: `task.logger.info('sent to the bank')`. */
+export interface TaskLogger extends Logger {
+  debug(message: string): void;
+  debug(fields: object, message: string): void;
+  info(message: string): void;
+  info(fields: object, message: string): void;
+  warn(message: string): void;
+  warn(fields: object, message: string): void;
+  error(message: string): void;
+  error(fields: object, message: string): void;
+  child(fields: object): TaskLogger;
+}
+
 /** A logger that writes nothing: the default of a program that only sends tasks. */
 export const silentLogger: Logger = {
   debug() {},
@@ -37,4 +50,29 @@ export function loggerOf({
     child,
     isLevelEnabled,
   };
+}
+
+const taskLoggers = new WeakSet<Logger>();
+
+/** Lets a logger take sentences without fields. */
+export function withSentences(logger: Logger): TaskLogger {
+  if (isTaskLogger(logger)) return logger;
+  const line =
+    (level: LogLevel) =>
+    (fields: object | string, message = ''): void =>
+      typeof fields === 'string' ? logger[level]({}, fields) : logger[level](fields, message);
+  const made: TaskLogger = {
+    debug: line('debug'),
+    info: line('info'),
+    warn: line('warn'),
+    error: line('error'),
+    child: (fields) => withSentences(logger.child(fields)),
+    isLevelEnabled: (level) => logger.isLevelEnabled?.(level) ?? true,
+  };
+  taskLoggers.add(made);
+  return made;
+}
+
+function isTaskLogger(logger: Logger): logger is TaskLogger {
+  return taskLoggers.has(logger);
 }

@@ -168,13 +168,24 @@ describe('a run', () => {
 
   it('passes state, signal and logger through', async () => {
     const states: unknown[] = [];
+    const lines: unknown[] = [];
     const task = app().task('t', { bind: true }, async (bound: BoundTask) => {
       await bound.updateState('PROGRESS', { done: 1 });
-      return bound.signal === around.signal && bound.logger === around.logger;
+      bound.logger.info({ rows: 3 }, 'read');
+      bound.logger.info('alone');
+      return bound.signal === around.signal;
     });
-    const around: RunContext = { ...context(task), updateState: async (...state) => void states.push(state) };
+    const around: RunContext = {
+      ...context(task),
+      logger: { ...silentLogger, info: (...line) => void lines.push(line) },
+      updateState: async (...state) => void states.push(state),
+    };
     expect(await runTask(task, around)).toEqual({ kind: 'success', value: true });
     expect(states).toEqual([['PROGRESS', { done: 1 }]]);
+    expect(lines).toEqual([
+      [{ rows: 3 }, 'read'],
+      [{}, 'alone'],
+    ]);
   });
 
   it('that its signal ended fails with the reason of the signal, also when a timer says only that it was aborted', async () => {

@@ -72,6 +72,27 @@ describe.each(stores)('a worker on %s', (kind) => {
     );
   });
 
+  it('a task logs sentences with fields and without', async () => {
+    const app = await newApp(kind);
+    const talk = app.task('talk', { bind: true }, ({ logger }) => {
+      logger.info('alone');
+      logger.warn({ rows: 3 }, 'with a field');
+      logger.child({ file: 'a' }).error('of a child');
+    });
+    const { log } = await startWorker(app);
+    const result = await talk.delay();
+    await result.get(patience);
+    const about = { task_id: result.id, task_name: 'talk' };
+    const said = (level: string, text: string, fields: object): object => ({ level, text, fields });
+    expect(log.lines).toEqual(
+      expect.arrayContaining([
+        said('info', 'alone', about),
+        said('warn', 'with a field', { ...about, rows: 3 }),
+        said('error', 'of a child', { ...about, file: 'a' }),
+      ]),
+    );
+  });
+
   describe('a task that fails', () => {
     it('has its error stored: type, message, stack', async () => {
       const app = await newApp(kind);

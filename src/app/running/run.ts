@@ -3,7 +3,7 @@
 import { checkNamed } from '../../config/priority.ts';
 import { isRetryOptions, type RetryOptions } from '../../config/retry-options.ts';
 import { MiddlewareError, WorkflowError } from '../../errors.ts';
-import type { Logger, LogLevel } from '../../lib/logger.ts';
+import { type Logger, type LogLevel, type TaskLogger, withSentences } from '../../lib/logger.ts';
 import { type Layer, MisusedNext, wrapped } from '../../lib/wrap.ts';
 import type { TaskState } from '../../protocol/result-meta.ts';
 import type { AsyncResult } from '../../results/async-result.ts';
@@ -61,6 +61,7 @@ export function runHooks(task: AnyTask, context: RunContext, outcome: Outcome): 
 class RunningTask implements BoundTask {
   readonly task: AnyTask;
   readonly #context: RunContext;
+  #logger: TaskLogger | null = null;
   #retries = 0;
   #replacement: Replaced | null = null;
   #added = 0;
@@ -85,8 +86,9 @@ class RunningTask implements BoundTask {
   get signal(): AbortSignal {
     return this.#context.signal;
   }
-  get logger(): Logger {
-    return this.#context.logger;
+  get logger(): TaskLogger {
+    this.#logger ??= withSentences(this.#context.logger);
+    return this.#logger;
   }
 
   retry(error?: unknown, given?: RetryOptions): Retry {
