@@ -5,6 +5,9 @@ import { check } from './check.mjs';
 import { runTests } from './run-tests.mjs';
 import { root, setUp } from './setup.mjs';
 
+/** How many lines of a failure are shown. */
+const maxLines = 30;
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   process.chdir(root);
   await setUp();
@@ -20,10 +23,10 @@ export async function test(chosen, environment = {}) {
   const tests = await runTests(chosen, environment);
   for (const { title, reason } of tests.skipped) console.log(`skipped  ${title}: ${reason}`);
   for (const gate of gates) if (!gate.passed) console.log(`FAILED  ${gate.name}`);
-  for (const failure of tests.failures) console.log(`FAILED  ${titleOf(failure)}: ${firstLine(failure)}`);
+  for (const failure of tests.failures) console.log(`FAILED  ${titleOf(failure)}: ${textOf(failure)}`);
   for (const failure of tests.flaky)
     console.log(
-      `flaky  ${titleOf(failure)}: ${failure.file === null ? 'all cases had passed' : 'failed at first, then passed alone'}: ${firstLine(failure)}`,
+      `flaky  ${titleOf(failure)}: ${failure.file === null ? 'all cases had passed' : 'failed at first, then passed alone'}: ${textOf(failure)}`,
     );
   if (tests.flaky.length > 0) console.log('Add what is flaky to test/flaky.md, with its cause.');
   const sum = {
@@ -46,6 +49,8 @@ function titleOf({ file, test }) {
   return [file ?? 'the run', test].filter(Boolean).join(' > ');
 }
 
-function firstLine({ message }) {
-  return message.split('\n')[0];
+function textOf({ message }) {
+  const lines = message.split('\n').filter((line) => line.trim() !== '');
+  const shown = lines.length > maxLines ? [...lines.slice(0, maxLines - 4), '…', ...lines.slice(-3)] : lines;
+  return shown.join('\n    ');
 }

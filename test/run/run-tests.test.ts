@@ -61,18 +61,39 @@ test('a case with real processes that passes when it is tried again is flaky; a 
     'test/conformance/some.test.js': child + oncePassing(join(marks, 'conformance')),
     'test/interop/other.test.js': "test('never passes', () => { throw new Error('for good'); });",
   });
+  const notYet = expect.stringMatching(/^not yet\nat test.*:\d+$/);
   const title = 'passes the second time (here > or there)';
   // Files are run in whatever order.
   const inOrder = (all: Found['failures']) =>
     [...all].sort((a, b) => String(a.file).localeCompare(String(b.file)));
   expect(inOrder(flaky)).toEqual([
-    { file: 'test/cli/some.test.js', test: title, message: 'not yet' },
-    { file: 'test/e2e/some.test.js', test: title, message: 'not yet' },
+    {
+      file: 'test/cli/some.test.js',
+      test: title,
+      message: notYet,
+    },
+    {
+      file: 'test/e2e/some.test.js',
+      test: title,
+      message: notYet,
+    },
   ]);
   expect(inOrder(failures)).toEqual([
-    { file: 'test/conformance/some.test.js', test: title, message: 'not yet' },
-    { file: 'test/interop/other.test.js', test: 'never passes', message: 'for good' },
-    { file: 'test/lib/some.test.js', test: title, message: 'not yet' },
+    {
+      file: 'test/conformance/some.test.js',
+      test: title,
+      message: notYet,
+    },
+    {
+      file: 'test/interop/other.test.js',
+      test: 'never passes',
+      message: 'for good\nat test/interop/other.test.js:1',
+    },
+    {
+      file: 'test/lib/some.test.js',
+      test: title,
+      message: notYet,
+    },
   ]);
   expect(passed).toBe(6);
 });
@@ -116,5 +137,7 @@ test('a run that skips says why, for a file that cannot be loaded and a broken r
     ['c', 'not here'],
     ['d', 'no reason given'],
   ]);
-  expect(failures).toEqual([{ file: 'test/broken.test.js', test: null, message: 'cannot be loaded' }]);
+  expect(failures).toEqual([
+    { file: 'test/broken.test.js', test: null, message: 'cannot be loaded\nat test/broken.test.js:1' },
+  ]);
 });

@@ -153,11 +153,16 @@ export class AmqpConsumer implements Consumer {
   }
 
   /**
-   * Drops the connection, as if the process had died. For tests. A copy that is under way is finished first: a crash between a copy and the
-   * acknowledgement of its message leaves both, which is a case of its own.
+   * Drops the connection, as if the process had died. For tests. A copy that is under way is finished first, and an answer of the server says that
+   * the acknowledgements have arrived: a crash between a copy and the acknowledgement of its message leaves both, which is a case of its own.
    */
   async die(): Promise<void> {
     await atMost(leaveTimeoutMs, Promise.allSettled(this.#sending.values()), this.#parts.clock);
+    const answers = this.#all().map((feed) => {
+      feed.flush();
+      return feed.count();
+    });
+    await atMost(leaveTimeoutMs, Promise.allSettled(answers), this.#parts.clock);
     this.#returns.forget();
     const connection = this.#link.connection;
     if (connection === null) return;
