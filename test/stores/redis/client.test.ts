@@ -17,6 +17,7 @@ import { claimOne, idOf, publication } from '../../../src/testing/conformance.ts
 import { busy } from '../../busy.ts';
 import { needs } from '../../needs.ts';
 import { makeCertificates } from '../../servers/certificates.ts';
+import { FaultProxy } from '../../servers/fault-proxy.ts';
 import { freePort, noRedis, RedisServerProcess } from '../../servers/redis.ts';
 import { patienceMs, until, within } from '../../until.ts';
 
@@ -536,6 +537,21 @@ needs(describe, noRedis)('a connection to Redis', () => {
     await expect.poll(() => heard).toEqual(['one', 'two']);
     await subscriber.unsubscribe('channel', listener);
     await expect.poll(() => server.cli('PUBSUB', 'CHANNELS')).toBe('');
+  });
+
+  test('a connection that ends before the server has confirmed is no refusal: the next one subscribes', async () => {
+    const server = await start();
+    await using proxy = await FaultProxy.before(server.port, 'redis');
+    const subscriber = add(
+      new RedisSubscriber(redisSettings(`redis://127.0.0.1:${proxy.port}/0`, 'backend')),
+    );
+    await subscriber.subscribe('first', () => undefined);
+    const loss = proxy.lose('request', 1, 'SUBSCRIBE');
+    const heard: string[] = [];
+    await subscriber.subscribe('second', (message) => heard.push(message));
+    expect(loss.lost).toBe('SUBSCRIBE');
+    server.cli('PUBLISH', 'second', 'one');
+    await expect.poll(() => heard).toEqual(['one']);
   });
 });
 

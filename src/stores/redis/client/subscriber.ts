@@ -5,6 +5,7 @@ import type { RedisClient } from './client.ts';
 import { refusal } from './errors.ts';
 import { RedisLink } from './link.ts';
 import { pinging } from './pings.ts';
+import { ErrorReply } from './resp.ts';
 import type { RedisSettings } from './settings.ts';
 
 type Listener = (message: string) => void;
@@ -117,8 +118,8 @@ export class RedisSubscriber implements AsyncDisposable {
     try {
       await client.subscribe('SUBSCRIBE', channel.name, channel.deliver);
     } catch (error) {
-      // A lost connection is followed by another; a refusal is final.
-      if (client === this.#link?.client && error instanceof Error)
+      // A refusal is final; any other error is a lost connection, and the next one subscribes.
+      if (error instanceof ErrorReply)
         for (const each of [...channel.waiting]) each(refusal(this.settings.shown, 'SUBSCRIBE', error));
       return;
     }
