@@ -1,7 +1,8 @@
 // Log files and pid files of the long-running commands.
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { UmbelError } from '../errors.ts';
+import { makeFolder } from '../lib/make-folder.ts';
 import { nodeName } from '../worker/node-name.ts';
 import { ownFileMode } from './own-files.ts';
 
@@ -38,7 +39,7 @@ class PidFileTaken extends UmbelError {
 
 /** Writes the process id to the file, and deletes the file at the end of the process or on disposal. The file of a dead process is replaced. @throws PidFileTaken */
 export function writePidFile(file: string): Disposable {
-  mkdirSync(dirname(file), { recursive: true });
+  makeFolder(dirname(file));
   const text = `${process.pid}\n`;
   for (let tries = 0; ; tries++) {
     try {

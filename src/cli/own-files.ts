@@ -1,7 +1,8 @@
 // Files that the long-running commands write, in folders where other users may have put symbolic links.
-import { constants, mkdirSync, openSync } from 'node:fs';
+import { constants, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { UmbelError } from '../errors.ts';
+import { makeFolder } from '../lib/make-folder.ts';
 
 /** The owner may write, the group may read, others may not: a log may contain arguments of tasks. */
 export const ownFileMode = 0o640;
@@ -11,7 +12,7 @@ export const ownFileMode = 0o640;
  * @throws UmbelError for a symbolic link
  */
 export function openLog(file: string): number {
-  mkdirSync(dirname(file), { recursive: true });
+  makeFolder(dirname(file));
   const { O_APPEND, O_CREAT, O_WRONLY, O_NOFOLLOW = 0 } = constants; // Windows has no such flag
   try {
     return openSync(file, O_APPEND | O_CREAT | O_WRONLY | O_NOFOLLOW, ownFileMode);

@@ -8,9 +8,11 @@ export function schemeOf(url: string, what: string): string {
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(url)?.[1];
   if (scheme !== undefined) return scheme.toLowerCase();
   const shown = url.includes('@') ? 'what was given' : `'${url}'`;
-  throw new ConfigError(
-    `${what} must be a URL like 'sqlite://.umbel/store.db', 'redis://localhost/0' or 'memory://', not ${shown}`,
-  );
+  const examples =
+    what === 'historyStore'
+      ? "'sqlite://.umbel/history.db' or 'postgresql://localhost/umbel'"
+      : "'sqlite://.umbel/store.db', 'redis://localhost/0' or 'memory://'";
+  throw new ConfigError(`${what} must be a URL like ${examples}, not ${shown}`);
 }
 
 /**

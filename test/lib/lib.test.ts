@@ -60,6 +60,9 @@ describe('store URLs', () => {
     expect(storeAt('sqlite://.umbel/store.db', 'broker')).toBe('.umbel/store.db');
     expect(storeAt('memory://', 'backend')).toBe('');
     expect(schemeOf('REDIS://localhost/0', 'broker')).toBe('redis');
+    expect(() => schemeOf('history.db', 'historyStore')).toThrow(
+      "historyStore must be a URL like 'sqlite://.umbel/history.db' or 'postgresql://localhost/umbel', not 'history.db'",
+    );
   });
   test('that are none are refused, without their password', () => {
     expect(() => storeAt('store.db', 'broker')).toThrow(/broker must be a URL/);

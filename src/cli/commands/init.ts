@@ -1,6 +1,7 @@
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { Command, Option } from 'commander';
+import { makeFolder } from '../../lib/make-folder.ts';
 import { type CommonOptions, optionsOf } from '../common.ts';
 import { type ProjectStore, type ProjectTemplate, projectFiles } from '../init/project.ts';
 import { serviceFiles } from '../init/service.ts';
@@ -65,7 +66,7 @@ async function init(given: string, options: InitOptions): Promise<void> {
   const files = await filesOf(name, options);
   for (const [path, text] of files) {
     const file = join(folder, path);
-    mkdirSync(dirname(file), { recursive: true });
+    makeFolder(dirname(file));
     writeFileSync(file, text, { flag: 'wx' });
     output.say(`  ${path}`);
   }

@@ -1,9 +1,10 @@
 // Opens SQLite, with group commit: all writes of one turn of the event loop make one transaction.
-import { chmodSync, closeSync, existsSync, mkdirSync, openSync, realpathSync, statSync } from 'node:fs';
+import { chmodSync, closeSync, existsSync, openSync, realpathSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { BrokerUnavailable, StoreError, StoreLostError, StoreVersionError } from '../../errors.ts';
 import { SerialBatcher } from '../../lib/batch.ts';
 import type { Clock } from '../../lib/clock.ts';
+import { makeFolder } from '../../lib/make-folder.ts';
 import { storeVersion } from '../store-version.ts';
 import { LockWait } from './lock-wait.ts';
 import { Peers, peerSchema } from './peers/peers.ts';
@@ -344,7 +345,7 @@ const napping = new Int32Array(new SharedArrayBuffer(4));
 function makeFile(path: string): string {
   const file = resolve(path);
   try {
-    mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+    makeFolder(dirname(file), 0o700);
     // Only a missing file is created. A file that this process already has open must not be opened and closed here: when a process closes any
     // descriptor of a file, POSIX drops all its locks on that file. The next program that closes the store would then take itself for the
     // last user and delete the log while we use it (sqlite.org/howtocorrupt.html, 2.2).
@@ -431,8 +432,12 @@ async function loadLibrary(): Promise<(file: string) => Database> {
     // The port's types of statements are overloads with the same meaning.
     return (file) => new DatabaseSync(file) as unknown as Database;
   } catch (error) {
+    const isMissing = /Cannot find (?:package|module) '@photostructure\/sqlite'/.test(message(error));
+    const why = isMissing
+      ? 'is not installed; use Node.js 22.13 or newer, or install it'
+      : `cannot be loaded (${message(error).split('\n')[0]}); use Node.js 22.13 or newer, or, in a bundle, leave it out (esbuild: --external:@photostructure/sqlite)`;
     throw new StoreError(
-      `this Node.js (${process.version}) has no built-in SQLite and the optional package @photostructure/sqlite is not installed; use Node.js 22.13 or newer, or install it`,
+      `this Node.js (${process.version}) has no built-in SQLite and the optional package @photostructure/sqlite ${why}`,
       { cause: error },
     );
   }

@@ -1,9 +1,10 @@
 // Processes that share a store wake each other: each has a unix socket, to which the others write lines of text.
 import { createHash, randomBytes } from 'node:crypto';
-import { chmodSync, mkdirSync, rmSync } from 'node:fs';
+import { chmodSync, rmSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { StoreError } from '../../../errors.ts';
+import { makeFolder } from '../../../lib/make-folder.ts';
 import { privateFolder } from '../../../lib/private-folder.ts';
 
 /** Longest path of a unix socket on all systems, bytes (Linux 107, macOS 103). */
@@ -163,7 +164,7 @@ function socketPath(file: string): string {
   if (process.platform === 'win32') return `\\\\.\\pipe\\umbel-${name}`;
   const beside = `${file}-peers`;
   const folder = Buffer.byteLength(join(beside, name)) <= maxSocketPath ? beside : folderOf(file);
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  makeFolder(folder, 0o700);
   return join(folder, name);
 }
 
