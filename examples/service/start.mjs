@@ -1,4 +1,5 @@
-// Everything on this machine: API, worker, beat and dashboard, and Redis where none runs: `npm start`. The first time it writes .env.
+// Everything on this machine: API, worker, beat and dashboard, and Redis where none runs; without one, on the embedded store: `npm start`.
+// The first time it writes .env.
 import { spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -23,7 +24,19 @@ const programs = new Map();
 let stopping = false;
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, stop);
 
-if (!(await listens(REDIS_HOST, REDIS_PORT))) await startRedis();
+mkdirSync('.data', { recursive: true });
+if (!env.UMBEL_BROKER_URL?.startsWith('sqlite:') && !(await listens(REDIS_HOST, REDIS_PORT))) {
+  if (REDIS_HOST !== '127.0.0.1') {
+    console.error(`There is no Redis on ${REDIS_HOST}:${REDIS_PORT} (REDIS_HOST, REDIS_PORT in .env).`);
+    process.exit(1);
+  }
+  if (spawnSync('redis-server', ['--version']).status === 0) await startRedis();
+  else {
+    console.log(`There is no Redis here: it runs on the embedded store, .data/store.db, which only programs of this machine share.
+As it will be deployed: install Redis (apt-get install redis-server, brew install redis), or run: docker compose up`);
+    env.UMBEL_BROKER_URL = env.UMBEL_RESULT_BACKEND = 'sqlite://.data/store.db';
+  }
+}
 const umbel = ['node_modules/umbel/dist/cli/main.js', '-A', './src/app.ts'];
 start('api', process.execPath, ['--import', 'tsx', 'src/main.ts']);
 start('worker', process.execPath, [...umbel, 'worker', '-q', '-E', '--log-format', 'pretty']);
@@ -37,12 +50,6 @@ console.log(`
 Ctrl-C stops it.`);
 
 async function startRedis() {
-  if (spawnSync('redis-server', ['--version']).status !== 0 || REDIS_HOST !== '127.0.0.1') {
-    console.error(`There is no Redis on ${REDIS_HOST}:${REDIS_PORT} (REDIS_HOST, REDIS_PORT in .env), and none to start here.
-Install one (apt-get install redis-server, brew install redis), or run all in containers: docker compose up`);
-    process.exit(1);
-  }
-  mkdirSync('.data', { recursive: true });
   const options = [
     '--bind',
     '127.0.0.1',

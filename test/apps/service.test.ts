@@ -3,6 +3,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
+  cpSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -190,23 +191,57 @@ needs(test, noProgram('systemd-analyze', '--version', 'systemd'))(
   },
 );
 
+function link(app: string, packages: readonly string[]): void {
+  for (const name of packages) {
+    const link = join(app, 'node_modules', name);
+    mkdirSync(dirname(link), { recursive: true });
+    symlinkSync(name === 'umbel' ? root : join(root, 'node_modules', name), link);
+  }
+}
+
 /** /app of the image: what the Dockerfile copies there, with the packages that package.json names and no others. */
 function buildImage(): string {
   const app = join(folder, 'app');
   mkdirSync(join(app, 'node_modules'), { recursive: true });
   const manifest: { dependencies: object } = JSON.parse(read('package.json'));
   writeFileSync(join(app, 'package.json'), JSON.stringify(manifest));
-  for (const name of Object.keys(manifest.dependencies)) {
-    const link = join(app, 'node_modules', name);
-    mkdirSync(dirname(link), { recursive: true });
-    symlinkSync(name === 'umbel' ? root : join(root, 'node_modules', name), link);
-  }
+  link(app, Object.keys(manifest.dependencies));
   const tsc = join(root, 'node_modules/typescript/bin/tsc');
   execFileSync(process.execPath, [tsc, '-p', 'tsconfig.build.json', '--outDir', join(app, 'dist')], {
     cwd: example,
   });
   return app;
 }
+
+test('npm start runs it on the embedded store where no Redis is installed, and stops with a signal', async () => {
+  const copy = join(folder, 'start');
+  cpSync(example, copy, { recursive: true, filter: (path) => !/node_modules|\.data|\.env$/.test(path) });
+  link(
+    copy,
+    readdirSync(join(root, 'node_modules'))
+      .concat('umbel')
+      .filter((name) => !name.startsWith('.')),
+  );
+  const [api, dashboard] = [await freePort(), await freePort()];
+  const program = new Program(['node', 'start.mjs'], copy, {
+    PATH: '',
+    TMPDIR: folder,
+    REDIS_PORT: String(await freePort()),
+    API_PORT: String(api),
+    FLOWER_PORT: String(dashboard),
+    HEARTBEAT_SECONDS: '0.5',
+  });
+  await program.says(/runs on the embedded store/);
+  await program.says(/worker \| .*heartbeat \{"count":1\}/);
+  await program.says(/api .*"msg":"ready"/);
+  const health = await fetch(`http://127.0.0.1:${api}/health`);
+  expect([health.status, await health.json()]).toEqual([
+    200,
+    { status: 'ok', store: true, heartbeat: { count: expect.any(Number), last: expect.any(String) } },
+  ]);
+  await program.says(/Dashboard/);
+  expect(await program.end('SIGTERM')).toBe(0);
+});
 
 needs(test, noRedis)(
   'with a password on Redis: health, heartbeats, a login, a killed worker, a warm end by SIGTERM',

@@ -19,7 +19,7 @@ const json = <Schema extends z.ZodType>(description: string, schema: Schema) => 
 const Health = z
   .object({
     status: z.enum(['ok', 'unavailable']),
-    redis: z.boolean(),
+    store: z.boolean().describe('Redis answers; without Redis always true.'),
     heartbeat: z
       .object({ count: z.number().int(), last: z.iso.datetime().nullable() })
       .nullable()
@@ -69,11 +69,11 @@ export function createApi(heartbeats: Heartbeats, logger: Logger): OpenAPIHono {
     async (context) => {
       try {
         return context.json(
-          { status: 'ok' as const, redis: true, heartbeat: await heartbeats.status() },
+          { status: 'ok' as const, store: true, heartbeat: await heartbeats.status() },
           200,
         );
       } catch {
-        return context.json({ status: 'unavailable' as const, redis: false, heartbeat: null }, 503);
+        return context.json({ status: 'unavailable' as const, store: false, heartbeat: null }, 503);
       }
     },
   );

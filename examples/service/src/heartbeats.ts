@@ -1,4 +1,5 @@
-// The count of heartbeats, in Redis.
+// The count of heartbeats: in Redis, or, where none is, in a file.
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { createClient } from '@redis/client';
 
 export interface Heartbeats {
@@ -7,6 +8,11 @@ export interface Heartbeats {
   /** How many there were, and when the last one was. Rejects when Redis is away. */
   status(): Promise<{ readonly count: number; readonly last: string | null }>;
   close(): void;
+}
+
+/** `url` null: without Redis. */
+export function openHeartbeats(url: string | null): Heartbeats {
+  return url === null ? inFile() : inRedis(url);
 }
 
 // A worker may die after the count was raised and before its result is recorded: then the task comes back with the same id, and
@@ -21,7 +27,7 @@ return tonumber(redis.call('GET', KEYS[2]) or '0')`;
 const countKey = 'maintenance:heartbeat:count';
 const lastKey = 'maintenance:heartbeat:last';
 
-export function openHeartbeats(url: string): Heartbeats {
+function inRedis(url: string): Heartbeats {
   const redis = createClient({ url, disableOfflineQueue: true }); // while Redis is away a request fails at once, and does not pile up
   redis.on('error', () => {}); // each request tells it, too
   const connected = redis.connect();
@@ -39,5 +45,30 @@ export function openHeartbeats(url: string): Heartbeats {
     close() {
       if (redis.isOpen) redis.destroy();
     },
+  };
+}
+
+/** One worker writes it, and heartbeats do not overlap: the task that comes back is the last that was counted. */
+function inFile(): Heartbeats {
+  const path = '.data/heartbeats.json';
+  const read = async (): Promise<{ count: number; last: string | null; taskId: string | null }> => {
+    const text = await readFile(path, 'utf8').catch(() => '{"count":0,"last":null,"taskId":null}');
+    return JSON.parse(text);
+  };
+  return {
+    async count(taskId) {
+      const before = await read();
+      if (before.taskId === taskId) return before.count;
+      const now = { count: before.count + 1, last: new Date().toISOString(), taskId };
+      await mkdir('.data', { recursive: true });
+      await writeFile(`${path}.new`, JSON.stringify(now));
+      await rename(`${path}.new`, path);
+      return now.count;
+    },
+    async status() {
+      const { count, last } = await read();
+      return { count, last };
+    },
+    close() {},
   };
 }

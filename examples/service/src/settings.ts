@@ -13,7 +13,7 @@ const Environment = z.object({
   REDIS_PASSWORD: z.string().default(''),
   NOTIFY_URL: z.union([z.literal(''), z.url({ protocol: /^https?$/ })]).default(''),
   HEARTBEAT_SECONDS: z.coerce.number().positive().default(10),
-  /** Another broker than this Redis; the tests use memory:// */
+  /** Another broker than this Redis: `npm start` takes the embedded store where no Redis is, the tests memory:// */
   UMBEL_BROKER_URL: z.string().optional(),
   UMBEL_RESULT_BACKEND: z.string().optional(),
 });
@@ -37,8 +37,8 @@ export const settings = {
   /** Broker and results on one server: a result and the acknowledgement of its message are one step. */
   broker: environment.UMBEL_BROKER_URL ?? redisUrl(0),
   backend: environment.UMBEL_RESULT_BACKEND ?? redisUrl(1),
-  /** What the service itself keeps. */
-  redis: redisUrl(2),
+  /** What the service itself keeps. Null: there is no Redis. */
+  redis: environment.UMBEL_BROKER_URL?.startsWith('sqlite:') ? null : redisUrl(2),
   heartbeatSeconds: environment.HEARTBEAT_SECONDS,
   notifyUrl: environment.NOTIFY_URL === '' ? null : environment.NOTIFY_URL,
 } as const;
