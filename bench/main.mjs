@@ -109,6 +109,7 @@ async function measured(stage) {
       const memo = new Map();
       for (const row of rows)
         for (const system of round % 2 ? systems : systems.toReversed()) {
+          if (system.only?.includes(row.key) === false) continue;
           const { place, leave } = placeOf(stage, server, system, { count, quick: values.quick, memo });
           try {
             const figure = await row.take(place);
@@ -116,7 +117,7 @@ async function measured(stage) {
             process.stderr.write('.');
           } catch (error) {
             errors.push({
-              ours: system.name === 'umbel',
+              ours: system.name.startsWith('umbel'),
               text: `${stage.name}, ${row.key}: ${error.message}`,
             });
             process.stderr.write('!');

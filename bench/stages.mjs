@@ -49,6 +49,8 @@ const row = {
   },
 };
 
+/** What the history of tasks costs a worker: its part of a drain. */
+const history = { name: 'umbel-history', head: 'with history', only: ['drain', 'cpu'] };
 const celery = { name: 'celery', head: 'Celery', share: 0.06, planned: 10_000, leadMs: 12_000 };
 const peers = [
   { name: 'bullmq', head: 'BullMQ' },
@@ -68,6 +70,7 @@ export const stages = [
       { name: 'plainjob', head: 'plainjob' },
       // It flushes for each call: fewer show its rate as well.
       { name: 'plainjob-fsync', head: 'plainjob, fsync', share: 0.1 },
+      history,
     ],
     rows: pick('one flight bulk drain cpu memory endToEnd startup start50 start99 result50 result99'),
   },
@@ -98,18 +101,20 @@ export const stages = [
     systems: [
       { name: 'umbel', head: 'Umbel' },
       { ...celery, share: 0.2 },
+      history,
     ],
     rows: pick('one flight bulk drain cpu memory endToEnd startup start50 start99'),
   },
   {
     name: 'pools',
-    title: 'What pools and events cost: Redis, without persistence',
+    title: 'What pools, events and the history cost: Redis, without persistence',
     note: 'Concurrency: `async` 100, `solo` 1, `threads` and `processes` 2. Memory and CPU-seconds of `processes` are those of the worker without its children.',
     missing: () => noRedis,
     server: () => startRedis(['--appendonly', 'no']),
     systems: [
       { name: 'umbel', head: 'async' },
       { name: 'umbel-events', head: 'async, events' },
+      { ...history, head: 'async, history' },
       { name: 'umbel-solo', head: 'solo', share: 0.2 },
       { name: 'umbel-threads', head: 'threads', share: 0.2 },
       { name: 'umbel-processes', head: 'processes', share: 0.2 },

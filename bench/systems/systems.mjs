@@ -10,10 +10,11 @@
 //   counts()            { waiting, done }: what its store says, past all counting of our own
 //   close()
 const module = new URL('./umbel-app.mjs', import.meta.url).href;
-const umbel = async (worker) => (await import('./umbel.mjs')).umbel({ worker });
+const umbel = async (worker, history) => (await import('./umbel.mjs')).umbel({ worker, history });
 
 export const systems = {
   umbel,
+  'umbel-history': () => umbel(undefined, true),
   'umbel-events': () => umbel({ taskEvents: true }),
   'umbel-solo': () => umbel({ pool: 'solo' }),
   'umbel-threads': () => umbel({ pool: 'threads', module, concurrency: 2 }),

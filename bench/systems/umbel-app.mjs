@@ -5,12 +5,14 @@ const {
   BENCH_BROKER: broker,
   BENCH_BACKEND: backend,
   BENCH_QUEUE: taskDefaultQueue = 'celery',
+  BENCH_HISTORY: taskHistory = 'auto',
 } = process.env;
 
 export const app = new App('bench', {
   broker,
   backend: backend === 'none' ? null : backend,
   taskDefaultQueue,
+  taskHistory,
 });
 
 /** Who listens to the tasks that run here. */

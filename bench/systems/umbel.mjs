@@ -4,15 +4,19 @@ import { Worker } from '../../dist/worker/worker.js';
 import { resultsInRedis } from './results-in-redis.mjs';
 import { until } from './systems.mjs';
 
-/** `worker`: options of the worker, for what its pools and events cost. */
-export function umbel({ worker: options = {} } = {}) {
+/** `worker`: options of the worker, for what its pools and events cost. `history`: written as if a recorder had registered. */
+export function umbel({ worker: options = {}, history = false } = {}) {
   return {
     async open(address) {
       const [place, results = place] = address.split('|').map((part) => part.trim());
       const broker = place.includes('://') ? place : `sqlite://${place}`;
       const backend = results === 'none' ? null : results === place ? broker : results;
       const queue = process.env.BENCH_QUEUE ?? 'celery';
-      Object.assign(process.env, { BENCH_BROKER: broker, BENCH_BACKEND: backend ?? 'none' });
+      Object.assign(process.env, {
+        BENCH_BROKER: broker,
+        BENCH_BACKEND: backend ?? 'none',
+        ...(history && { BENCH_HISTORY: 'always' }),
+      });
       const { app, seenStarts, noop } = await import('./umbel-app.mjs');
       const transport = await app.broker();
       return {
