@@ -199,6 +199,16 @@ export class RetryJobError extends UmbelError {
   }
 }
 
+/** A chord, or a member of it, cannot be repaired in this way. Nothing was changed. */
+export class ChordRepairError extends UmbelError {
+  readonly chordId: string;
+
+  constructor(chordId: string, problem: string) {
+    super('UMBEL_CHORD_REPAIR', `the chord ${chordId} ${problem}`);
+    this.chordId = chordId;
+  }
+}
+
 /** The messages of this broker cannot be looked at without harm to them. */
 export class CannotPeekError extends StoreError {
   override readonly code: string = 'UMBEL_CANNOT_PEEK';

@@ -1,6 +1,7 @@
 // The public surface of `umbel`.
 export { App } from './app/app.ts';
 export type { Actor, AuditLog, ListAuditOptions } from './app/audit.ts';
+export type { ChordMember, ChordStatus, OpenChords, RetryMemberChanges } from './app/chords.ts';
 export type { RemoteCommand } from './app/commands.ts';
 export {
   type ChordOptions,
@@ -83,6 +84,7 @@ export {
   CannotPauseError,
   CannotPeekError,
   ChordError,
+  ChordRepairError,
   ConfigError,
   DuplicateTaskError,
   InvalidArgumentsError,

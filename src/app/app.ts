@@ -28,6 +28,7 @@ import type { Transport } from '../stores/transport.ts';
 import { readSignature, taskSignature } from '../workflow/construct.ts';
 import { normalize } from '../workflow/normal-form.ts';
 import { AuditLog } from './audit.ts';
+import { OpenChords } from './chords.ts';
 import { addCommand, type RemoteCommand } from './commands.ts';
 import { DeadLetters } from './dead-letters.ts';
 import { defineTask } from './define.ts';
@@ -109,6 +110,8 @@ export class App implements AsyncDisposable {
   readonly deadLetters: DeadLetters = new DeadLetters(this);
   /** What became of each task, where `umbel recorder` writes it. */
   readonly history: TaskHistory = new TaskHistory(this);
+  /** Chords that wait for members: shown, and repaired. */
+  readonly chords: OpenChords = new OpenChords(this);
   /** Who did what to queues, tasks and schedules, when and why. */
   readonly audit: AuditLog = new AuditLog(this);
   /** The queues of the broker: how full they are, and what waits in them. */

@@ -63,9 +63,19 @@ interface Call {
 
 /** @throws TaskNotRetriableError */
 export function callOf(id: string, record: TaskRecord | null, changes: RetryTaskChanges): Call {
+  if (record !== null && record.endedAt === null)
+    throw new TaskNotRetriableError(id, `it has not ended (${record.state})`);
+  return knownCall(id, record, changes);
+}
+
+/** The call of a task, whether it has ended or not. @throws TaskNotRetriableError */
+export function knownCall(
+  id: string,
+  record: TaskRecord | null,
+  changes: Pick<RetryTaskChanges, 'args' | 'kwargs'>,
+): Call {
   if (record === null) throw new TaskNotRetriableError(id, 'the history has no such task');
-  const { name, state, endedAt } = record;
-  if (endedAt === null) throw new TaskNotRetriableError(id, `it has not ended (${state})`);
+  const { name } = record;
   if (name === null) throw new TaskNotRetriableError(id, 'its name is not known');
   return {
     name,

@@ -77,7 +77,8 @@ export function jsonObject(text: string): Readonly<Record<string, unknown>> {
   return value as Record<string, unknown>; // just checked
 }
 
-function json(text: string): unknown {
+/** `5`, `'"text"'`, `null`. */
+export function json(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {

@@ -24,6 +24,8 @@ export interface ChordPlace {
   readonly bodyId: string | null;
   /** This part completes the chord, even if other parts are missing. */
   readonly last: boolean;
+  /** It is counted, and completes nothing: whoever repairs a chord closes it in a name of its own, so that the member itself does not send the body, too. */
+  readonly held?: true;
 }
 
 /** @throws NotSerializableError with the path of the value that cannot be stored. */
@@ -34,6 +36,11 @@ export function encodePart({ taskId, status, result }: ChordPart): string {
 /** The prefix of a task's part, the same for every writer. */
 export function partPrefix(taskId: string): string {
   return `[1, ${JSON.stringify(taskId)},`;
+}
+
+/** The prefix of the part of a task that succeeded, as we write it and as Python does. */
+export function successPrefix(taskId: string): string {
+  return `${partPrefix(taskId)} "SUCCESS",`;
 }
 
 /** Never throws, like all decoders. */

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import type { ChordPlace } from '../protocol/chord-part.ts';
 import { isReady, type ResultRecord } from '../protocol/result-meta.ts';
 import type { ResultBackend, ResultBackendFeatures } from '../stores/backend.ts';
-import type { ChordState, Chords } from '../stores/chords.ts';
+import type { ChordCount, ChordState, Chords } from '../stores/chords.ts';
 import type { BackendHarness } from './backend-suite.ts';
 import type { ConformanceCase } from './conformance.ts';
 
@@ -29,6 +29,13 @@ function end(chords: Chords, index: number, changes: Partial<ChordPlace> = {}): 
 function record(taskId: string, status: string): ResultRecord {
   const dateDone = isReady(status) ? new Date(1_700_000_000_000) : null;
   return { taskId, status, result: null, traceback: null, children: [], dateDone };
+}
+
+const last: ChordPlace = { groupId: 'g', index: null, bodyId: 'body', last: false };
+
+/** With the manifest as a value: a store may write its JSON in another way. */
+function jsonOf(count: ChordCount | null): unknown {
+  return count === null ? null : { ...count, manifest: JSON.parse(count.manifest ?? 'null') };
 }
 
 async function valuesOf(chords: Chords, groupId = 'g'): Promise<readonly unknown[]> {
@@ -206,4 +213,79 @@ export const chordConformance: readonly Case[] = [
     await backend.expire(new Date(Date.now() + 30 * 86_400_000));
     assert.deepEqual(await chords.parts('g'), []);
   }),
+
+  check('a look tells how far a chord is, and what its sender has told of it', async (harness) => {
+    const chords = chordsOf(await harness.open(day));
+    assert.equal(await chords.look('g'), null);
+    await chords.resize('g', 3, '{"text":"ä"}');
+    await chords.extend('g', 'more');
+    await end(chords, 1);
+    const open = { size: 3, extra: 1, count: 1, closer: null, done: false, added: ['more'] };
+    assert.deepEqual(jsonOf(await chords.look('g')), { ...open, manifest: { text: 'ä' } });
+    await chords.resize('g', 2);
+    assert.deepEqual(jsonOf(await chords.look('g')), { ...open, size: 2, manifest: { text: 'ä' } });
+    await end(chords, 0);
+    assert.equal(await chords.add({ taskId: 'more', status: 'SUCCESS', result: 1 }, last), 'complete');
+    const complete = await chords.look('g');
+    assert.deepEqual([complete?.count, complete?.closer, complete?.done], [3, 'more', false]);
+    await chords.done('g');
+    const done = await chords.look('g');
+    assert.deepEqual([done?.done, done?.closer, done?.manifest, done?.added], [true, null, null, []]);
+  }),
+
+  check('the end of a member that failed is taken back, and counts when it ends anew', async (harness) => {
+    const chords = chordsOf(await harness.open(day));
+    await chords.resize('g', 3);
+    await end(chords, 0);
+    const error = { exc_type: 'ValueError', exc_message: ['no'], exc_module: 'builtins' };
+    const place = { groupId: 'g', index: 1, bodyId: 'body', last: false };
+    await chords.add({ taskId: 't1', status: 'FAILURE', result: error }, place);
+    assert.equal(await chords.withdraw('g', 't0'), false, 'it succeeded');
+    assert.equal(await chords.withdraw('g', 't2'), false, 'it has not ended');
+    assert.equal(await chords.withdraw('other', 't1'), false);
+    assert.equal(await chords.withdraw('g', 't1'), true);
+    assert.equal(await chords.withdraw('g', 't1'), false, 'it was taken back');
+    assert.equal((await chords.look('g'))?.count, 1);
+    assert.equal(await end(chords, 2), 'open');
+    assert.equal(await end(chords, 1), 'complete');
+    assert.deepEqual(await valuesOf(chords), [0, 10, 20]);
+    assert.equal(await chords.withdraw('g', 't1'), false, 'the chord is complete');
+  }),
+
+  check('a chord that is closed is completed once, by its closer', async (harness) => {
+    const chords = chordsOf(await harness.open(day));
+    assert.equal(await chords.close('g', 't0'), false, 'there is none');
+    await chords.resize('g', 3);
+    await end(chords, 0);
+    assert.equal(await chords.close('g', 'x'), true);
+    assert.equal(await chords.close('g', 'x'), true, 'its program died before the body was sent');
+    assert.equal(await chords.close('g', 't0'), false);
+    assert.equal(await end(chords, 1), 'open', 'it comes too late');
+    assert.deepEqual(await valuesOf(chords), [0]);
+    await chords.done('g');
+    assert.equal(await chords.close('g', 'x'), false);
+    assert.equal(await end(chords, 2), 'done');
+    await chords.resize('h', 1);
+    assert.equal(await end(chords, 0, { groupId: 'h' }), 'complete');
+    assert.equal(await chords.close('h', 'x'), false, 'a member has completed it');
+    assert.equal(await chords.close('h', 't0'), true);
+  }),
+
+  check(
+    'a part that is held counts, and completes nothing; the member itself still does',
+    async (harness) => {
+      const chords = chordsOf(await harness.open(day));
+      for (const groupId of ['g', 'h']) {
+        await chords.resize(groupId, 2);
+        assert.equal(await end(chords, 0, { groupId }), 'open');
+        assert.equal(await end(chords, 1, { groupId, held: true }), 'open');
+        assert.equal((await chords.look(groupId))?.count, 2);
+      }
+      assert.equal(await end(chords, 1), 'complete', 'the member has come');
+      assert.equal(await chords.close('g', 'x'), false);
+      assert.equal(await chords.close('h', 'x'), true);
+      assert.equal(await end(chords, 1, { groupId: 'h' }), 'open', 'another program sends the body');
+      assert.deepEqual(await valuesOf(chords, 'h'), [0, 10]);
+    },
+  ),
 ];

@@ -1,5 +1,6 @@
 // The only place that decides which writes settle a delivery.
 import type { App } from '../app/app.ts';
+import type { ContinuationPlan } from '../app/running/continuation-planner.ts';
 import type { Retry } from '../app/running/outcome.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { TaskMessage } from '../protocol/message.ts';
@@ -10,7 +11,6 @@ import type { Delivery, Publication } from '../stores/transport.ts';
 import type { Ended } from '../workflow/follow.ts';
 import type { Rejection } from './admission/admission.ts';
 import { continuationOf, continuationOfFault, continuationOfRejection, mayContinue } from './continuation.ts';
-import type { ContinuationPlan } from './continuation-planner.ts';
 import { type ExecutionOutcome, failureOf } from './outcome.ts';
 import { ignoresResult, type Records } from './records.ts';
 import type { Run } from './run.ts';

@@ -2,6 +2,12 @@
 // line the message comes back, and the same messages are sent again, with the same ids.
 
 import type { App } from '../app/app.ts';
+import { ChordCounter, type Counted } from '../app/running/chord-counter.ts';
+import {
+  type ContinuationPlan,
+  ContinuationPlanner,
+  maybeSentBefore,
+} from '../app/running/continuation-planner.ts';
 import { callErrback } from '../app/running/errback.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
@@ -13,13 +19,11 @@ import type { ResultBackend } from '../stores/backend.ts';
 import type { StoreWrite } from '../stores/store-write.ts';
 import type { Delivery, Publication } from '../stores/transport.ts';
 import { type Ended, followOf, followOfMember } from '../workflow/follow.ts';
-import { ChordCounter, type Counted } from './chord-counter.ts';
-import { type ContinuationPlan, ContinuationPlanner } from './continuation-planner.ts';
 import type { Decision } from './decider.ts';
 import type { SettlementPlan } from './settlement.ts';
 import type { SettleResult, Settler } from './settler.ts';
 
-export interface WorkflowParts {
+interface WorkflowParts {
   readonly app: App;
   readonly settler: Settler;
   readonly backend: ResultBackend | null;
@@ -35,7 +39,9 @@ export class WorkflowSettler {
   constructor(parts: WorkflowParts) {
     this.#parts = parts;
     this.#planner = new ContinuationPlanner(parts);
-    this.#chords = new ChordCounter(parts, this.#planner);
+    const { backend, logger, settler } = parts;
+    const retry = settler.retry.bind(settler);
+    this.#chords = new ChordCounter({ backend, logger, retry }, this.#planner);
   }
 
   /**
@@ -89,7 +95,8 @@ export class WorkflowSettler {
     if (counted === null) return gaveUp(lost);
     // Before the settlement: if the process dies in one, the task comes back, and its errbacks are called again.
     for (const call of counted.errbacks) await callErrback(app, call, { signal: lost, logger });
-    const next = { ...counted, publications: marked([...publications, ...counted.publications], delivery) };
+    const all = [...publications, ...counted.publications];
+    const next = { ...counted, publications: delivery.redelivered ? maybeSentBefore(all) : all };
     if (early) return this.#endEarly(delivery, plan, next);
     return separateStores || backend === null
       ? this.#endApart(delivery, plan, next)
@@ -103,7 +110,8 @@ export class WorkflowSettler {
     if (kept !== 'settled') return kept;
     if (!(await this.#keepAll(records, never))) return 'gave-up';
     this.notifyListeners(publications);
-    return this.#chords.finish(complete, kept);
+    await this.#chords.finish(complete);
+    return kept;
   }
 
   /**
@@ -118,7 +126,7 @@ export class WorkflowSettler {
     const kept = plan.action.kind === 'ack' ? 'settled' : await settler.keep(delivery, plan.record);
     if (kept !== 'settled') return kept;
     if (!(await this.#keepAll(records, delivery.lost))) return gaveUp(delivery.lost);
-    await this.#chords.finish(complete, 'settled');
+    await this.#chords.finish(complete);
     return settler.settle(delivery, { ...plan, record: null });
   }
 
@@ -145,7 +153,8 @@ export class WorkflowSettler {
     const settled = await settler.settle(delivery, plan, ends ?? written, following);
     if (settled !== 'settled') return settled;
     this.notifyListeners(publications);
-    return this.#chords.finish(complete, settled, ends === undefined ? undefined : first);
+    await this.#chords.finish(complete, ends === undefined ? undefined : first);
+    return settled;
   }
 
   async #keepAll(records: readonly ResultRecord[], lost: AbortSignal): Promise<boolean> {
@@ -188,17 +197,4 @@ function gaveUp(lost: AbortSignal): SettleResult {
 
 function withoutWrite({ write: _, ...publication }: Publication): Publication {
   return publication;
-}
-
-/** Marks messages that may have been sent before, since their task came back: a worker looks for their result before running them. */
-function marked(publications: readonly Publication[], { redelivered }: Delivery): readonly Publication[] {
-  if (!redelivered) return publications;
-  return publications.map((publication) => {
-    const { properties } = publication.message;
-    const deliveryInfo = { ...properties.deliveryInfo, redelivered: true };
-    return {
-      ...publication,
-      message: { ...publication.message, properties: { ...properties, deliveryInfo } },
-    };
-  });
 }

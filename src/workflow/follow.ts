@@ -46,6 +46,8 @@ export interface MemberEnd {
   /** As its message carries it; it may be a reference. */
   readonly body: WireSignature;
   readonly rootId: string;
+  /** Its chord is complete already, and this program sends the body: nothing is counted. */
+  readonly closed?: true;
 }
 
 /** An errback that gets the error itself, and runs where its task is known: called as a function, as in Celery. */

@@ -1,6 +1,7 @@
 // The input and the result of planning.
 import type { Embed, Json, WireSignature } from '../protocol/message.ts';
 import type { Stored } from './by-reference.ts';
+import type { ChordManifest } from './chord-manifest.ts';
 import type { Handle } from './freeze.ts';
 
 /** The surroundings of a workflow, and its sender. */
@@ -54,7 +55,7 @@ export interface PlannedCall {
 }
 
 /** A chord whose members are sent: its size must be stored before the last member is sent. */
-export interface PlannedChord {
+export interface PlannedChord extends ChordManifest {
   readonly groupId: string;
   readonly size: number;
 }

@@ -154,8 +154,10 @@ export class Planner {
       return;
     }
     const carried = this.payloads.one({ ...body, chord_size: size });
-    this.chords.push({ groupId: own, size });
+    const place = this.chords.length; // an outer chord before those within
     this.#group(withOptions(header, { task_id: own }), { ...nothingAround, args, kwargs, chord: carried });
+    const rootId = this.#context.rootId ?? this.calls[0]?.rootId ?? own;
+    this.chords.splice(place, 0, { groupId: own, size, body: carried, rootId, members: countedIds(header) });
   }
 }
 
@@ -180,6 +182,23 @@ function countedParts(part: WireSignature): number {
       return partsOf(part).reduceRight((size, step) => (size > 0 ? size : countedParts(step)), 0);
     default:
       return 1;
+  }
+}
+
+/** The ids of the parts that are counted, in their order. */
+function countedIds(part: WireSignature): readonly string[] {
+  switch (kindOf(part)) {
+    case 'group':
+      return partsOf(part).flatMap(countedIds);
+    case 'chord':
+      return countedIds(bodyOf(part));
+    case 'chain':
+      return partsOf(part).reduceRight<readonly string[]>(
+        (ids, step) => (ids.length > 0 ? ids : countedIds(step)),
+        [],
+      );
+    default:
+      return typeof part.options.task_id === 'string' ? [part.options.task_id] : [];
   }
 }
 

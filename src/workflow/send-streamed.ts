@@ -143,7 +143,9 @@ class Streaming<App extends SendingApp> {
       return { header: new GroupResult(this.#groupId, [], null), result };
     }
     if (this.#carried !== null) {
-      const chords = [{ groupId: this.#groupId, size: this.#handles.length }];
+      const members = this.#handles.map(({ id }) => id); // each ends as one task
+      const chord = { body: this.#carried.carried, rootId: this.#rootId ?? this.#groupId, members };
+      const chords = [{ groupId: this.#groupId, size: members.length, ...chord }];
       await this.#prepare(app, { stored: [], chords });
     }
     await this.#publish(app);

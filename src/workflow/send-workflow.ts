@@ -10,8 +10,9 @@ import type { SendingApp } from '../sending/sending-app.ts';
 import type { ResultBackend } from '../stores/backend.ts';
 import type { Publication } from '../stores/transport.ts';
 import { addressedParts } from './addressed-parts.ts';
+import { writeManifest } from './chord-manifest.ts';
 import { type LocalStart, planHere } from './plan-here.ts';
-import type { Plan } from './planned.ts';
+import type { Plan, PlannedChord } from './planned.ts';
 import { preparedCalls } from './planned-calls.ts';
 import { resultOf } from './result-of.ts';
 
@@ -74,7 +75,7 @@ async function publishInWindows(
 export interface StoreParts {
   readonly stored: Plan['stored'];
   /** `size` null: not known yet, and stored before the last member is sent. */
-  readonly chords: readonly { readonly groupId: string; readonly size: number | null }[];
+  readonly chords: readonly (PlannedChord | { readonly groupId: string; readonly size: null })[];
 }
 
 /** Stores what must be there before the first call of a plan. */
@@ -106,8 +107,10 @@ export async function prepareStores(
         dateDone: null,
       }),
     ),
-    ...chords.map(({ groupId, size }) =>
-      size === null ? undefined : backend?.chords?.resize(groupId, size),
+    ...chords.map((chord) =>
+      chord.size === null
+        ? undefined
+        : backend?.chords?.resize(chord.groupId, chord.size, writeManifest(chord)),
     ),
   ]);
 }

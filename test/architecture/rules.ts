@@ -18,7 +18,7 @@ export const rooms: Readonly<Record<string, readonly string[]>> = {
   events: ['app', 'stores', 'protocol', 'lib'],
   control: ['app', 'events', 'history', 'stores', 'protocol', 'lib'],
   recorder: ['app', 'control', 'events', 'history', 'http', 'stores', 'protocol', 'lib'],
-  worker: ['app', 'http', 'workflow', 'sending', 'config', 'events', 'results', 'stores', 'protocol', 'lib'],
+  worker: ['app', 'http', 'workflow', 'sending', 'config', 'events', 'stores', 'protocol', 'lib'],
   doctor: ['app', 'beat', 'config', 'control', 'events', 'stores', 'lib'],
   otel: ['app', 'sending', 'lib'],
   testing: ['app', 'worker', 'stores', 'protocol', 'lib'],

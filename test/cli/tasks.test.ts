@@ -3,6 +3,7 @@
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { App } from '../../src/app/app.ts';
+import { chord } from '../../src/app/compose.ts';
 import { openHistoryOf } from '../../src/app/history-work.ts';
 import { mergeFacts, type TaskFacts } from '../../src/history/facts.ts';
 import { readTaskEvent } from '../../src/history/read-event.ts';
@@ -70,6 +71,48 @@ test('what a recorder has written stays when it is killed, and the next one goes
     expect(wrong.code).not.toBe(0);
     expect(wrong.stderr).toContain("there is no field 'colour'");
     expect((await umbel(folder, ['tasks', 'show', 'nobody'])).stderr).toContain("no task 'nobody'");
+  } finally {
+    await app.close();
+  }
+});
+
+test('a chord that waits for a lost member is shown, and repaired', async () => {
+  const folder = project({ 'app.js': shop });
+  await workerOf(folder);
+  const app = new App('shop', { broker: `sqlite://${join(folder, '.umbel', 'store.db')}` });
+  try {
+    const members = ['celery', 'nobody'].map((queue) => app.signature('shop.add', [1, 2], { queue }));
+    const result = await chord(members, app.signature('shop.log', [], { immutable: true })).delay();
+    const id = result.parent?.id ?? '';
+    await until(async () => (await app.chords.get(id))?.counted === 1, 'the first member');
+    const shown = await umbel(folder, ['tasks', 'chord', id]);
+    expect(shown.stdout).toContain(`open: chord ${id}, body shop.log ${result.id}`);
+    expect(shown.stdout).toContain('1 of 2 members have ended');
+    expect(shown.stdout).toContain("no-worker: no worker serves its queue 'nobody'");
+    const kept = await umbel(folder, ['tasks', 'chord', 'fire', id]);
+    expect(kept.code, 'nobody can be asked').toBe(2);
+    expect(kept.stderr).toContain('--force');
+    const missing = (await app.chords.get(id))?.members[1]?.id ?? '';
+    const wrong = await umbel(folder, ['tasks', 'chord', 'give', id, missing, 'nothing']);
+    expect(wrong.stderr).toContain('It is not JSON');
+    const given = await umbel(folder, [
+      'tasks',
+      'chord',
+      'give',
+      id,
+      missing,
+      '3',
+      '--json',
+      '--reason',
+      'lost',
+    ]);
+    expect(JSON.parse(given.stdout)).toMatchObject({ id, state: 'done' });
+    expect(await result.get(patience)).toBe('logged');
+    const unknown = await umbel(folder, ['tasks', 'chord', 'nothing']);
+    expect(unknown).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("no chord 'nothing' is known"),
+    });
   } finally {
     await app.close();
   }

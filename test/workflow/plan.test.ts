@@ -169,7 +169,9 @@ describe('a plan', () => {
 
   it('of a chord sends its members with the body, and says how many there are', () => {
     const { calls, chords, handle } = planned(chordOf(groupOf([t('a'), t('b')]), t('total')), { args: [7] });
-    expect(chords).toEqual([{ groupId: '<header.group>', size: 2 }]);
+    const known = { rootId: '<header.0>', members: ['<header.0>', '<header.1>'] };
+    expect(chords).toMatchObject([{ groupId: '<header.group>', size: 2, ...known }]);
+    expect(chords[0]?.body, 'what repairs it if the members are lost').toEqual(calls[0]?.embed.chord);
     expect(
       calls.map(({ task, args, groupId, groupIndex, embed }) => [
         task,

@@ -117,7 +117,7 @@ function chordKeys(redis: RedisServerProcess, databases: number): string[] {
   const keys: string[] = [];
   for (let db = 0; db < Math.min(16, databases); db++)
     keys.push(...redis.cli('-n', String(redis.db(db)), 'KEYS', 'celery-taskset-meta-*').split('\n'));
-  return keys.filter((key) => /\.[jstcx]$/.test(key));
+  return keys.filter((key) => /\.[bjstcx]$/.test(key));
 }
 
 async function openChordsIn(file: string): Promise<string[]> {

@@ -6,6 +6,7 @@ import { type CommonOptions, optionsOf, type Session, withApp } from '../common.
 import { optionsOfFlags, withFlags } from '../flags.ts';
 import { asRow, asText, rowHead } from '../history-view.ts';
 import { pauseCommand, resumeCommand } from '../pausing.ts';
+import { chordCommand } from '../tasks/chord.ts';
 import { jobCommand, retryAll } from '../tasks/retry-all.ts';
 import { revokeCommand } from '../tasks/revoke.ts';
 import { exitCode, UsageError } from '../usage.ts';
@@ -119,6 +120,7 @@ export function tasksCommand(): Command {
       ),
     )
     .addCommand(jobCommand())
+    .addCommand(chordCommand())
     .addCommand(
       new Command('wait')
         .description('Wait until tasks have ended, and print how.')
@@ -154,6 +156,7 @@ Examples:
   umbel tasks counts 'ended:<1h' --by name
   umbel -A ./app.ts tasks retry --query 'state:failure ended:<1h' --rate 50/s
   umbel tasks job
+  umbel -A ./app.ts tasks chord 01a1fdea-afea-704d-89bb-a6a44598e872
   umbel tasks revoke --query 'name:mail.* state:pending'
   umbel tasks promote --query 'name:mail.* eta:<1d'
   umbel tasks wait 01a1fdea-afea-704d-89bb-a6a44598e872 --timeout 10m

@@ -1,8 +1,14 @@
 // Chords in the process's memory.
 
 import { StoreError } from '../../errors.ts';
-import { type ChordPart, type ChordPlace, decodePart, encodePart } from '../../protocol/chord-part.ts';
-import { type ChordState, type Chords, completedKeptMs } from '../chords.ts';
+import {
+  type ChordPart,
+  type ChordPlace,
+  decodePart,
+  encodePart,
+  successPrefix,
+} from '../../protocol/chord-part.ts';
+import { type ChordCount, type ChordState, type Chords, completedKeptMs } from '../chords.ts';
 import type { StoreWrite } from '../store-write.ts';
 import type { MemoryStore } from './memory.ts';
 
@@ -17,6 +23,7 @@ interface KnownRecords {
 interface OpenChord {
   size: number | null;
   closer: string | null;
+  manifest: string | null;
   expires: number;
   readonly added: Set<string>;
   /** Parts by task id, as text like in other stores, so that no object is shared. */
@@ -37,15 +44,18 @@ export class MemoryChords implements Chords {
     this.#done = store.part('chords done', () => new Map());
   }
 
-  async resize(groupId: string, size: number): Promise<void> {
-    if (!this.#done.has(groupId)) this.#of(groupId).size = size;
+  async resize(groupId: string, size: number, manifest?: string): Promise<void> {
+    if (this.#done.has(groupId)) return;
+    const chord = this.#of(groupId);
+    chord.size = size;
+    chord.manifest = manifest ?? chord.manifest;
   }
 
   async extend(groupId: string, taskId: string): Promise<void> {
     if (!this.#done.has(groupId)) this.#of(groupId).added.add(taskId);
   }
 
-  async add(part: ChordPart, { groupId, index, bodyId, last }: ChordPlace): Promise<ChordState> {
+  async add(part: ChordPart, { groupId, index, bodyId, last, held }: ChordPlace): Promise<ChordState> {
     const text = encodePart(part);
     const closer = this.#open.get(groupId)?.closer ?? null;
     if (closer !== null) return closer === part.taskId ? 'complete' : 'open';
@@ -53,6 +63,7 @@ export class MemoryChords implements Chords {
     const chord = this.#of(groupId);
     const { parts, size, added } = chord;
     if (!parts.has(part.taskId)) parts.set(part.taskId, { index: index ?? Number.POSITIVE_INFINITY, text });
+    if (held) return 'open';
     const ends = last && (size !== null || bodyId === null || !this.#records.hasEnded(bodyId));
     if (!ends && (size === null || parts.size < size + added.size)) return 'open';
     chord.closer = part.taskId;
@@ -68,6 +79,30 @@ export class MemoryChords implements Chords {
         if (!part.ok) throw new StoreError(`a part of chord ${groupId} is damaged: ${part.refusal.detail}`);
         return part.value;
       });
+  }
+
+  async look(groupId: string): Promise<ChordCount | null> {
+    const chord = this.#open.get(groupId);
+    if (chord === undefined)
+      return this.#done.has(groupId)
+        ? { size: null, extra: 0, count: 0, closer: null, done: true, manifest: null, added: [] }
+        : null;
+    const { size, closer, manifest, added, parts } = chord;
+    return { size, extra: added.size, count: parts.size, closer, done: false, manifest, added: [...added] };
+  }
+
+  async withdraw(groupId: string, taskId: string): Promise<boolean> {
+    const chord = this.#open.get(groupId);
+    const part = chord?.parts.get(taskId);
+    if (chord === undefined || chord.closer !== null || part === undefined) return false;
+    return !part.text.startsWith(successPrefix(taskId)) && chord.parts.delete(taskId);
+  }
+
+  async close(groupId: string, taskId: string): Promise<boolean> {
+    const chord = this.#open.get(groupId);
+    if (chord === undefined) return false;
+    chord.closer ??= taskId;
+    return chord.closer === taskId;
   }
 
   writeOfDone(groupId: string, record?: StoreWrite): StoreWrite {
@@ -99,6 +134,7 @@ export class MemoryChords implements Chords {
     const chord = this.#open.get(groupId) ?? {
       size: null,
       closer: null,
+      manifest: null,
       expires,
       added: new Set(),
       parts: new Map(),

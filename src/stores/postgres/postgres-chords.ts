@@ -2,8 +2,14 @@
 import { StoreError } from '../../errors.ts';
 import { chunksOf, MicroBatcher } from '../../lib/batch.ts';
 import { ascii } from '../../lib/json-writer.ts';
-import { type ChordPart, type ChordPlace, decodePart, encodePart } from '../../protocol/chord-part.ts';
-import { type ChordState, type Chords, completedKeptMs } from '../chords.ts';
+import {
+  type ChordPart,
+  type ChordPlace,
+  decodePart,
+  encodePart,
+  successPrefix,
+} from '../../protocol/chord-part.ts';
+import { type ChordCount, type ChordState, type Chords, completedKeptMs } from '../chords.ts';
 import type { StoreWrite } from '../store-write.ts';
 import { keyOf } from './record-row.ts';
 import type { RunQuery } from './writes.ts';
@@ -14,7 +20,8 @@ interface Add {
   readonly index: number | null;
   readonly text: string;
   readonly body: string | null;
-  readonly last: boolean;
+  /** 1: it completes the chord; -1: it completes nothing. */
+  readonly last: number;
   resolve(state: ChordState): void;
   reject(error: unknown): void;
 }
@@ -43,11 +50,13 @@ export class PostgresChords implements Chords {
     this.#around = around;
   }
 
-  async resize(groupId: string, size: number): Promise<void> {
+  async resize(groupId: string, size: number, manifest?: string): Promise<void> {
     const { schema, keptMs } = this.#around;
-    const sql = `INSERT INTO ${schema}.chord AS c (group_id, size, expires) VALUES ($1, $2, ${after('$3')})
-      ON CONFLICT (group_id) DO UPDATE SET size = excluded.size, expires = excluded.expires WHERE NOT c.done`;
-    await this.#ask(sql, [keyOf(groupId), size, keptMs], this.#untilMs());
+    const sql = `INSERT INTO ${schema}.chord AS c (group_id, size, expires, manifest) VALUES ($1, $2, ${after('$3')}, $4)
+      ON CONFLICT (group_id) DO UPDATE SET size = excluded.size, expires = excluded.expires,
+        manifest = coalesce(excluded.manifest, c.manifest) WHERE NOT c.done`;
+    const text = manifest === undefined ? null : ascii(manifest);
+    await this.#ask(sql, [keyOf(groupId), size, keptMs, text], this.#untilMs());
   }
 
   async extend(groupId: string, taskId: string): Promise<void> {
@@ -56,12 +65,12 @@ export class PostgresChords implements Chords {
     await this.#ask(sql, [keyOf(groupId), keyOf(taskId), keptMs], this.#untilMs());
   }
 
-  add(part: ChordPart, { groupId, index, bodyId, last }: ChordPlace): Promise<ChordState> {
+  add(part: ChordPart, { groupId, index, bodyId, last, held }: ChordPlace): Promise<ChordState> {
     return new Promise((resolve, reject) => {
       const text = ascii(encodePart(part));
       const body = bodyId === null ? null : keyOf(bodyId);
       const ids = { group: keyOf(groupId), task: keyOf(part.taskId) };
-      this.#batcher.add({ ...ids, index, text, body, last, resolve, reject });
+      this.#batcher.add({ ...ids, index, text, body, last: held ? -1 : last ? 1 : 0, resolve, reject });
     });
   }
 
@@ -76,6 +85,45 @@ export class PostgresChords implements Chords {
     });
   }
 
+  async look(groupId: string): Promise<ChordCount | null> {
+    const { schema } = this.#around;
+    const sql = `SELECT size, extra, count, closer, done, manifest, ARRAY(
+        SELECT task_id FROM ${schema}.chord_part p WHERE p.group_id = c.group_id AND part IS NULL ORDER BY n
+      ) AS added FROM ${schema}.chord c WHERE group_id = $1`;
+    const [row] = await this.#ask(sql, [keyOf(groupId)], this.#untilMs());
+    if (row === undefined) return null;
+    const textOf = (value: unknown): string | null => (value === null ? null : String(value));
+    return {
+      size: row.size === null ? null : Number(row.size),
+      extra: Number(row.extra),
+      count: Number(row.count),
+      closer: textOf(row.closer),
+      done: row.done === true,
+      manifest: textOf(row.manifest),
+      added: Array.isArray(row.added) ? row.added.map(String) : [],
+    };
+  }
+
+  async withdraw(groupId: string, taskId: string): Promise<boolean> {
+    const { schema } = this.#around;
+    const sql = `
+      WITH locked AS (
+        SELECT group_id FROM ${schema}.chord WHERE group_id = $1 AND NOT done AND closer IS NULL FOR UPDATE
+      ), gone AS (
+        DELETE FROM ${schema}.chord_part WHERE group_id IN (SELECT group_id FROM locked) AND task_id = $2
+          AND NOT starts_with(part, $3) RETURNING 1
+      ) UPDATE ${schema}.chord SET count = count - 1 WHERE group_id = $1 AND EXISTS (SELECT 1 FROM gone) RETURNING 1`;
+    const prefix = ascii(successPrefix(taskId));
+    return (await this.#ask(sql, [keyOf(groupId), keyOf(taskId), prefix], this.#untilMs())).length > 0;
+  }
+
+  async close(groupId: string, taskId: string): Promise<boolean> {
+    const { schema } = this.#around;
+    const sql = `UPDATE ${schema}.chord SET closer = $2
+      WHERE group_id = $1 AND NOT done AND coalesce(closer, $2) = $2 RETURNING 1`;
+    return (await this.#ask(sql, [keyOf(groupId), keyOf(taskId)], this.#untilMs())).length > 0;
+  }
+
   writeOfDone(): StoreWrite {
     return this.#around.alone;
   }
@@ -84,7 +132,7 @@ export class PostgresChords implements Chords {
     const { schema } = this.#around;
     const sql = `
       WITH ended AS (
-        UPDATE ${schema}.chord SET done = true, closer = NULL, expires = ${after('$2')} WHERE group_id = $1
+        UPDATE ${schema}.chord SET done = true, closer = NULL, manifest = NULL, expires = ${after('$2')} WHERE group_id = $1
       ) DELETE FROM ${schema}.chord_part WHERE group_id = $1`;
     await this.#ask(sql, [keyOf(groupId), completedKeptMs], this.#untilMs());
   }
@@ -117,7 +165,7 @@ export class PostgresChords implements Chords {
       chunk.map(({ index }) => index),
       chunk.map(({ text }) => text),
       chunk.map(({ body }) => body),
-      chunk.map(({ last }) => (last ? 1 : 0)),
+      chunk.map(({ last }) => last),
       keptMs,
     ];
     try {

@@ -1,4 +1,4 @@
-/** The current function, which versions 2 and 3 create. */
+/** The current function, which each version creates that has it. */
 const addChordPart = `
 CREATE OR REPLACE FUNCTION $schema.add_chord_part(g text, t text, at bigint, entry text, body text, is_last int, kept_ms float8)
 RETURNS text LANGUAGE plpgsql AS $$
@@ -19,6 +19,7 @@ BEGIN
     ON CONFLICT (group_id, task_id) DO UPDATE SET place = excluded.place, part = excluded.part WHERE p.part IS NULL;
   GET DIAGNOSTICS added = ROW_COUNT;
   UPDATE $schema.chord SET count = count + added WHERE group_id = g RETURNING * INTO c;
+  IF is_last < 0 THEN RETURN 'open'; END IF;
   IF c.size IS NULL AND (is_last = 0 OR EXISTS (
     SELECT 1 FROM $schema.result WHERE task_id = body AND rank > 0 AND (expires IS NULL OR expires > clock_timestamp())
   )) THEN RETURN 'open'; END IF;
@@ -94,6 +95,8 @@ CREATE TABLE $schema.audit (            -- who did what
   reason text NOT NULL,
   address text NOT NULL
 );`,
+  addChordPart,
+  'ALTER TABLE $schema.chord ADD COLUMN manifest text', // its body and the ids of its members, as JSON
 ];
 
 /** The tables of the history of tasks. Each entry is the migration to the next version. Times are milliseconds since 1970. */

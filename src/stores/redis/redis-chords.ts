@@ -1,6 +1,6 @@
 // Chords in Celery's keys, so that members in Python and in TypeScript share a chord. Celery has `.j` (the members' ends), `.s` (their number)
 // and `.t` (how many were added). While a chord is open we add two keys: `.c`, the member that completed it, and `.x`, the members that were
-// added; and `.d` for an hour after it is done.
+// added; and `.d` for an hour after it is done. `.b` is the chord's manifest, if an application of ours has sent it.
 
 import { StoreError } from '../../errors.ts';
 import { chunksOf, MicroBatcher } from '../../lib/batch.ts';
@@ -10,8 +10,9 @@ import {
   decodePart,
   encodePart,
   partPrefix,
+  successPrefix,
 } from '../../protocol/chord-part.ts';
-import { type ChordState, type Chords, completedKeptMs } from '../chords.ts';
+import { type ChordCount, type ChordState, type Chords, completedKeptMs } from '../chords.ts';
 import type { StoreWrite } from '../store-write.ts';
 import type { RedisConnection } from './client/connection.ts';
 import { repeat } from './client/repeat.ts';
@@ -57,9 +58,9 @@ export class RedisChords implements Chords {
     this.#around = around;
   }
 
-  async resize(groupId: string, size: number): Promise<void> {
+  async resize(groupId: string, size: number, manifest = ''): Promise<void> {
     const base = this.#base(groupId);
-    const args = [base, String(size), String(this.#around.keptMs ?? '')];
+    const args = [base, String(size), String(this.#around.keptMs ?? ''), manifest];
     await this.#ask((timeoutMs) =>
       this.#connection.run(luaScript('resize-chord'), [base], args, { timeoutMs }),
     );
@@ -73,7 +74,7 @@ export class RedisChords implements Chords {
     );
   }
 
-  add(part: ChordPart, { groupId, index, bodyId, last }: ChordPlace): Promise<ChordState> {
+  add(part: ChordPart, { groupId, index, bodyId, last, held }: ChordPlace): Promise<ChordState> {
     return new Promise((resolve, reject) => {
       const text = encodePart(part);
       const args = [
@@ -81,7 +82,7 @@ export class RedisChords implements Chords {
         part.taskId,
         partPrefix(part.taskId),
         text,
-        last ? '1' : '0',
+        held ? '-1' : last ? '1' : '0',
       ];
       const bodyKey = bodyId === null ? '' : recordKey(this.#connection.settings.keyPrefix, bodyId);
       const untilMs = performance.now() + this.#around.answerMs;
@@ -102,6 +103,42 @@ export class RedisChords implements Chords {
         `a part of chord ${groupId} at ${this.#shown} cannot be read: ${part.refusal.detail}`,
       );
     });
+  }
+
+  async look(groupId: string): Promise<ChordCount | null> {
+    const base = this.#base(groupId);
+    const read = (timeoutMs: number) =>
+      this.#connection.run(luaScript('look-chord'), [base], [base], { timeoutMs });
+    const found = await this.#ask(read);
+    if (!Array.isArray(found)) return null;
+    const [size, extra, count, closer, done, manifest, added] = found;
+    return {
+      size: size === '' ? null : Number(size),
+      extra: Number(extra),
+      count: Number(count),
+      closer: closer === '' ? null : String(closer),
+      done: done === 1,
+      manifest: manifest === '' ? null : String(manifest),
+      added: Array.isArray(added) ? added.map(String) : [],
+    };
+  }
+
+  async withdraw(groupId: string, taskId: string): Promise<boolean> {
+    const base = this.#base(groupId);
+    const args = [base, partPrefix(taskId), successPrefix(taskId)];
+    const done = await this.#ask((timeoutMs) =>
+      this.#connection.run(luaScript('withdraw-chord-part'), [base], args, { timeoutMs }),
+    );
+    return done === 1;
+  }
+
+  async close(groupId: string, taskId: string): Promise<boolean> {
+    const base = this.#base(groupId);
+    const args = [base, taskId, String(this.#around.keptMs ?? '')];
+    const closed = await this.#ask((timeoutMs) =>
+      this.#connection.run(luaScript('close-chord'), [base], args, { timeoutMs }),
+    );
+    return closed === 1;
   }
 
   writeOfDone(groupId: string, record?: StoreWrite): StoreWrite {

@@ -2,8 +2,14 @@
 
 import { StoreError } from '../../errors.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { type ChordPart, type ChordPlace, decodePart, encodePart } from '../../protocol/chord-part.ts';
-import { type ChordState, type Chords, completedKeptMs } from '../chords.ts';
+import {
+  type ChordPart,
+  type ChordPlace,
+  decodePart,
+  encodePart,
+  successPrefix,
+} from '../../protocol/chord-part.ts';
+import { type ChordCount, type ChordState, type Chords, completedKeptMs } from '../chords.ts';
 import type { StoreWrite } from '../store-write.ts';
 import type { SqliteStore, Transaction } from './sqlite.ts';
 
@@ -29,6 +35,7 @@ END;
 CREATE TRIGGER chord_gone AFTER DELETE ON chord BEGIN
   DELETE FROM chord_part WHERE group_id = OLD.group_id;
 END;`,
+  'ALTER TABLE chord ADD COLUMN manifest TEXT', // its body and the ids of its members, as JSON
 ];
 
 /** The expiry rule of records, for chords. */
@@ -48,11 +55,13 @@ export class SqliteChords implements Chords {
     this.#clock = clock;
   }
 
-  async resize(groupId: string, size: number): Promise<void> {
-    const sql = `INSERT INTO chord (group_id, size, expires) VALUES (?1, ?2, ?3)
-      ON CONFLICT (group_id) DO UPDATE SET size = ?2, expires = ?3 WHERE done = 0`;
+  async resize(groupId: string, size: number, manifest: string | null = null): Promise<void> {
+    const sql = `INSERT INTO chord (group_id, size, expires, manifest) VALUES (?1, ?2, ?3, ?4)
+      ON CONFLICT (group_id) DO UPDATE SET size = ?2, expires = ?3, manifest = coalesce(?4, manifest) WHERE done = 0`;
     const expires = this.#records.expiryOfOpen();
-    await this.#store.write(true, (transaction) => transaction.sql(sql).run(groupId, size, expires));
+    await this.#store.write(true, (transaction) =>
+      transaction.sql(sql).run(groupId, size, expires, manifest),
+    );
   }
 
   async extend(groupId: string, taskId: string): Promise<void> {
@@ -85,6 +94,44 @@ export class SqliteChords implements Chords {
     });
   }
 
+  async look(groupId: string): Promise<ChordCount | null> {
+    const row = this.#store.read((prepare) =>
+      prepare('SELECT size, extra, count, closer, done, manifest FROM chord WHERE group_id = ?').get(groupId),
+    );
+    if (row === undefined) return null;
+    const added = 'SELECT task_id FROM chord_part WHERE group_id = ? AND part IS NULL ORDER BY rowid';
+    const textOf = (value: unknown): string | null => (value === null ? null : String(value));
+    return {
+      size: row.size === null ? null : Number(row.size),
+      extra: Number(row.extra),
+      count: Number(row.count),
+      closer: textOf(row.closer),
+      done: row.done === 1,
+      manifest: textOf(row.manifest),
+      added: this.#store.read((prepare) => prepare(added).all(groupId)).map(({ task_id: id }) => String(id)),
+    };
+  }
+
+  withdraw(groupId: string, taskId: string): Promise<boolean> {
+    // The note of an added member has no place. Its row may go: that it was added is counted.
+    const sql = `DELETE FROM chord_part WHERE group_id = ?1 AND task_id = ?2 AND substr(part, 1, length(?3)) <> ?3
+      AND (SELECT closer FROM chord WHERE group_id = ?1) IS NULL`;
+    return this.#store.write(true, (transaction) => {
+      if (Number(transaction.sql(sql).run(groupId, taskId, successPrefix(taskId)).changes) === 0)
+        return false;
+      transaction.sql('UPDATE chord SET count = count - 1 WHERE group_id = ?').run(groupId);
+      return true;
+    });
+  }
+
+  close(groupId: string, taskId: string): Promise<boolean> {
+    const sql = `UPDATE chord SET closer = ?2 WHERE group_id = ?1 AND done = 0 AND coalesce(closer, ?2) = ?2`;
+    return this.#store.write(
+      true,
+      (transaction) => Number(transaction.sql(sql).run(groupId, taskId).changes) > 0,
+    );
+  }
+
   writeOfDone(groupId: string, record?: StoreWrite): StoreWrite {
     const apply = (transaction: Transaction): boolean => {
       record?.apply(transaction as never); // a write of this store
@@ -107,7 +154,7 @@ export class SqliteChords implements Chords {
     transaction: Transaction,
     taskId: string,
     text: string,
-    { groupId, index, bodyId, last }: ChordPlace,
+    { groupId, index, bodyId, last, held }: ChordPlace,
     expires: number,
   ): ChordState {
     const { sql } = transaction;
@@ -123,6 +170,7 @@ export class SqliteChords implements Chords {
       added,
       groupId,
     );
+    if (held) return 'open';
     const complete = row?.size != null && Number(row.count) >= Number(row.size) + Number(row.extra);
     const ends = last && (row?.size != null || bodyId === null || !this.#hasEnded(transaction, bodyId));
     if (!ends && !complete) return 'open';
@@ -144,7 +192,7 @@ export class SqliteChords implements Chords {
   }
 
   #end({ sql }: Transaction, groupId: string): boolean {
-    const end = 'UPDATE chord SET done = 1, closer = NULL, expires = ? WHERE group_id = ?';
+    const end = 'UPDATE chord SET done = 1, closer = NULL, manifest = NULL, expires = ? WHERE group_id = ?';
     return Number(sql(end).run(this.#clock.now() + completedKeptMs, groupId).changes) > 0;
   }
 }

@@ -3,6 +3,7 @@
 -- KEYS[1]   the base of the first chord's keys
 -- ARGV[1]   ttl, ms (empty: for ever)
 -- ARGV[2…]  of each chord base body-key n, and n times score task prefix entry last
+--           last: 1: it completes the chord; -1: it does not, even if it is the last that was missing
 -- Reply     for each part: `open`, `complete`, `done`, or the error
 
 local ttl = ARGV[1]
@@ -33,7 +34,8 @@ local function add(base, body, from, to)
         if string.sub(other, 1, #prefix) == prefix then there = true end
       end
       if not there then count = count + redis.call('ZADD', parts, score, entry) end
-      if (last == '1' and (size or not hasEnded(body))) or (size and count >= size) then
+      local ends = (last == '1' and (size or not hasEnded(body))) or (size and count >= size)
+      if ends and last ~= '-1' then
         redis.call('SET', base .. '.c', task)
         closer = task
         answer = 'complete'
@@ -42,7 +44,7 @@ local function add(base, body, from, to)
     answers[#answers + 1] = answer
   end
   if ttl ~= '' and not over then
-    for _, key in ipairs({'.j', '.s', '.t', '.x', '.c'}) do redis.call('PEXPIRE', base .. key, ttl) end
+    for _, key in ipairs({'.j', '.s', '.t', '.x', '.c', '.b'}) do redis.call('PEXPIRE', base .. key, ttl) end
   end
 end
 local at = 2

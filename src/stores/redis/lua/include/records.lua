@@ -38,7 +38,7 @@ write_record_here = function(kind, key, json, ttl, own_db)
   if kind == 'lock' or kind == 'unlock' then return write_lock(kind, key, json, ttl, own_db) end
   local written = true
   if kind == 'done' then
-    redis.call('UNLINK', key .. '.j', key .. '.s', key .. '.t', key .. '.c', key .. '.x')
+    redis.call('UNLINK', key .. '.j', key .. '.s', key .. '.t', key .. '.c', key .. '.x', key .. '.b')
     redis.call('SET', key .. '.d', '', 'PX', ttl)
     if json ~= '' then
       local r = cjson.decode(json)

@@ -1,11 +1,12 @@
 // Counts the ends of chord members, and sends what follows a chord that is complete.
 
-import { BrokerUnavailable, SendUnconfirmed } from '../errors.ts';
-import type { ResultRecord } from '../protocol/result-meta.ts';
-import { storedId } from '../protocol/workflow-wire.ts';
-import type { ResultBackend } from '../stores/backend.ts';
-import type { Publication } from '../stores/transport.ts';
-import { nestedValues } from '../workflow/chord-values.ts';
+import { BrokerUnavailable, SendUnconfirmed } from '../../errors.ts';
+import type { Logger } from '../../lib/logger.ts';
+import type { ResultRecord } from '../../protocol/result-meta.ts';
+import { storedId } from '../../protocol/workflow-wire.ts';
+import type { ResultBackend } from '../../stores/backend.ts';
+import type { Publication } from '../../stores/transport.ts';
+import { nestedValues } from '../../workflow/chord-values.ts';
 import {
   afterChord,
   chordError,
@@ -13,10 +14,8 @@ import {
   type Follow,
   failBody,
   type MemberEnd,
-} from '../workflow/follow.ts';
+} from '../../workflow/follow.ts';
 import type { ContinuationPlan, ContinuationPlanner } from './continuation-planner.ts';
-import type { SettleResult } from './settler.ts';
-import type { WorkflowParts } from './workflow-settler.ts';
 
 /** The result of counting. */
 export interface Counted {
@@ -34,11 +33,19 @@ interface Complete {
   readonly stored: string | null;
 }
 
+/** What counting needs of the program that does it. */
+interface CounterParts {
+  readonly backend: ResultBackend | null;
+  readonly logger: Logger;
+  /** Repeats what fails for a while; false: given up, since the program stops or has lost the task. */
+  retry(what: string, lost: AbortSignal, operation: () => Promise<void>): Promise<boolean>;
+}
+
 export class ChordCounter {
-  readonly #parts: WorkflowParts;
+  readonly #parts: CounterParts;
   readonly #planner: ContinuationPlanner;
 
-  constructor(parts: WorkflowParts, planner: ContinuationPlanner) {
+  constructor(parts: CounterParts, planner: ContinuationPlanner) {
     this.#parts = parts;
     this.#planner = planner;
   }
@@ -58,7 +65,7 @@ export class ChordCounter {
 
   /** Adds ends to their chords, and plans what follows those that are complete by it; null: given up. */
   async count(follow: Follow, lost: AbortSignal): Promise<Counted | null> {
-    const { settler, backend } = this.#parts;
+    const { backend } = this.#parts;
     const { errbacks, records, members, unlocked } = follow;
     const nothing = () => ({
       publications: [] as Publication[],
@@ -75,7 +82,7 @@ export class ChordCounter {
       );
       return counted;
     }
-    const done = await settler.retry('note the end of a part of a workflow', lost, async () => {
+    const done = await this.#parts.retry('note the end of a part of a workflow', lost, async () => {
       counted = nothing();
       let open: readonly Follow[] = [follow];
       while (open.length > 0) {
@@ -113,7 +120,7 @@ export class ChordCounter {
       );
       return null;
     }
-    if ((await chords.add(member.part, member.place)) !== 'complete') return null;
+    if (!member.closed && (await chords.add(member.part, member.place)) !== 'complete') return null;
     complete.push({ groupId, stored: storedId(member.body) });
     const parts = await chords.parts(groupId);
     try {
@@ -138,20 +145,15 @@ export class ChordCounter {
    * Deletes the chords' keys; those of `ended` went with the settlement. An inner chord is deleted before the chord that it is part of: after a
    * crash the repetition begins with the innermost.
    */
-  async finish(
-    complete: readonly Complete[],
-    settled: SettleResult,
-    ended?: Complete,
-  ): Promise<SettleResult> {
-    const { settler, backend } = this.#parts;
+  async finish(complete: readonly Complete[], ended?: Complete): Promise<void> {
+    const { backend } = this.#parts;
     const chords = backend?.chords;
-    if (chords === undefined) return settled;
+    if (chords === undefined) return;
     for (const chord of [...complete].reverse()) {
       const { groupId, stored } = chord;
-      if (chord !== ended) await settler.retry('end a chord', never, () => chords.done(groupId));
+      if (chord !== ended) await this.#parts.retry('end a chord', never, () => chords.done(groupId));
       if (stored !== null) await backend?.forget(stored).catch(() => false); // it expires by itself, too
     }
-    return settled;
   }
 }
 

@@ -1,19 +1,22 @@
 // Makes the messages that are sent after a task.
-import { takesError } from '../app/running/errback.ts';
-import { WorkflowError } from '../errors.ts';
-import { uuid5 } from '../lib/uuid.ts';
-import type { WireSignature } from '../protocol/message.ts';
-import type { ResultTuple } from '../protocol/result-meta.ts';
-import { toTuple } from '../results/async-result.ts';
-import { groupRecords } from '../stores/group-records.ts';
-import type { Publication } from '../stores/transport.ts';
-import { defaultInlineBytes } from '../workflow/by-reference.ts';
-import type { Follow, FollowRules } from '../workflow/follow.ts';
-import { keepsRecords } from '../workflow/plan-here.ts';
-import { publicationsOfPlan } from '../workflow/planned-calls.ts';
-import { resultOf } from '../workflow/result-of.ts';
-import { prepareStores } from '../workflow/send-workflow.ts';
-import type { WorkflowParts } from './workflow-settler.ts';
+
+import { WorkflowError } from '../../errors.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { uuid5 } from '../../lib/uuid.ts';
+import type { WireSignature } from '../../protocol/message.ts';
+import type { ResultTuple } from '../../protocol/result-meta.ts';
+import { toTuple } from '../../results/async-result.ts';
+import type { ResultBackend } from '../../stores/backend.ts';
+import { groupRecords } from '../../stores/group-records.ts';
+import type { Publication } from '../../stores/transport.ts';
+import { defaultInlineBytes } from '../../workflow/by-reference.ts';
+import type { Follow, FollowRules } from '../../workflow/follow.ts';
+import { keepsRecords } from '../../workflow/plan-here.ts';
+import { publicationsOfPlan } from '../../workflow/planned-calls.ts';
+import { resultOf } from '../../workflow/result-of.ts';
+import { prepareStores } from '../../workflow/send-workflow.ts';
+import type { App } from '../app.ts';
+import { takesError } from './errback.ts';
 
 /** The messages that follow a task, encoded. */
 export interface ContinuationPlan {
@@ -23,11 +26,17 @@ export interface ContinuationPlan {
   readonly children: readonly ResultTuple[];
 }
 
+interface PlannerParts {
+  readonly app: App;
+  readonly backend: ResultBackend | null;
+  readonly clock: Pick<Clock, 'now'>;
+}
+
 export class ContinuationPlanner {
-  readonly #parts: WorkflowParts;
+  readonly #parts: PlannerParts;
   readonly #rules: Omit<FollowRules, 'now'>;
 
-  constructor(parts: WorkflowParts) {
+  constructor(parts: PlannerParts) {
     this.#parts = parts;
     this.#rules = {
       load: (id) => this.#load(id),
@@ -76,4 +85,16 @@ export class ContinuationPlanner {
       `the rest of this workflow, stored as ${id}, is gone from the result backend: it has expired or was deleted`,
     );
   }
+}
+
+/** Marks messages that may have been sent before: a worker looks for their result before running them. */
+export function maybeSentBefore(publications: readonly Publication[]): readonly Publication[] {
+  return publications.map((publication) => {
+    const { properties } = publication.message;
+    const deliveryInfo = { ...properties.deliveryInfo, redelivered: true };
+    return {
+      ...publication,
+      message: { ...publication.message, properties: { ...properties, deliveryInfo } },
+    };
+  });
 }
