@@ -98,11 +98,7 @@ export const stages = [
     missing: () => noRabbit,
     server: startRabbit,
     results: 'none',
-    systems: [
-      { name: 'umbel', head: 'Umbel' },
-      { ...celery, share: 0.2 },
-      history,
-    ],
+    systems: [{ name: 'umbel', head: 'Umbel' }, { ...celery, share: 0.2 }, history],
     rows: pick('one flight bulk drain cpu memory endToEnd startup start50 start99'),
   },
   {
