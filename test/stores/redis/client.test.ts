@@ -85,7 +85,7 @@ describe('the URL of a Redis server', () => {
 
 test.each([
   ["OOM command not allowed when used memory > 'maxmemory'.", 'retry'],
-  ['LOADING Redis is loading the dataset in memory', 'retry'],
+  ['LOADING Redis is loading the dataset in memory', 'reconnect'],
   ['BUSY Redis is busy running a script.', 'retry'],
   ['TRYAGAIN Multiple keys request during rehashing of slot', 'retry'],
   ['MISCONF Redis is configured to save RDB snapshots', 'retry'],

@@ -352,13 +352,19 @@ needs(describe, noRedis)('the Redis transport', () => {
   );
 
   inOrder('after a restart of the server that kept its data, workers go on with what they hold', async () => {
-    const kept = add(await RedisServerProcess.start('--appendonly', 'yes', '--appendfsync', 'always'));
+    // It takes a second to load its data, and tells those who connect meanwhile.
+    const slow = ['--key-load-delay', '5000', '--loading-process-events-interval-bytes', '1024'];
+    const kept = add(await RedisServerProcess.start('--rdbcompression', 'no', ...slow));
+    kept.cli('EVAL', "for i = 1, 200 do redis.call('SET', 'key'..i, ('x'):rep(1024)) end", '0');
     const transport = await open(kept);
     await transport.publish(['a', 'b'].map((id) => publication(id)));
     const consumer = await join(transport);
     const held = await claimOne(consumer);
     const waiting = claimOne(await join(transport, ['other']));
+    waiting.catch(() => undefined); // it is awaited last
+    kept.cli('SAVE');
     await kept.stop('SIGKILL');
+    await until(() => transport.status.state === 'reconnecting');
     const settling = held.settle({ kind: 'ack' });
     await kept.start();
     expect(await settling).toBe('settled');

@@ -157,20 +157,23 @@ export class RedisClient {
     if (this.#first === this.#pending.length) this.destroy();
   }
 
-  /** Logs in, and selects the database. */
+  /** Logs in, selects the database, and asks whether the server takes commands. */
   async #greet(): Promise<void> {
     const { username, password, database } = this.#options;
     const auth =
       password === undefined
         ? null
         : this.call(['AUTH', ...(username === undefined ? [] : [username]), password]);
-    // Also for database 0: the reply tells whether the server wants a password, or has no room for another connection.
-    const select = database === undefined ? null : this.call(['SELECT', String(database)]);
+    const select = database ? this.call(['SELECT', String(database)]) : null;
+    // The reply tells whether the server wants a password, has no room for another connection, or is loading its data, in which it refuses
+    // every command of ours, though not AUTH and SELECT. It may refuse this one for lack of rights, or of room on its disk: that is no matter.
+    const ping = database === undefined ? null : this.call(['PING']);
     select?.catch(() => undefined);
+    ping?.catch(() => undefined);
     await auth;
-    await select?.catch((error: Error) => {
-      if (database !== 0 || !(error instanceof ErrorReply) || /^(?:NOAUTH|ERR max)/.test(error.message))
-        throw error;
+    await select;
+    await ping?.catch((error: Error) => {
+      if (!(error instanceof ErrorReply) || /^(?:NOAUTH|ERR max|LOADING)/.test(error.message)) throw error;
     });
   }
 

@@ -2,7 +2,7 @@
 import { BrokerUnavailable, StoreError } from '../../../errors.ts';
 
 /**
- * `retry`: it will pass. `reconnect`: this connection cannot be used. `rediscover`: this server is the wrong one (now).
+ * `retry`: it will pass. `reconnect`: this connection cannot be used (now). `rediscover`: this server is the wrong one (now).
  * `fatal`: it will not pass by itself: the command, the data or the rights are wrong.
  */
 type RedisErrorKind = 'retry' | 'reconnect' | 'rediscover' | 'fatal';
@@ -18,7 +18,7 @@ const noRight = 'the user has no right to do this (ACL)';
 /** By the first word of the server's answer, or by its beginning. */
 const rules: readonly (readonly [start: string, kind: RedisErrorKind, cure: string])[] = [
   ['OOM', 'retry', 'Redis is out of memory: raise maxmemory, or let workers drain it'],
-  ['LOADING', 'retry', 'Redis is loading its data'],
+  ['LOADING', 'reconnect', 'Redis is loading its data'],
   ['BUSY ', 'retry', 'Redis runs a long script of another client'],
   ['TRYAGAIN', 'retry', 'the slot is being moved'],
   ['MISCONF', 'retry', 'Redis cannot write its data to disk: see its log'],
