@@ -112,8 +112,9 @@ for (const kind of storeKinds) {
       const result = await chain(add.s(1, 1), group([double.s(), double.s()]), total.s(), seen.s()).delay();
       expect(await result.get(wait)).toBe('trace of seen');
       await expect.poll(() => told.length).toBe(5);
-      expect(told.map(([name]) => name)).toEqual(['add', 'double', 'double', 'total', 'seen']);
-      expect(told.at(-1)?.[1]).toBe(result.id);
+      // A broker may deliver a message, and its task may send the next one, before the sender hears that the broker has it.
+      expect(told.map(([name]) => name).toSorted()).toEqual(['add', 'double', 'double', 'seen', 'total']);
+      expect(told).toContainEqual(['seen', result.id]);
     });
 
     it('links run with the result, errbacks once with the id of what failed', async () => {
