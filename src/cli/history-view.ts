@@ -69,6 +69,7 @@ export function asText(task: TaskRecord, output: Output): string {
     ['root', task.rootId],
     ['group', task.groupId],
     ['chord', task.chordId],
+    ['chain', task.chainLeft === null ? null : `${task.chainLeft} more follow`],
     ['retry of', task.retryOf],
     ['retried as', task.retriedAs.join(', ') || null],
     ['stamps', json(task.stamps)],

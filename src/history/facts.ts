@@ -16,6 +16,8 @@ export interface Mark {
   readonly attempt?: number;
   /** Index in the group, from 0. */
   readonly groupIndex?: number;
+  /** How many tasks follow it in its chain. */
+  readonly chainLeft?: number;
   /** How many times the task had been retried before. */
   readonly retries?: number;
   /** Milliseconds since 1970. */

@@ -47,6 +47,8 @@ export interface TaskRecord
   readonly priority: number | null;
   /** Index in the group, from 0. */
   readonly groupIndex: number | null;
+  /** How many tasks follow it in its chain; null: none does, or nobody has told (Python's workers do not). */
+  readonly chainLeft: number | null;
   readonly eta: number | null;
   readonly expires: number | null;
   /** Time of the task's first event. */
@@ -118,6 +120,7 @@ export function recordOf(facts: TaskFacts): TaskRecord {
     routingKey: lastSaid(marks, 'routingKey'),
     priority: lastSaid(marks, 'priority'),
     groupIndex: lastSaid(marks, 'groupIndex'),
+    chainLeft: lastSaid(marks, 'chainLeft'),
     retries: lastSaid(marks, 'retries'),
     eta,
     expires: lastSaid(marks, 'expires'),

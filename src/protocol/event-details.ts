@@ -22,6 +22,8 @@ export function eventDetails(message: TaskMessage, queue: string, attempt: numbe
   json += member('args', shortJson(args)) + member('kwargs', shortJson(kwargs));
   if (group !== null) json += member('group_id', JSON.stringify(group));
   if (groupIndex !== null) json += member('group_index', String(groupIndex));
+  if (embed.chain !== null && embed.chain.length > 0)
+    json += member('chain_left', String(embed.chain.length));
   const retryOf = message.headers[retryOfHeader];
   if (typeof retryOf === 'string') json += member('retry_of', JSON.stringify(retryOf));
   const chordId = embed.chord?.options.task_id;

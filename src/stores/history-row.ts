@@ -164,6 +164,7 @@ const moreLetters: Readonly<Record<More, string>> = {
   priority: 'p',
   attempt: 'a',
   groupIndex: 'i',
+  chainLeft: 'c',
   retries: 'n',
   eta: 'e',
   expires: 'x',

@@ -8,7 +8,7 @@ function told(message: Partial<TaskMessage>, attempt: number | null = 1): unknow
 }
 
 describe('the details of an event', () => {
-  it('tell what Celery does not: JSON arguments, queue, priority, attempt, group, chord and stamps', () => {
+  it('tell what Celery does not: JSON arguments, queue, priority, attempt, group, chord, chain and stamps', () => {
     const chord = {
       task: 'total',
       args: [],
@@ -26,7 +26,7 @@ describe('the details of an event', () => {
           priority: 3,
           group: 'the-group',
           groupIndex: 0,
-          embed: { ...given.embed, chord },
+          embed: { ...given.embed, chord, chain: [chord, chord] },
           stampedHeaders: ['customer'],
           stamps: { customer: ['7'] },
         },
@@ -40,6 +40,7 @@ describe('the details of an event', () => {
       kwargs: { dry: true },
       group_id: 'the-group',
       group_index: 0,
+      chain_left: 2,
       chord_id: 'the-body',
       stamps: { customer: ['7'] },
     });

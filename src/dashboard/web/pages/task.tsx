@@ -346,6 +346,7 @@ function factsOf(task: TaskRecord): readonly (readonly [string, JSX.Element | st
         </span>
       ),
     ],
+    ['Chain', task.chainLeft === null ? null : `${task.chainLeft} more follow`],
     ['Retries', task.retries === null || task.retries === 0 ? null : String(task.retries)],
     ['ETA', task.eta === null ? null : <Time at={task.eta} />],
     ['Expires', task.expires === null ? null : <Time at={task.expires} />],
