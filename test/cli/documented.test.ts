@@ -17,7 +17,9 @@ const pages = [
   'README.md',
   ...(readdirSync(join(root, 'docs'), { recursive: true }) as string[]).map((file) => join('docs', file)),
   ...readdirSync(join(root, 'examples')).map((name) => join('examples', name, 'README.md')),
-].filter((file) => file.endsWith('.md') && existsSync(join(root, file)));
+].filter(
+  (file) => file.endsWith('.md') && !file.startsWith(join('docs', 'site')) && existsSync(join(root, file)),
+);
 
 function* every(command: Command): Iterable<Command> {
   yield command;

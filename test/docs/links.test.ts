@@ -2,12 +2,13 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { expect, test } from 'vitest';
+import { anchorOf } from '../../docs/site/anchor.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 
 function pagesIn(folder: string): readonly string[] {
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
-    if (entry.name === 'node_modules' || entry.name.startsWith('.')) return [];
+    if (['node_modules', 'dist'].includes(entry.name) || entry.name.startsWith('.')) return [];
     const path = join(folder, entry.name);
     if (entry.isDirectory()) return pagesIn(path);
     return entry.name.endsWith('.md') ? [path] : [];
@@ -33,11 +34,7 @@ function prose(text: string): string {
 function anchorsOf(text: string): ReadonlySet<string> {
   const anchors = new Set<string>();
   for (const [, heading = ''] of text.replace(/^(`{3,})[\s\S]*?^\1`*$/gm, '').matchAll(/^#+ (.*)$/gm)) {
-    const plain = heading.replace(/\[([^\]]*)\]\([^)]*\)/g, '$1').toLowerCase();
-    const base = plain
-      .replace(/[^\p{L}\p{N}\s_-]/gu, '')
-      .trim()
-      .replaceAll(' ', '-');
+    const base = anchorOf(heading.replace(/\[([^\]]*)\]\([^)]*\)/g, '$1'));
     for (let n = 0; ; n++) {
       const anchor = n === 0 ? base : `${base}-${n}`;
       if (anchors.has(anchor)) continue;
@@ -76,13 +73,14 @@ test('a dead link is found: a missing file, a missing heading', () => {
 
 test('each page of docs/ is in its table of contents', () => {
   const contents = join(root, 'docs', 'README.md');
+  const home = join(root, 'docs', 'site', 'home.md');
   const text = readFileSync(contents, 'utf8');
   const linked = new Set(
     [...text.matchAll(/\]\(([^)\s#]+)/g)].map(([, target = '']) => resolve(dirname(contents), target)),
   );
   expect(
     pagesIn(join(root, 'docs'))
-      .filter((page) => page !== contents && !linked.has(page))
+      .filter((page) => page !== contents && page !== home && !linked.has(page))
       .map((page) => relative(root, page)),
   ).toEqual([]);
 });
