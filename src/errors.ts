@@ -2,6 +2,7 @@
 
 /** The base of all errors that Umbel throws. `code` is stable: test it, not the message. */
 export class UmbelError extends Error {
+  /** Stable, for programs: `UMBEL_UNKNOWN_TASK`. */
   readonly code: string;
 
   constructor(code: string, message: string, options?: ErrorOptions) {
@@ -20,6 +21,7 @@ export class ConfigError extends UmbelError {
 
 /** A queue cannot have this name, since stores keep something else under it. Choose another name. */
 export class ReservedNameError extends UmbelError {
+  /** The name that is reserved. */
   readonly queue: string;
 
   constructor(queue: string, why: string) {
@@ -30,6 +32,7 @@ export class ReservedNameError extends UmbelError {
 
 /** A call or a task has an option that Umbel does not know. */
 export class UnknownOptionError extends UmbelError {
+  /** The name that is not known. */
   readonly option: string;
 
   constructor(option: string, where: string, hint: string | undefined) {
@@ -43,6 +46,7 @@ export class UnknownOptionError extends UmbelError {
 
 /** No task of this name is registered in this application. Celery's NotRegistered. */
 export class UnknownTaskError extends UmbelError {
+  /** The name that is not known. */
   readonly task: string;
 
   constructor(task: string, hint: string | undefined) {
@@ -56,6 +60,7 @@ export class UnknownTaskError extends UmbelError {
 
 /** The store of schedules has no schedule of this name. */
 export class UnknownScheduleError extends UmbelError {
+  /** The name that is not known. */
   readonly schedule: string;
 
   constructor(schedule: string, hint: string | undefined) {
@@ -69,6 +74,7 @@ export class UnknownScheduleError extends UmbelError {
 
 /** A second task was registered under a name that is taken. Celery's AlreadyRegistered. */
 export class AlreadyRegisteredError extends UmbelError {
+  /** The name that was defined twice. */
   readonly task: string;
 
   constructor(task: string) {
@@ -84,12 +90,15 @@ export class AlreadyRegisteredError extends UmbelError {
 export interface ArgumentIssue {
   /** JSONPath-like, `$` being the input: `$.rows[3].id`. */
   readonly path: string;
+  /** What is wrong with it, in words. */
   readonly message: string;
 }
 
 /** The arguments of a call do not fit the task's schema. Thrown at the caller, and on the worker before the body runs. */
 export class InvalidArgumentsError extends UmbelError {
+  /** The name of the task that was called. */
   readonly task: string;
+  /** Each thing that is wrong, with its place. */
   readonly issues: readonly ArgumentIssue[];
 
   constructor(task: string, issues: readonly ArgumentIssue[]) {
@@ -104,6 +113,7 @@ export class InvalidArgumentsError extends UmbelError {
 
 /** A value has no form on the wire. `path` is its place: `$.rows[3].id`. Celery's EncodeError. */
 export class NotSerializableError extends UmbelError {
+  /** The place of the value: `args[0].user`. */
   readonly path: string;
 
   constructor(path: string, what: string, options?: ErrorOptions) {
@@ -114,7 +124,9 @@ export class NotSerializableError extends UmbelError {
 
 /** A message is larger than `maxMessageSize`. Store the data elsewhere and send its id. */
 export class PayloadTooLargeError extends UmbelError {
+  /** Its size, bytes. */
   readonly size: number;
+  /** The most that is allowed, bytes. */
   readonly limit: number;
 
   constructor(what: string, size: number, limit: number) {
@@ -179,7 +191,9 @@ export class StoreError extends UmbelError {
 
 /** A task of the history cannot be run again. Nothing was sent. */
 export class TaskNotRetriableError extends UmbelError {
+  /** The id of the task that was to run again. */
   readonly taskId: string;
+  /** Why it cannot, in words. */
   readonly reason: string;
 
   constructor(taskId: string, reason: string) {
@@ -191,6 +205,7 @@ export class TaskNotRetriableError extends UmbelError {
 
 /** A job that runs tasks again does not exist, has ended, or is run by another process. */
 export class RetryJobError extends UmbelError {
+  /** The job's id. */
   readonly jobId: string;
 
   constructor(jobId: string, problem: string) {
@@ -201,6 +216,7 @@ export class RetryJobError extends UmbelError {
 
 /** A chord, or a member of it, cannot be repaired in this way. Nothing was changed. */
 export class ChordRepairError extends UmbelError {
+  /** The id of the chord's group. */
   readonly chordId: string;
 
   constructor(chordId: string, problem: string) {
@@ -211,7 +227,9 @@ export class ChordRepairError extends UmbelError {
 
 /** The messages of this broker cannot be looked at without harm to them. */
 export class CannotPeekError extends StoreError {
+  /** Stable, for programs. */
   override readonly code: string = 'UMBEL_CANNOT_PEEK';
+  /** The queue that was to be looked into. */
   readonly queue: string;
 
   constructor(broker: string, queue: string) {
@@ -224,7 +242,9 @@ export class CannotPeekError extends StoreError {
 
 /** The broker cannot choose among the messages that wait in a queue, or not change them at all. Nothing was done. */
 export class CannotChangeWaitingError extends StoreError {
+  /** Stable, for programs. */
   override readonly code: string = 'UMBEL_CANNOT_CHANGE_WAITING';
+  /** The queue whose messages were to be changed. */
   readonly queue: string;
 
   constructor(broker: string, queue: string) {
@@ -237,6 +257,7 @@ export class CannotChangeWaitingError extends StoreError {
 
 /** Neither the broker nor the result backend can keep what is paused. Nothing was done. */
 export class CannotPauseError extends StoreError {
+  /** Stable, for programs. */
   override readonly code: string = 'UMBEL_CANNOT_PAUSE';
 
   constructor(broker: string, backend: string | null) {
@@ -248,6 +269,7 @@ export class CannotPauseError extends StoreError {
 
 /** Neither the broker nor the result backend can keep the audit log: it is off. */
 export class CannotAuditError extends StoreError {
+  /** Stable, for programs. */
   override readonly code: string = 'UMBEL_CANNOT_AUDIT';
 
   constructor(broker: string, backend: string | null) {
@@ -259,7 +281,9 @@ export class CannotAuditError extends StoreError {
 
 /** Another program put these dead letters there, and they do not name their queue: they can only be discarded. */
 export class NotReplayableError extends StoreError {
+  /** Stable, for programs. */
   override readonly code: string = 'UMBEL_NOT_REPLAYABLE';
+  /** The dead letters that cannot be replayed. */
   readonly ids: readonly number[];
 
   constructor(ids: readonly number[]) {
@@ -272,6 +296,7 @@ export class NotReplayableError extends StoreError {
 
 /** A store has the names and tables of another version of Umbel. Nothing was changed; the message names the way out. */
 export class StoreVersionError extends StoreError {
+  /** Stable, for programs. */
   override readonly code: string = 'UMBEL_STORE_VERSION';
   /** The version that the store has. */
   readonly found: number;
@@ -294,6 +319,7 @@ export class StoreVersionError extends StoreError {
  * or begin with an empty one, and start the program again. A worker ends by itself.
  */
 export class StoreLostError extends StoreError {
+  /** Stable, for programs. */
   override readonly code: string = 'UMBEL_STORE_LOST';
 }
 
@@ -391,9 +417,11 @@ export interface RemoteFailure {
  * `get()`.
  */
 export class TaskFailedError extends UmbelError {
+  /** The id of the task that failed. */
   readonly taskId: string;
   /** The name of the error's type there: `ValueError`, `TypeError`. */
   readonly remoteType: string;
+  /** The message of its error, as the worker had it. */
   readonly remoteMessage: string;
   /** The error's stack or Python traceback, if the record has it. */
   readonly remoteStack: string | null;
@@ -426,6 +454,7 @@ export class ChordError extends TaskFailedError {
 
 /** The task was revoked, or expired, before it ended. Thrown by `get()`. Celery's TaskRevokedError. */
 export class TaskRevokedError extends UmbelError {
+  /** The id of the task that was revoked. */
   readonly taskId: string;
   /** `revoked`, `terminated` or `expired`. */
   readonly reason: string;
@@ -439,6 +468,7 @@ export class TaskRevokedError extends UmbelError {
 
 /** A task with the same unique key waits or runs already, and nothing was sent. `existingId`: the id of that task. */
 export class DuplicateTaskError extends UmbelError {
+  /** The id of the task that holds the lock. */
   readonly existingId: string;
 
   constructor(key: string, existingId: string) {
@@ -459,6 +489,7 @@ export class MaxRetriesExceeded extends UmbelError {
 
 /** The task ran longer than its soft time limit. The reason of its `AbortSignal`. Celery's SoftTimeLimitExceeded. */
 export class SoftTimeLimitExceeded extends UmbelError {
+  /** The limit, seconds. */
   readonly seconds: number;
 
   constructor(seconds: number) {
@@ -469,6 +500,7 @@ export class SoftTimeLimitExceeded extends UmbelError {
 
 /** The task ran longer than its hard time limit and was settled as failed. Celery's TimeLimitExceeded. */
 export class TimeLimitExceeded extends UmbelError {
+  /** The limit, seconds. */
   readonly seconds: number;
 
   constructor(seconds: number) {
@@ -493,6 +525,7 @@ export class WorkerShutdown extends UmbelError {
 
 /** A question to the history of tasks cannot be understood. */
 export class QuerySyntaxError extends UmbelError {
+  /** The query as it was given. */
   readonly query: string;
   /** Where in the query it goes wrong: how many characters stand before it. */
   readonly position: number;

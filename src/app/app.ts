@@ -97,10 +97,13 @@ type AnyBody = (...args: never) => unknown;
  * const sum = await add.delay(2, 3);
  */
 export class App implements AsyncDisposable {
+  /** Its name, first in the names of its schedules and shared by the programs that are one application. */
   readonly name: string;
   /** The settings, complete and frozen. */
   readonly config: Config;
+  /** The tasks that the code has defined, by name. */
   readonly tasks: Registry = new Registry();
+  /** Events of tasks, workers and beats that code can listen to. */
   readonly signals: Signals = createSignals();
   /** See {@link App.use}. @internal */
   readonly middleware: MiddlewareLayers = new MiddlewareLayers();

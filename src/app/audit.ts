@@ -18,6 +18,7 @@ export interface Actor {
   readonly reason?: string;
 }
 
+/** Which entries of the audit log to list. */
 export interface ListAuditOptions {
   /** Default 100. */
   readonly limit?: number;

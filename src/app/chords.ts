@@ -4,6 +4,7 @@ import type { App } from './app.ts';
 
 /** A member of a chord, as far as it is known. */
 export interface ChordMember {
+  /** The id of its task. */
   readonly id: string;
   /** Its place among the results, from 0; null: unknown, or after all others. */
   readonly index: number | null;
@@ -17,6 +18,7 @@ export interface ChordMember {
   readonly reason: string;
 }
 
+/** A chord at this moment. */
 export interface ChordStatus {
   /** Id of the header: the group. */
   readonly id: string;
@@ -38,6 +40,7 @@ export interface ChordStatus {
 
 /** What is different when a member runs again. Default of `queue` and `priority`: as before. */
 export interface RetryMemberChanges extends Pick<SendOptions, 'queue' | 'priority' | 'kwargs'> {
+  /** Other positional arguments for the new run. */
   readonly args?: readonly unknown[];
 }
 

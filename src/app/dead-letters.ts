@@ -16,14 +16,21 @@ export interface DeadLetter extends StoredLetter {
 export interface DeadCall {
   /** The task's id. */
   readonly id: string;
+  /** The task's name. */
   readonly task: string;
+  /** The positional arguments. */
   readonly args: readonly unknown[];
+  /** The keyword arguments. */
   readonly kwargs: Readonly<Record<string, unknown>>;
   /** The arguments as text, as the sender wrote them. */
   readonly argsrepr: string;
+  /** The keyword arguments as text, as the sender wrote them. */
   readonly kwargsrepr: string;
+  /** How many retries there were: 0 on the first run. */
   readonly retries: number;
+  /** Before this time it is not run; null: at once. */
   readonly eta: Date | null;
+  /** After this time it does not start; null: it does not expire. */
   readonly expires: Date | null;
   /** Node name of its sender. */
   readonly origin: string | null;
@@ -32,6 +39,7 @@ export interface DeadCall {
 /** Matches dead letters to which all of this applies. */
 export interface DeadLetterFilter extends Options<typeof filterOptions> {}
 
+/** Which dead letters to list, and how many. */
 export interface ListDeadLetters extends DeadLetterFilter {
   /** At most this many; default: all. */
   readonly limit?: number;
@@ -53,6 +61,7 @@ export interface DeadLetterPace {
 
 /** The ids of the dead letters that were changed, oldest first. */
 export interface DeadLettersChanged {
+  /** Those that were replayed, or discarded. */
   readonly done: readonly number[];
   /** Ids that were named, or found, and were not there any more. */
   readonly missing: readonly number[];
@@ -85,6 +94,7 @@ export class DeadLetters {
     return letter && (await import('./dead-letter-filter.ts')).opened(letter);
   }
 
+  /** How many dead letters there are. */
   async count(): Promise<number> {
     return (await this.#letters()).count();
   }

@@ -5,6 +5,7 @@ import { type Pause, pausesOf } from '../stores/pauses.ts';
 import type { App } from './app.ts';
 import type { DeadCall } from './dead-letters.ts';
 
+/** Which waiting messages to show. */
 export interface PeekQueueOptions {
   /** `ready` (default): what could be taken now. `scheduled`: what waits for its time. */
   readonly place?: 'ready' | 'scheduled';
@@ -14,6 +15,7 @@ export interface PeekQueueOptions {
   readonly limit?: number;
 }
 
+/** Which waiting messages to delete. */
 export interface PurgeQueueOptions {
   /** Only tasks that this query means, in the language of the history; a message tells name, id, args, eta, retries and more, without a recorder. Default: all. */
   readonly query?: string;
@@ -21,6 +23,7 @@ export interface PurgeQueueOptions {
   readonly dryRun?: boolean;
 }
 
+/** Which waiting messages to move. */
 export interface MoveQueueOptions extends PurgeQueueOptions {
   /** At most this number, those that come next first. Default: all. */
   readonly limit?: number;
@@ -32,6 +35,7 @@ export type WaitingChoice = string | readonly string[] | { readonly query: strin
 /** What changes of a task that waits; what is left out stays. */
 export type RescheduleChanges = Pick<SendOptions, 'eta' | 'countdown' | 'priority' | 'queue'>;
 
+/** Options of `app.queues.reschedule` beside the changes. */
 export interface RescheduleOptions {
   /** Only finds them. Default false. */
   readonly dryRun?: boolean;
@@ -39,6 +43,7 @@ export interface RescheduleOptions {
 
 /** The ids of the tasks that were changed. */
 export interface TasksChanged {
+  /** Those that were changed. */
   readonly done: readonly string[];
   /** Ids that were named and do not wait (any more). */
   readonly missing: readonly string[];
@@ -54,6 +59,7 @@ export interface WaitingTask {
   readonly waitsSince: Date | null;
   /** Why there is no call; null: there is. */
   readonly problem: string | null;
+  /** The call that the message carries; null: it cannot be read, see `problem`. */
   readonly call: (DeadCall & WaitingCall) | null;
 }
 
@@ -65,7 +71,9 @@ interface WaitingCall {
 
 /** A queue at this moment. */
 export interface QueueState {
+  /** The queue's name. */
   readonly name: string;
+  /** Messages that a worker could take now. */
   readonly ready: number;
   /** RabbitMQ does not tell: 0. */
   readonly scheduled: number;

@@ -5,10 +5,12 @@ import type { AnyTask } from './task.ts';
 export class Registry {
   readonly #tasks = new Map<string, AnyTask>();
 
+  /** The task of this name; undefined: there is none. */
   get(name: string): AnyTask | undefined {
     return this.#tasks.get(name);
   }
 
+  /** Whether there is a task of this name. */
   has(name: string): boolean {
     return this.#tasks.has(name);
   }
@@ -18,6 +20,7 @@ export class Registry {
     return [...this.#tasks.keys()];
   }
 
+  /** How many tasks there are. */
   get size(): number {
     return this.#tasks.size;
   }

@@ -38,10 +38,13 @@ export interface RetryJobSettings {
 
 /** A job at this moment. */
 export interface RetryJobStatus extends Omit<RetryJobSettings, 'queue' | 'priority'> {
+  /** The job's id. */
   readonly id: string;
+  /** Whether it runs, is paused, or has ended and how. */
   readonly state: JobState;
   /** Empty unless it is paused. */
   readonly pauseReason: string;
+  /** When it was created. */
   readonly createdAt: Date;
   /** The tasks that the query found: the sum of the next four. */
   readonly total: number;
@@ -49,6 +52,7 @@ export interface RetryJobStatus extends Omit<RetryJobSettings, 'queue' | 'priori
   readonly open: number;
   /** Being sent; or, when the job does not run, possibly sent: `run` finds out. */
   readonly sending: number;
+  /** New runs that were sent. */
   readonly sent: number;
   /** Cannot run again. */
   readonly refused: number;
@@ -58,6 +62,7 @@ export interface RetryJobStatus extends Omit<RetryJobSettings, 'queue' | 'priori
   readonly outcomes: Readonly<Partial<Record<RecordedState, number>>>;
 }
 
+/** How to run a job from now on. */
 export interface RunRetryJobOptions {
   /** Another pace from now on: new runs sent in a second (a number), `'20/s'`, `'100/m'`; 0: as fast as the broker takes them. Default: as before. */
   readonly rate?: Rate;
@@ -96,6 +101,7 @@ type Ended = Readonly<Record<'ended' | 'failed', number>>;
  * task is marked before and after it was sent. So a job whose process was killed can be run again: it leaves no task out, and sends no task twice.
  */
 export class RetryJob {
+  /** Its id, for `app.history.retryJob`. */
   readonly id: string;
   readonly #app: App;
   readonly #store: HistoryStore;
@@ -110,6 +116,10 @@ export class RetryJob {
     this.#jobs = jobs;
   }
 
+  /**
+   * How far it is.
+   * @throws StoreError when the history cannot be read
+   */
   async status(): Promise<RetryJobStatus> {
     const row = await this.#row();
     const [counts, problems, outcomes] = await Promise.all([

@@ -29,9 +29,11 @@ import type { AnyTask } from './task.ts';
 /** A task without arguments, a call, or a signature (of one task, or of a workflow) with all of its arguments. */
 export type Scheduled = string | AnyTask | ScheduledCall | Signature<[], unknown>;
 
+/** Options of `app.schedule`: the rules of the schedule, and those of the calls that it sends. */
 export interface ScheduleOptions extends SchedulePolicy, ScheduledCallOptions {
   /** Arguments for a task that is named without any. */
   readonly args?: ScheduledCall['args'];
+  /** Keyword arguments of each run, or a function that makes them. */
   readonly kwargs?: ScheduledCall['kwargs'];
 }
 

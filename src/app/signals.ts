@@ -17,6 +17,7 @@ export interface SignalPayloads {
   readonly afterTaskPublish: { readonly message: TaskMessage; readonly queue: string };
   /** A worker has decided to run the task. */
   readonly taskReceived: { readonly request: TaskRequest };
+  /** The task's code is about to run. */
   readonly taskPrerun: { readonly task: AnyTask; readonly request: TaskRequest };
   /** The run has ended, in any way. `result` is the value, the error, or the reason of the retry. */
   readonly taskPostrun: {
@@ -25,8 +26,11 @@ export interface SignalPayloads {
     readonly state: TaskState;
     readonly result: unknown;
   };
+  /** The code has returned; the result may not be stored yet. */
   readonly taskSuccess: { readonly task: AnyTask; readonly request: TaskRequest; readonly result: unknown };
+  /** The task has failed, and is not retried. */
   readonly taskFailure: { readonly task: AnyTask; readonly request: TaskRequest; readonly error: Error };
+  /** The task will run again, at `at`. */
   readonly taskRetry: {
     readonly task: AnyTask;
     readonly request: TaskRequest;
@@ -41,9 +45,13 @@ export interface SignalPayloads {
   readonly taskRejected: { readonly id: string | null; readonly queue: string; readonly reason: string };
   /** The worker itself failed while it ran a task. */
   readonly taskInternalError: { readonly request: TaskRequest; readonly error: unknown };
+  /** A worker starts; it takes no messages yet. */
   readonly workerInit: { readonly hostname: string };
+  /** A worker takes messages. */
   readonly workerReady: { readonly hostname: string };
+  /** A worker takes no more messages and stops: `warm` waits for what runs, `cold` does not. */
   readonly workerShuttingDown: { readonly hostname: string; readonly how: 'warm' | 'soft' | 'cold' };
+  /** A worker has stopped. */
   readonly workerShutdown: { readonly hostname: string };
   /** A child of a pool has loaded the application and will run tasks: for what each process needs of its own, as a database's connections. */
   readonly workerProcessInit: { readonly hostname: string };
@@ -55,10 +63,12 @@ export interface SignalPayloads {
   readonly beatEmbeddedInit: { readonly name: string };
 }
 
+/** The names of the signals. */
 export type SignalName = keyof SignalPayloads;
 
 /** A signal, and those who listen to it. */
 export class Signal<Payload> {
+  /** The signal's name, `taskSuccess`. */
   readonly name: string;
   readonly #receivers = new Set<(payload: Payload) => unknown>();
 

@@ -74,14 +74,21 @@ export type Errback =
 
 /** A signature with fixed ids, and the result that it will have. */
 export interface Frozen<in In extends readonly unknown[], out Out> extends Signature<In, Out> {
+  /** The result that it will have, before it is sent. */
   readonly result: AsyncResult<Out>;
 }
 
 /** A group: its result is the list of its members' results. */
 export interface Group<in In extends readonly unknown[] = [], out Out = readonly unknown[]>
   extends Signature<In, Out> {
+  /** Sends the members; resolves when the broker has all of them. */
   delay(...args: In): Promise<GroupResult<Out>>;
+  /**
+   * As `delay`, with options for every member.
+   * @example await group(tasks).applyAsync([], { queue: 'slow' });
+   */
   applyAsync(args: In, options?: CallOptions): Promise<GroupResult<Out>>;
+  /** Runs the members in this process, without a broker. */
   apply(args: In, options?: CallOptions): Promise<GroupResult<Out>>;
   set(options: SignatureOptions): Group<In, Out>;
   /** How many members it has. */

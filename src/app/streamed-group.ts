@@ -48,6 +48,10 @@ export class StreamedChord<in In extends readonly unknown[], out Out> {
     this.#policy = policy;
   }
 
+  /**
+   * Sends the members as the generator makes them; the body runs after all of them.
+   * @throws as {@link StreamedGroup.applyAsync}: then the body will not run.
+   */
   delay(...args: In): Promise<AsyncResult<Out>> {
     return this.applyAsync(args);
   }

@@ -8,6 +8,7 @@ import type { HistoryFilter, HistoryPage, HistorySize, HistoryStore } from '../s
 import type { App } from './app.ts';
 import type { RetryJob, RetryJobStatus } from './retry-job.ts';
 
+/** Which tasks of the history to list, in which order. */
 export interface HistoryListOptions {
   /** A field (`seen`, `ended`, `runtime` …), with `-` in front for descending order. Default `-seen`: the newest task first. */
   readonly sort?: string;
@@ -20,6 +21,7 @@ export interface HistoryListOptions {
 /** What is different when a task runs again. */
 export interface RetryTaskChanges
   extends Pick<SendOptions, 'queue' | 'priority' | 'eta' | 'countdown' | 'kwargs'> {
+  /** Other positional arguments for the new run. */
   readonly args?: readonly unknown[];
 }
 
@@ -143,6 +145,10 @@ export class TaskHistory {
     return (await this.#store()).facet(field, filter, limit);
   }
 
+  /**
+   * How many tasks the history has, since when, and whether a recorder writes it.
+   * @throws StoreError when it cannot be read
+   */
   async status(): Promise<HistoryStatus> {
     const store = await this.#store();
     const { gapsBetween, shortestGap } = await import('../history/gaps.ts');

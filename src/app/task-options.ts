@@ -147,7 +147,9 @@ export interface DefinitionOptions extends TaskOptions {
 export interface ResolvedTaskOptions
   extends Omit<Read<typeof definitionOptions>, 'acksOnFailureOrTimeout' | 'concurrency'>,
     TaskCallOptions {
+  /** False: its message becomes a dead letter when it fails. */
   readonly acksOnFailure: boolean;
+  /** False: it runs again after its hard time limit. */
   readonly acksOnTimeout: boolean;
   /** Starts per second in each worker. */
   readonly rateLimit: number | null;

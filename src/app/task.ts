@@ -14,8 +14,11 @@ import type { ResolvedTaskOptions, taskOptions } from './task-options.ts';
 
 /** A task, without the types of its arguments and result. */
 export interface AnyTask {
+  /** Its name, by which workers know it. */
   readonly name: string;
+  /** The application that defined it. */
   readonly app: App;
+  /** Its options, complete. */
   readonly options: ResolvedTaskOptions;
   /** The code that was given to `app.task`. `null`: a remote task (`app.remote`). Celery's `run`. */
   readonly run: TaskBody | null;
@@ -125,9 +128,13 @@ type KeywordArgs<Input extends object> =
 
 /** The running task: the first argument with `bind: true`, and the return value of `currentTask()`. Celery's `self`. */
 export interface BoundTask {
+  /** The task's name. */
   readonly name: string;
+  /** The application that defined it. */
   readonly app: App;
+  /** Its options, complete. */
   readonly options: ResolvedTaskOptions;
+  /** The call that runs: its id, retries, queue and more. */
   readonly request: TaskRequest;
   /** Aborted when the task should stop: its soft time limit, a lost lease, a cold shutdown. Its `reason` says which. */
   readonly signal: AbortSignal;

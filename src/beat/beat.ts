@@ -21,7 +21,9 @@ import { Timetable } from './timetable.ts';
 export type { HealthOptions, RunOutcome, ScheduleInfo, ScheduleRun, UpcomingRun };
 export { Schedules };
 
+/** Options of `new Beat`. */
 export interface BeatOptions {
+  /** Where it logs. Default: it does not. */
   readonly logger?: Logger;
   /** If the leader is silent for this time, another beat leads. Default 3 s, at least 1 s. */
   readonly lease?: Duration;
@@ -49,6 +51,7 @@ const retryPolicy = { factor: 100, maximum: 2000, jitter: true } as const;
  * await beat.run(); // until SIGTERM
  */
 export class Beat implements Service {
+  /** The application whose schedules it sends. */
   readonly app: App;
   readonly #logger: Logger;
   readonly #clock: Clock;

@@ -34,6 +34,7 @@ import { callOf, optionsOf } from './run-call.ts';
 
 /** A schedule and its state. */
 export interface ScheduleInfo {
+  /** Its name. */
   readonly name: string;
   /** The task that it sends, or the first task of its workflow. */
   readonly task: string;
@@ -43,11 +44,15 @@ export interface ScheduleInfo {
   readonly when: ScheduleJson | null;
   /** It sends a workflow: a signature, of which `args` and `kwargs` are those of its first task. */
   readonly isSignature: boolean;
+  /** The positional arguments of each run. */
   readonly args: readonly unknown[];
+  /** The keyword arguments of each run. */
   readonly kwargs: Json;
+  /** Options of the calls that it sends. */
   readonly options: ScheduledCallOptions;
   /** The code makes the arguments, at each run. */
   readonly computed: boolean;
+  /** Its rules for missed and overlapping runs, and for its jitter. */
   readonly policy: ResolvedPolicy;
   /** `paused` by a user; `disabled` by its declaration; `declared` by code, but no beat with this code has started yet. */
   readonly state: 'active' | 'paused' | 'disabled' | 'declared';
@@ -57,6 +62,7 @@ export interface ScheduleInfo {
   readonly since: Date;
   /** When a run was last sent. */
   readonly lastRun: Date | null;
+  /** The id of the task that was last sent; null: none was. */
   readonly lastTaskId: string | null;
   /** When it is due next; null: never, not in this state, or only the code knows. */
   readonly nextDue: Date | null;
@@ -66,11 +72,15 @@ export interface ScheduleInfo {
 
 /** The outcome of a run, or of several runs that were skipped together. */
 export interface ScheduleRun {
+  /** When it was due. */
   readonly due: Date;
   /** When the last of several skipped runs was due. */
   readonly until: Date;
+  /** When it was sent, or skipped. */
   readonly at: Date;
+  /** Whether it was sent, or why not. */
   readonly outcome: RunOutcome;
+  /** The task's id; null: nothing was sent. */
   readonly taskId: string | null;
   /** Why it was skipped, or failed. */
   readonly detail: string | null;
@@ -78,7 +88,9 @@ export interface ScheduleRun {
 
 /** A future run. */
 export interface UpcomingRun {
+  /** The schedule's name. */
   readonly name: string;
+  /** When it is due. */
   readonly due: Date;
 }
 
@@ -102,6 +114,7 @@ const maxUpcoming = 100_000;
  * await schedules.pause('report');
  */
 export class Schedules implements AsyncDisposable {
+  /** The application whose schedules these are. */
   readonly app: App;
   readonly #store: ScheduleStore;
 
@@ -262,6 +275,7 @@ export class Schedules implements AsyncDisposable {
     return runs.sort((a, b) => a.due.getTime() - b.due.getTime());
   }
 
+  /** Closes the store. Safe to call twice. */
   close(): Promise<void> {
     return this.#store.close();
   }

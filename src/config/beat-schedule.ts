@@ -41,11 +41,15 @@ export type ScheduledCallOptions = Omit<CallOptions, (typeof ofOneCall)[number]>
 
 /** A call as in Celery's `beat_schedule`. Arguments may be a function, which is called when the run is sent. */
 export interface ScheduledCall {
+  /** The task, or its name. */
   readonly task: string | SendableTask;
+  /** Its positional arguments, or a function that makes them for each run. */
   readonly args?:
     | readonly unknown[]
     | ((run: ScheduledRun) => readonly unknown[] | Promise<readonly unknown[]>);
+  /** Its keyword arguments, or a function that makes them for each run. */
   readonly kwargs?: Json | ((run: ScheduledRun) => Json | Promise<Json>);
+  /** Options of the calls: queue, priority, expiry and more. */
   readonly options?: ScheduledCallOptions;
   /** Never set: an object with `toJSON` is a signature. */
   readonly toJSON?: undefined;
@@ -104,9 +108,11 @@ export interface SchedulePolicy extends Options<typeof schedulePolicy> {}
 
 /** One entry of `beatSchedule`, as in Celery. */
 export interface BeatScheduleEntry extends ScheduledCall, SchedulePolicy {
+  /** When to send it: seconds, `every`, `crontab`, `solar`, or a schedule of your own. */
   readonly schedule: When;
   /** Intervals aligned to the clock: see `every`. */
   readonly relative?: boolean;
 }
 
+/** Celery's `beat_schedule`: entries by name. */
 export type BeatSchedule = Readonly<Record<string, BeatScheduleEntry>>;

@@ -105,10 +105,12 @@ export const sendingOptions = {
   signal: check<AbortSignal>('an AbortSignal', (value) => (value instanceof AbortSignal ? value : undefined)),
 };
 
+/** Options of one call: when it runs, where, and how its sending is repeated. */
 export interface CallOptions extends Options<typeof travellingOptions>, Options<typeof sendingOptions> {}
 
 /** Options of `app.send`. */
 export interface SendOptions extends CallOptions {
+  /** Keyword arguments, for tasks of Python. */
   readonly kwargs?: Readonly<Record<string, unknown>>;
 }
 

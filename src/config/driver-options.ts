@@ -10,9 +10,11 @@ export interface TlsOptions {
   readonly caCerts?: string;
   /** File with the client's certificate; `keyfile` holds its key. */
   readonly certfile?: string;
+  /** The private key of `certfile`, a path. */
   readonly keyfile?: string;
   /** `required` (default), or `none`: the server's certificate is not checked. */
   readonly certReqs?: string | number | null;
+  /** Whether the server's certificate must be for its host name. */
   readonly checkHostname?: boolean;
   readonly [other: string]: unknown;
 }

@@ -45,6 +45,7 @@ const rateOptions = {
 
 /** A limit on the starts of all workers together. */
 export interface ClusterRate extends Options<typeof rateOptions> {
+  /** Starts per second (a number), or `'100/m'`. */
   readonly limit: Rate;
 }
 
@@ -56,6 +57,7 @@ const concurrencyOptions = {
 
 /** A limit on the running calls of all workers together. */
 export interface Concurrency extends Options<typeof concurrencyOptions> {
+  /** How many may run at a time. */
   readonly limit: number;
 }
 

@@ -92,6 +92,7 @@ const queueOptions = {
 
 /** A queue as a user writes it. Names are those of kombu's Queue, in our spelling or kombu's (`routing_key`). */
 export interface QueueOptions extends Options<typeof queueOptions> {
+  /** The queue's name. */
   readonly name: string;
 }
 

@@ -21,6 +21,7 @@ const uniqueOptions = {
   policy: oneOf<UniquePolicy>('reject', 'replace', 'return existing'),
 };
 
+/** What makes a task unique: its key, for how long, and what happens to a second call. */
 export interface Unique extends Options<typeof uniqueOptions> {}
 
 /** The options after reading. */

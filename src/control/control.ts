@@ -18,6 +18,7 @@ const revokedTogether = 1_000;
 export type { Answers, Pause, Recipients, TaskInfo, Typed, WhyAnswer };
 export { Inspect };
 
+/** To which workers a command goes, and how long their replies are awaited. */
 export interface ControlOptions extends Recipients {
   /** How long replies are gathered. Default 1 s. */
   readonly timeout?: Duration;
@@ -29,6 +30,7 @@ export interface ControlOptions extends Recipients {
   readonly onReply?: (node: string, value: unknown) => void;
 }
 
+/** What `revoke` does with a task that runs. */
 export interface RevokeOptions extends ControlOptions {
   /** End the task if it runs. Default false. */
   readonly terminate?: boolean;
@@ -36,6 +38,7 @@ export interface RevokeOptions extends ControlOptions {
   readonly signalName?: string;
 }
 
+/** Options of `revokeAll`: as of `revoke`, and a dry run. */
 export interface RevokeAllOptions extends RevokeOptions {
   /** Only finds the tasks. Default false. */
   readonly dryRun?: boolean;
@@ -43,12 +46,14 @@ export interface RevokeAllOptions extends RevokeOptions {
 
 /** The last reply of each worker, and the tasks that were revoked. */
 export interface Revoked extends Answers {
+  /** The tasks that were revoked. */
   readonly ids: readonly string[];
 }
 
 /** What is paused: a queue, or all tasks of a name. */
 export type Pausable = { readonly queue: string } | { readonly task: string };
 
+/** Options of `pause` and `resume`. */
 export interface PauseOptions extends ControlOptions {
   /** Who pauses it, for others. Default: the user of this process, and its host. */
   readonly by?: string;
@@ -105,6 +110,10 @@ export class Control implements AsyncDisposable {
     return explain(await gatherFacts(this.#app, this.inspect(options), id));
   }
 
+  /**
+   * Asks which workers live.
+   * @throws BrokerUnavailable
+   */
   ping(options: ControlOptions = {}): Promise<Answers> {
     return this.ask('ping', {}, options);
   }
@@ -285,31 +294,59 @@ export class Control implements AsyncDisposable {
     return this.ask('time_limit', args, options);
   }
 
+  /**
+   * Workers serve this queue, too, until they stop.
+   * @throws BrokerUnavailable
+   */
   addConsumer(queue: string, options: ControlOptions = {}): Promise<Answers> {
     const args = { queue, exchange: queue, exchange_type: 'direct', routing_key: queue };
     return this.ask('add_consumer', args, options);
   }
 
+  /**
+   * Workers serve this queue no longer. What they hold of it is finished.
+   * @throws BrokerUnavailable
+   */
   cancelConsumer(queue: string, options: ControlOptions = {}): Promise<Answers> {
     return this.ask('cancel_consumer', { queue }, options);
   }
 
+  /**
+   * Workers send task events.
+   * @throws BrokerUnavailable
+   */
   enableEvents(options: ControlOptions = {}): Promise<Answers> {
     return this.ask('enable_events', {}, options);
   }
 
+  /**
+   * Workers send no task events.
+   * @throws BrokerUnavailable
+   */
   disableEvents(options: ControlOptions = {}): Promise<Answers> {
     return this.ask('disable_events', {}, options);
   }
 
+  /**
+   * Workers run `n` tasks more at a time.
+   * @throws BrokerUnavailable
+   */
   poolGrow(n = 1, options: ControlOptions = {}): Promise<Answers> {
     return this.ask('pool_grow', { n }, options);
   }
 
+  /**
+   * Workers run `n` tasks fewer at a time. What runs is finished.
+   * @throws BrokerUnavailable
+   */
   poolShrink(n = 1, options: ControlOptions = {}): Promise<Answers> {
     return this.ask('pool_shrink', { n }, options);
   }
 
+  /**
+   * Workers run between `min` and `max` tasks at a time, by load.
+   * @throws BrokerUnavailable
+   */
   autoscale(max: number, min: number, options: ControlOptions = {}): Promise<Answers> {
     return this.ask('autoscale', { max, min }, options);
   }

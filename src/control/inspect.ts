@@ -4,26 +4,37 @@ import type { Answers } from './mailbox.ts';
 
 /** A task that a worker holds, as Celery describes it. */
 export interface TaskInfo {
+  /** The task's id. */
   readonly id: string;
+  /** The task's name. */
   readonly name: string;
+  /** The task's name, once more, as Celery has it. */
   readonly type: string;
+  /** The positional arguments, as JSON or as Python's repr. */
   readonly args: unknown;
+  /** The keyword arguments, as JSON or as Python's repr. */
   readonly kwargs: unknown;
+  /** Node name of the worker that has it. */
   readonly hostname: string;
   /** Seconds since 1970; null: it has not begun. */
   readonly time_start: number | null;
+  /** Its message is removed from the broker. */
   readonly acknowledged: boolean;
+  /** How its message came: exchange, routing key, priority. */
   readonly delivery_info: Json;
+  /** The process in which it runs; null: it does not run. */
   readonly worker_pid: number | null;
 }
 
 /** Answers by node name. */
 export interface Typed<T> extends Omit<Answers, 'replies'> {
+  /** The replies by node name. */
   readonly replies: ReadonlyMap<string, T>;
 }
 
 type Ask = (method: string, args: Json) => Promise<Answers>;
 
+/** Asks workers what they know and do. Each method throws BrokerUnavailable when the broker cannot be reached. */
 export class Inspect {
   readonly #ask: Ask;
 
@@ -31,6 +42,7 @@ export class Inspect {
     this.#ask = ask;
   }
 
+  /** Which workers live. */
   ping(): Promise<Typed<{ readonly ok: 'pong' }>> {
     return this.#typed('ping');
   }
@@ -62,14 +74,17 @@ export class Inspect {
     return this.#typed('registered', { taskinfoitems: attributes });
   }
 
+  /** The queues that each serves. */
   activeQueues(): Promise<Typed<readonly Json[]>> {
     return this.#typed('active_queues');
   }
 
+  /** The ids of revoked tasks that each knows. */
   revoked(): Promise<Typed<readonly string[]>> {
     return this.#typed('revoked');
   }
 
+  /** Counts and settings of each: tasks by name, pool, broker, uptime in seconds. */
   stats(): Promise<Typed<Json>> {
     return this.#typed('stats');
   }
@@ -79,14 +94,17 @@ export class Inspect {
     return this.#typed('conf', { with_defaults: withDefaults });
   }
 
+  /** A text about each, for bug reports, without secrets. */
   report(): Promise<Typed<{ readonly ok: string }>> {
     return this.#typed('report');
   }
 
+  /** The logical clock of each. */
   clock(): Promise<Typed<{ readonly clock: number }>> {
     return this.#typed('clock');
   }
 
+  /** The memory that each uses. */
   memsample(): Promise<Typed<unknown>> {
     return this.#typed('memsample');
   }

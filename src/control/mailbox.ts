@@ -25,7 +25,9 @@ interface Asking extends Recipients {
   readonly onReply?: ((node: string, value: unknown) => void) | undefined;
 }
 
+/** What workers have replied to a command. */
 export interface Answers {
+  /** The replies by node name. */
   readonly replies: ReadonlyMap<string, unknown>;
   /**
    * Nodes that live, or that were named, and did not reply. Python's workers are known only if they were named; on RabbitMQ the same is true of

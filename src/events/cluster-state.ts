@@ -1,7 +1,9 @@
 // The state of a cluster as its events show it: its workers, and its latest tasks. Pure; bounded in bytes.
 import type { WireEvent } from '../protocol/event.ts';
 
+/** A worker, as its events show it. */
 export interface WorkerState {
+  /** Its node name. */
   readonly hostname: string;
   /** When its last event came, milliseconds since 1970 by our clock. */
   readonly lastSeenAt: number;
@@ -11,10 +13,15 @@ export interface WorkerState {
   readonly freq: number;
   /** It has sent `worker-offline`. */
   readonly offline: boolean;
+  /** How many tasks it runs. */
   readonly active: number;
+  /** How many tasks it has run. */
   readonly processed: number;
+  /** Load of its machine over 1, 5 and 15 minutes. */
   readonly loadavg: readonly number[];
+  /** Its process id. */
   readonly pid: number;
+  /** Its logical clock. */
   readonly clock: number;
   /** `py-celery 5.6.2 Linux`. */
   readonly software: string;
@@ -31,41 +38,67 @@ export type EventState =
   | 'REJECTED'
   | 'RETRY';
 
-/** Times are seconds since 1970, by the clock of the event's sender. */
+/** A task, as its events show it. Times are seconds since 1970, by the clock of the event's sender; null: no event told it. */
 export interface MonitoredTask {
+  /** The task's id. */
   readonly uuid: string;
+  /** The state that its events show. */
   readonly state: EventState | (string & {});
+  /** The task's name. */
   readonly name: string | null;
-  /** Python reprs. */
+  /** The positional arguments, as Python's repr. */
   readonly args: string | null;
+  /** The keyword arguments, as Python's repr. */
   readonly kwargs: string | null;
+  /** The result, as Python's repr. */
   readonly result: string | null;
+  /** The error, as text. */
   readonly exception: string | null;
+  /** The error's stack. */
   readonly traceback: string | null;
+  /** How long it ran, seconds. */
   readonly runtime: number | null;
+  /** How many retries there were. */
   readonly retries: number | null;
+  /** Before this time it does not run (ISO 8601). */
   readonly eta: string | null;
+  /** After this time it does not start (ISO 8601). */
   readonly expires: string | null;
+  /** The first task of its workflow. */
   readonly rootId: string | null;
+  /** The task that sent it. */
   readonly parentId: string | null;
+  /** The queue to which it was sent. */
   readonly queue: string | null;
+  /** The routing key with which it was sent. */
   readonly routingKey: string | null;
   /** The worker's node name; the sender's, until a worker has the task. */
   readonly worker: string | null;
+  /** Node name of the program that sent it. */
   readonly client: string | null;
+  /** When it was sent. */
   readonly sent: number | null;
+  /** When a worker received it. */
   readonly received: number | null;
+  /** When its code began. */
   readonly started: number | null;
+  /** When it succeeded. */
   readonly succeeded: number | null;
+  /** When it failed. */
   readonly failed: number | null;
+  /** When it was last retried. */
   readonly retried: number | null;
+  /** When it was revoked. */
   readonly revoked: number | null;
+  /** When it was rejected. */
   readonly rejected: number | null;
   /** The time of the last event. */
   readonly timestamp: number;
+  /** The logical clock of its last event. */
   readonly clock: number;
 }
 
+/** How much it keeps; the oldest goes first. */
 export interface ClusterStateOptions {
   /** Default 10,000, as in Celery. */
   readonly maxTasks?: number;
@@ -105,6 +138,7 @@ const longestText = 10_000;
 /** The longest id or node name, characters. */
 const longestName = 512;
 
+/** Workers and their latest tasks, as events show them. Add each event that arrives. */
 export class ClusterState {
   readonly #maxTasks: number;
   readonly #maxWorkers: number;
@@ -135,6 +169,7 @@ export class ClusterState {
     return this.#events;
   }
 
+  /** How many tasks it has now. */
   get taskCount(): number {
     return this.#tasks.size;
   }
@@ -144,22 +179,27 @@ export class ClusterState {
     return this.#bytes;
   }
 
+  /** All workers that have sent an event. */
   get workers(): readonly WorkerState[] {
     return [...this.#workers.values()].sort((a, b) => (a.hostname < b.hostname ? -1 : 1));
   }
 
+  /** The worker of this node name; undefined: it has sent no event. */
   worker(hostname: string): WorkerState | undefined {
     return this.#workers.get(hostname);
   }
 
+  /** Whether a worker has sent its last heartbeats. `now`: milliseconds since 1970. */
   isAlive({ offline, lastSeenAt, freq }: WorkerState, now: number = Date.now()): boolean {
     return !offline && now <= lastSeenAt + freq * 1000 * missedBeats;
   }
 
+  /** The workers that are alive. `now`: milliseconds since 1970. */
   aliveWorkers(now: number = Date.now()): readonly WorkerState[] {
     return this.workers.filter((worker) => this.isAlive(worker, now));
   }
 
+  /** The task of this id; undefined: no event told of it, or it was one of too many. */
   task(uuid: string): MonitoredTask | undefined {
     return this.#tasks.get(uuid)?.task;
   }
@@ -186,12 +226,14 @@ export class ClusterState {
       .slice(0, limit);
   }
 
+  /** The names of the tasks that it has, in alphabetical order. */
   taskTypes(): readonly string[] {
     const names = new Set<string>();
     for (const { task } of this.#tasks.values()) if (task.name !== null) names.add(task.name);
     return [...names].sort();
   }
 
+  /** Forgets everything. */
   clear(): void {
     this.#tasks.clear();
     this.#workers.clear();
@@ -254,10 +296,15 @@ export class ClusterState {
   }
 }
 
+/** Which tasks to return. */
 export interface TaskFilter {
+  /** At most this many; default: all. */
   readonly limit?: number;
+  /** Only tasks of this name. */
   readonly name?: string;
+  /** Only tasks of this worker's node name. */
   readonly worker?: string;
+  /** Only tasks in this state. */
   readonly state?: string;
 }
 

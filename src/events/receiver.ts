@@ -5,6 +5,7 @@ import { requestMessage } from '../protocol/control.ts';
 import { readEvents, type WireEvent } from '../protocol/event.ts';
 import { processClock } from './node.ts';
 
+/** Which events to receive. */
 export interface ReceiverOptions {
   /** A pattern of routing keys: `worker.#` for events of workers. Default: all events. */
   readonly routingKey?: string;
@@ -14,6 +15,7 @@ export interface ReceiverOptions {
   readonly onMalformed?: (detail: string) => void;
 }
 
+/** Options of a stream of events. */
 export interface StreamOptions extends ReceiverOptions {
   /** Ends the stream. */
   readonly signal?: AbortSignal;

@@ -40,6 +40,7 @@ export function createGateway(app: App, options: GatewayOptions = {}): Gateway {
   return { fetch: createHandler(state), close };
 }
 
+/** Options of `new Gateway`: of the gateway, and of its HTTP server. */
 export interface GatewayServerOptions extends GatewayOptions {
   /** Default 127.0.0.1: this machine only. Any other address needs `apiKeys`. */
   readonly host?: string;

@@ -78,7 +78,9 @@ export interface Description {
   readonly stamps: string | null;
 }
 
+/** What is known of a task: the sum of its events, in any order. */
 export interface TaskFacts extends Description {
+  /** The task's id. */
   readonly id: string;
   /** Sorted; no two marks are of the same moment. */
   readonly marks: readonly Mark[];

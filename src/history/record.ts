@@ -14,6 +14,7 @@ export type RecordedState =
 
 /** One attempt of a worker to run a task. */
 export interface TaskAttempt {
+  /** Node name of the worker; null: unknown. */
   readonly worker: string | null;
   /** How many times the task had been retried before; null: unknown. */
   readonly retries: number | null;
@@ -23,10 +24,15 @@ export interface TaskAttempt {
   readonly attempt: number | null;
   /** Milliseconds since 1970 by the worker's clock, like the next two. */
   readonly receivedAt: number | null;
+  /** When the code began. */
   readonly startedAt: number | null;
+  /** When the attempt ended; null: it has not, or nobody reported it. */
   readonly endedAt: number | null;
+  /** How long the code ran, milliseconds. */
   readonly runtimeMs: number | null;
+  /** The error of a failed attempt, as text. */
   readonly exception: string | null;
+  /** The error's stack. */
   readonly traceback: string | null;
 }
 
@@ -34,27 +40,37 @@ export interface TaskAttempt {
 export interface TaskRecord
   extends Omit<Description, 'args' | 'kwargs' | 'stamps'>,
     Pick<TaskAttempt, 'worker' | 'retries' | 'runtimeMs' | 'exception' | 'traceback'> {
+  /** The task's id. */
   readonly id: string;
+  /** Its state: that of its last attempt. */
   readonly state: RecordedState;
   /** The positional arguments, if an event had them as JSON; else only `argsRepr` has them. */
   readonly args: readonly unknown[] | null;
+  /** The keyword arguments, if an event had them as JSON. */
   readonly kwargs: Readonly<Record<string, unknown>> | null;
+  /** Its stamps: lists of values by name. */
   readonly stamps: Readonly<Record<string, readonly unknown[]>> | null;
   /** Node name of the client that sent the task. */
   readonly client: string | null;
+  /** The queue to which it was sent. */
   readonly queue: string | null;
+  /** The routing key with which it was sent. */
   readonly routingKey: string | null;
+  /** The priority's number on the wire. */
   readonly priority: number | null;
   /** Index in the group, from 0. */
   readonly groupIndex: number | null;
   /** How many tasks follow it in its chain; null: none does, or nobody has told (Python's workers do not). */
   readonly chainLeft: number | null;
+  /** Before this time it does not run. */
   readonly eta: number | null;
+  /** After this time it does not start. */
   readonly expires: number | null;
   /** Time of the task's first event. */
   readonly seenAt: number;
   /** Time of the task's last event. */
   readonly updatedAt: number;
+  /** When it was sent. */
   readonly sentAt: number | null;
   /** When a worker first received the task. */
   readonly receivedAt: number | null;
@@ -66,6 +82,7 @@ export interface TaskRecord
   readonly waitMs: number | null;
   /** Python's repr. */
   readonly result: string | null;
+  /** What its code has reported by `updateState`, with the time. */
   readonly progress: readonly { readonly at: number; readonly value: unknown }[];
   /** The id of the task that it repeats (`app.history.retry`). */
   readonly retryOf: string | null;

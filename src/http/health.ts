@@ -8,6 +8,7 @@ import type { Logger } from '../lib/logger.ts';
 import { type Measurements, metricsType } from '../lib/prometheus.ts';
 import type { Service } from '../lib/service.ts';
 
+/** Where a program answers probes and `GET /metrics`. */
 export interface HealthOptions {
   /** Serves `GET /livez`, `GET /readyz` and `GET /metrics` (Prometheus) there; 0: any free port. */
   readonly port?: number;

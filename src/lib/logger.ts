@@ -1,9 +1,14 @@
 /** What Umbel needs of a logger. A pino logger is one. Fields first, then the sentence. */
 export interface Logger {
+  /** For those who look for an error. */
   debug(fields: object, message: string): void;
+  /** For those who watch. */
   info(fields: object, message: string): void;
+  /** Something may be wrong. */
   warn(fields: object, message: string): void;
+  /** Something is wrong. */
   error(fields: object, message: string): void;
+  /** A logger whose lines all have these fields. */
   child(fields: object): Logger;
   /** Whether lines of this level are written. Absent: all are. Lets the worker's hot path skip making a line. */
   isLevelEnabled?(level: string): boolean;
@@ -11,14 +16,19 @@ export interface Logger {
 
 /** The logger of a task. It also takes a sentence without fields: `task.logger.info('sent to the bank')`. */
 export interface TaskLogger extends Logger {
+  /** For those who look for an error. */
   debug(message: string): void;
   debug(fields: object, message: string): void;
+  /** For those who watch. */
   info(message: string): void;
   info(fields: object, message: string): void;
+  /** Something may be wrong. */
   warn(message: string): void;
   warn(fields: object, message: string): void;
+  /** Something is wrong. */
   error(message: string): void;
   error(fields: object, message: string): void;
+  /** A logger whose lines all have these fields. */
   child(fields: object): TaskLogger;
 }
 

@@ -3,6 +3,8 @@
  * it resolves when the thing is really at rest.
  */
 export interface Service extends AsyncDisposable {
+  /** Starts it; resolves when it is ready. */
   start(): Promise<void>;
+  /** Stops it; resolves when it has ended. */
   stop(): Promise<void>;
 }

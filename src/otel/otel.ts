@@ -20,6 +20,7 @@ import { version } from '../lib/version.ts';
 import type { OutgoingCall } from '../sending/send-layers.ts';
 import { RecentContexts } from './recent-contexts.ts';
 
+/** Options of `instrument`. */
 export interface InstrumentOptions {
   /** Default: the tracer `umbel` of the global provider, whichever that is when a span begins. */
   readonly tracer?: Tracer;

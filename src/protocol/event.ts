@@ -13,6 +13,7 @@ export interface WireEvent {
   readonly timestamp: number;
   /** Hours west of UTC, as Celery counts them. */
   readonly utcoffset: number;
+  /** Process id of the sender. */
   readonly pid: number;
   /** The logical time. */
   readonly clock: number;

@@ -38,11 +38,17 @@ export interface WireMessage {
 
 /** A signature on the wire (Celery's dict form). */
 export interface WireSignature {
+  /** The task's name. */
   readonly task: string;
+  /** The positional arguments. */
   readonly args: readonly unknown[];
+  /** The keyword arguments. */
   readonly kwargs: Json;
+  /** The call's options, in Celery's spelling. */
   readonly options: Json;
+  /** `chain`, `group`, `chord` …; null: a task. */
   readonly subtask_type: string | null;
+  /** It takes no result of the step before. */
   readonly immutable: boolean;
   /** In the chord's body that members carry: the number of parts, if the sender knew it. Celery 5.1 wrote it, too. */
   readonly chord_size?: number;

@@ -4,6 +4,7 @@ import { maxDepthSent, maxValuesSent } from './limits.ts';
 
 /** Python's `decimal.Decimal`, as text: `'1.10'`. Python gets it as a Decimal; JSON outside of messages shows the text. */
 export class Decimal {
+  /** Its digits: `12.50`. */
   readonly text: string;
 
   /** @throws RangeError when the text is not a decimal number. */
@@ -50,6 +51,7 @@ export class Uuid {
 
 /** Python's `datetime.date`: a day without a time, `2026-11-21`. */
 export class PlainDate {
+  /** `2026-02-28`. */
   readonly text: string;
 
   /** @throws RangeError when the text is not a day of the calendar. */
@@ -77,6 +79,7 @@ export class PlainDate {
 
 /** Python's `datetime.time`: a time of day, `13:37:00.000123`, with or without an offset. */
 export class PlainTime {
+  /** `13:30:00`. */
   readonly text: string;
 
   /** @throws RangeError when the text is not a time of day. */

@@ -4,7 +4,9 @@ import type { Logger } from '../lib/logger.ts';
 import type { WireEvent } from '../protocol/event.ts';
 import type { FactsHook } from './redactor.ts';
 
+/** Options of `new Recorder`. */
 export interface RecorderOptions {
+  /** Where it logs. Default: it does not. */
   readonly logger?: Logger;
   /** How long a task is kept after its last event. Default 7 days; null: for ever. */
   readonly keepFor?: Duration | null;
@@ -12,6 +14,7 @@ export interface RecorderOptions {
   readonly keepTasks?: number | null;
   /** Names of arguments and other members whose values are not written. Members that are named like secrets are never written. */
   readonly redact?: readonly string[];
+  /** Changes what is kept of a task before it is written, to leave out secrets. */
   readonly redactHook?: FactsHook;
   /** Ask workers that do not write into the stream, such as Celery's, every 5 seconds to send task events (`enable_events`). Default true. */
   readonly enable?: boolean;

@@ -47,6 +47,7 @@ const upkeepEveryMs = 60_000;
  * await recorder.run(); // until SIGTERM
  */
 export class Recorder implements Service {
+  /** The application whose tasks it records. */
   readonly app: App;
   readonly #logger: Logger;
   readonly #upkeepRules: UpkeepRules;

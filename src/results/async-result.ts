@@ -28,6 +28,7 @@ import { taskScope } from './task-scope.ts';
 export interface GetOptions {
   /** Seconds, or text; default: as long as it takes. */
   readonly timeout?: Duration;
+  /** Ends the waiting: `get` throws its reason. The task goes on. */
   readonly signal?: AbortSignal;
   /** false: an error is returned, not thrown. Default true. */
   readonly propagate?: boolean;
@@ -133,10 +134,18 @@ export class AsyncResult<R = unknown> {
     return isReady(await this.status());
   }
 
+  /**
+   * Whether the task has succeeded.
+   * @throws BrokerUnavailable when the store cannot be reached
+   */
   async successful(): Promise<boolean> {
     return (await this.status()) === 'SUCCESS';
   }
 
+  /**
+   * Whether the task has failed.
+   * @throws BrokerUnavailable when the store cannot be reached
+   */
   async failed(): Promise<boolean> {
     return (await this.status()) === 'FAILURE';
   }
@@ -420,6 +429,7 @@ export class GroupResult<R = readonly unknown[]> extends AsyncResult<R> {
     return this.revokeAll(this.results.flatMap(tasksOf), options);
   }
 
+  /** The members. */
   override async children(): Promise<readonly AsyncResult[]> {
     return this.results;
   }

@@ -5,9 +5,11 @@ import { eachOf } from './many.ts';
 
 /** How many tasks there are, and how many of them have ended. */
 export interface Progress {
+  /** The tasks that are known so far. */
   readonly total: number;
   /** `succeeded` and `failed`. */
   readonly done: number;
+  /** Tasks that have succeeded. */
   readonly succeeded: number;
   /** Includes tasks that were revoked, and tasks that never run because of a failure. */
   readonly failed: number;

@@ -5,8 +5,11 @@ import { eachOf } from './many.ts';
 
 /** A result and the tasks that it has started. */
 export interface ResultNode {
+  /** The id of the task or group. */
   readonly id: string;
+  /** Whether it is a task or a group. */
   readonly kind: 'task' | 'group';
+  /** Its state now. */
   readonly state: TaskState;
   /** Known with `resultExtended`. */
   readonly name: string | null;
@@ -16,6 +19,7 @@ export interface ResultNode {
 
 /** Results as a graph: which task started which. */
 export interface ResultGraph {
+  /** Each task and group once. */
   readonly nodes: readonly Omit<ResultNode, 'children'>[];
   /** Pairs of ids: from, to. */
   readonly edges: readonly (readonly [string, string])[];

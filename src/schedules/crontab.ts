@@ -9,18 +9,25 @@ import { Zone } from './zone.ts';
 
 /** The fields by name. Missing fields are `'*'`, as in Celery: `{ hour: 3 }` is due in each minute of that hour. */
 export interface CronFields {
+  /** 0 to 59. Default `*`. */
   readonly minute?: CronField;
+  /** 0 to 23. Default `*`. */
   readonly hour?: CronField;
   /** 0 to 6, 0 is Sunday; or `mon`, `fri-mon` … */
   readonly dayOfWeek?: CronField;
+  /** 1 to 31. Default `*`. */
   readonly dayOfMonth?: CronField;
+  /** 1 to 12, or names (`jan`). Default `*`. */
   readonly monthOfYear?: CronField;
   /** Celery's spelling. */
   readonly day_of_week?: CronField;
+  /** Celery's spelling of `dayOfMonth`. */
   readonly day_of_month?: CronField;
+  /** Celery's spelling of `monthOfYear`. */
   readonly month_of_year?: CronField;
 }
 
+/** Options of `crontab` beside its fields. */
 export interface CrontabOptions {
   /** `'Europe/Berlin'`; default: the application's `timezone`. */
   readonly timezone?: string;
@@ -43,6 +50,7 @@ export function crontab(spec: string | CronFields = {}, options: CrontabOptions 
   return new Crontab(fields, options.timezone ?? null);
 }
 
+/** Times by minute, hour, day and month, as Celery reads them: made by `crontab`. */
 export class Crontab implements Schedule {
   /** null: the application's time zone. */
   readonly timezone: string | null;
@@ -61,6 +69,7 @@ export class Crontab implements Schedule {
       throw new ConfigError(`the crontab '${this}' is never due: no such day is in the calendar`);
   }
 
+  /** The first time after this one; null: there is none. */
   next(after: Date, { timezone }: ScheduleContext = plainContext): Date | null {
     const zone = Zone.named(this.timezone ?? timezone);
     const at = Math.floor(after.getTime() / minuteMs) * minuteMs;

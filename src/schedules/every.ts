@@ -4,6 +4,7 @@ import { type Duration, toMs } from '../lib/duration.ts';
 import { plainContext, type Schedule, type ScheduleContext } from './schedule.ts';
 import type { EveryJson } from './schedule-json.ts';
 
+/** Options of `every`. */
 export interface EveryOptions {
   /**
    * Counts from 1970-01-01, 00:00 UTC instead of from the time at which the schedule came into force: `every('1h', { relative: true })` is
@@ -21,8 +22,11 @@ export function every(interval: Duration, options: EveryOptions = {}): Every {
   return new Every(toMs(interval, "the interval of 'every'"), options.relative ?? false);
 }
 
+/** Times at a fixed distance: made by `every`. */
 export class Every implements Schedule {
+  /** The distance, milliseconds. */
   readonly intervalMs: number;
+  /** See {@link EveryOptions.relative}. */
   readonly relative: boolean;
 
   /** @internal */
@@ -37,6 +41,7 @@ export class Every implements Schedule {
     }
   }
 
+  /** The first time after this one. */
   next(after: Date, { since }: ScheduleContext = plainContext): Date | null {
     const from = this.relative ? 0 : since.getTime();
     const passed = Math.max(0, Math.floor((after.getTime() - from) / this.intervalMs));

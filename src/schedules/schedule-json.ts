@@ -31,6 +31,7 @@ export interface SolarJson {
   readonly longitude: number;
 }
 
+/** A schedule as data, as stores keep it. */
 export type ScheduleJson = EveryJson | CrontabJson | SolarJson;
 
 /**

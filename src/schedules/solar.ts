@@ -25,9 +25,13 @@ export function solar(event: SolarEvent, latitude: number, longitude: number): S
   return new Solar(event, latitude, longitude);
 }
 
+/** The times of an event of the sun at a place: made by `solar`. */
 export class Solar implements Schedule {
+  /** The event: `sunrise`, `sunset`, `dawn_civil` … */
   readonly event: SolarEvent;
+  /** Degrees, north of the equator. */
   readonly latitude: number;
+  /** Degrees, east of Greenwich. */
   readonly longitude: number;
 
   /** @internal */
@@ -44,6 +48,7 @@ export class Solar implements Schedule {
     this.longitude = longitude;
   }
 
+  /** The first time after this one; null: there is none within a year, as near the poles. */
   next(after: Date): Date | null {
     // The solar day of a place begins up to half a day before or after the solar day of Greenwich.
     for (let day = -2; day < horizonDays; day++) {

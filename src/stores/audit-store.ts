@@ -17,6 +17,7 @@ export interface AuditRecord {
   readonly address: string;
 }
 
+/** An entry of the audit log: who did what, when and why. */
 export interface AuditEntry extends AuditRecord {
   /** Grows: a later entry has a higher number. */
   readonly id: number;

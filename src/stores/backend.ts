@@ -9,6 +9,7 @@ import type { Locks } from './locks.ts';
 import type { PauseStore } from './pauses.ts';
 import type { StoreWrite } from './store-write.ts';
 
+/** What a result backend can do. */
 export interface ResultBackendFeatures {
   /** Several processes may share the store. */
   readonly multiProcess: boolean;
@@ -24,12 +25,15 @@ export interface ResultBackendFeatures {
 export interface ResultAddress {
   /** A queue; '' when the sender waits elsewhere, or not at all. */
   readonly replyTo: string;
+  /** By which the sender knows the result again. */
   readonly correlationId: string;
 }
 
+/** Keeps the records of tasks. A store of your own implements it; `backendConformance` tests it. */
 export interface ResultBackend extends AsyncDisposable {
   /** `sqlite`, `memory`. */
   readonly name: string;
+  /** What it can do. */
   readonly features: ResultBackendFeatures;
   /** The identity of the store; see `Transport.store`. */
   readonly store: object;
@@ -67,6 +71,7 @@ export interface ResultBackend extends AsyncDisposable {
    * with another `result_serializer` crashes when it finds JSON there. Only for backends that Python shares.
    */
   writeOfSent(record: ResultRecord, elsewhere?: boolean): StoreWrite;
+  /** The record of a task; undefined: there is none. */
   get(id: string): Promise<ResultRecord | undefined>;
   /**
    * The current record, if there is one, and then the newest after each change, until the task is ready or `signal` is
@@ -79,5 +84,6 @@ export interface ResultBackend extends AsyncDisposable {
   forgetPending?(ids: readonly string[]): Promise<void>;
   /** Deletes the records that have expired; returns their number. Backends also do this themselves. */
   expire(now?: Date): Promise<number>;
+  /** Closes its connections. Safe to call twice. */
   close(): Promise<void>;
 }

@@ -21,7 +21,9 @@ export interface HistoryListing extends HistoryFilter {
   readonly after: string | null;
 }
 
+/** Some tasks of a list, and where it goes on. */
 export interface HistoryPage {
+  /** In the order of the list. */
   readonly tasks: readonly TaskRecord[];
   /** Cursor of the next page; null: this is the last page. */
   readonly next: string | null;

@@ -2,9 +2,11 @@
 
 /** A queue, or all tasks of a name, that no worker of ours serves until somebody resumes it. */
 export interface Pause {
+  /** Whether a queue is paused, or the tasks of a name. */
   readonly kind: 'queue' | 'task';
   /** Of the queue, or of the task. */
   readonly name: string;
+  /** Since when. */
   readonly since: Date;
   /** Who paused it. */
   readonly by: string;

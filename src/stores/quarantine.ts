@@ -45,10 +45,12 @@ export class Quarantine {
     this.#timeoutMs = timeoutMs;
   }
 
+  /** How many messages are held. */
   get held(): number {
     return this.#held;
   }
 
+  /** Whether one of them is quarantined. */
   get holdsQuarantined(): boolean {
     return this.#quarantined > 0;
   }

@@ -13,6 +13,7 @@ export { isQuarantined, Quarantine } from './quarantine.ts';
 /** A driver's own options, checked by the driver. */
 export type DriverOptions = Readonly<Record<string, unknown>>;
 
+/** What a result backend is opened with. */
 export interface BackendOptions {
   /** How long records are kept after the task ended, milliseconds; null = for ever. */
   readonly expiresMs: number | null;

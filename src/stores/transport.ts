@@ -10,6 +10,8 @@ import type { PauseStore } from './pauses.ts';
 import type { StoreWrite } from './store-write.ts';
 import type { WaitingChanges } from './waiting.ts';
 
+export type { StoreWrite } from './store-write.ts';
+
 /** What a transport can do. A missing ability is declared here, never thrown as "not implemented". */
 export interface TransportFeatures {
   /** Messages of one queue are ordered by priority. */
@@ -40,9 +42,11 @@ export interface TransportFeatures {
 export interface Publication {
   /** The task's id. */
   readonly id: string;
+  /** The queue that gets it, unless `exchange` is set. */
   readonly queue: string;
   /** Delivered to all queues that are bound to this exchange for its key, instead of to `queue` (see `topology.ts`). */
   readonly exchange?: ExchangeAddress;
+  /** The message as it is stored. */
   readonly message: WireMessage;
   /** Sent to every worker that listens to the broadcast queue now, and not kept. Not for `publish`: see `publishAll`. */
   readonly broadcast?: Broadcast;
@@ -65,15 +69,21 @@ export interface Publication {
 
 /** The address of a broadcast queue (kombu's `Broadcast`). */
 export interface Broadcast {
+  /** The exchange that copies it to all who listen. */
   readonly exchange: FanoutExchange;
+  /** Only those who listen to this key get it. */
   readonly routingKey: string;
 }
 
+/** An exchange and a routing key. */
 export interface ExchangeAddress {
+  /** The exchange's name. */
   readonly name: string;
+  /** By which the exchange chooses queues. */
   readonly routingKey: string;
 }
 
+/** How long a send may take. */
 export interface PublishOptions {
   /** Gives up when aborted: nothing was sent, or `SendUnconfirmed` if the message was on its way. */
   readonly signal?: AbortSignal | undefined;
@@ -92,6 +102,7 @@ export interface TransportStatus {
 /** Why a message is a dead letter. The words never change. */
 export type DeadReason = (typeof deadReasons)[number];
 
+/** Why messages become dead letters. */
 export const deadReasons = [
   'undecodable',
   'unknown-task',
@@ -132,9 +143,11 @@ export type Settlement =
 
 /** A message on which this process holds a lease. It is settled exactly once. */
 export interface Delivery {
+  /** The queue from which it came. */
   readonly queue: string;
   /** The stored bytes, whatever they are. */
   readonly raw: Uint8Array;
+  /** The message, or why its bytes are none. */
   readonly message: Decoded<WireMessage>;
   /** It was delivered before, and came back. */
   readonly redelivered: boolean;
@@ -166,6 +179,7 @@ export interface Delivery {
   settle(settlement: Settlement): Promise<'settled' | 'fenced'>;
 }
 
+/** What a consumer takes, and under which name. */
 export interface ConsumeOptions {
   /** The queues. Queues whose first messages are equally urgent are served in turn (round robin, as in kombu). */
   readonly queues: readonly string[];
@@ -223,6 +237,7 @@ export interface PeekOptions {
   readonly heads?: boolean;
   /** `next`: what comes next is the first. `last`: the other way round. */
   readonly first: 'next' | 'last';
+  /** At most this many messages. */
   readonly limit: number;
 }
 
@@ -240,10 +255,13 @@ export interface PeekedMessage {
 export interface StoredDeadLetter {
   /** Grows: a later dead letter has a higher number. */
   readonly id: number;
+  /** The queue in which it was. */
   readonly queue: string;
+  /** Why it is one, for programs. */
   readonly reason: DeadReason;
   /** The reason in words, for people. */
   readonly detail: string;
+  /** When it became one. */
   readonly diedAt: Date;
   /** How many workers, or processes of their pools, died while they held it. */
   readonly crashes: number;
@@ -259,7 +277,9 @@ export interface DeadLetterStore {
     readonly before?: number;
     readonly queue?: string;
   }): Promise<readonly StoredDeadLetter[]>;
+  /** The dead letter of this id; undefined: there is none. */
   get(id: number): Promise<StoredDeadLetter | undefined>;
+  /** How many there are. */
   count(): Promise<number>;
   /** Puts it back into its queue, with its counts at 0. False: there is none. */
   replay(id: number): Promise<boolean>;
@@ -277,10 +297,13 @@ export interface DeadLetterStore {
 /** What is done with a dead letter; `stop`: nothing, and the sweep ends. */
 export type SweepAction = 'keep' | 'replay' | 'discard' | 'stop';
 
+/** Moves messages between senders and workers. A store of your own implements it; `transportConformance` tests it. */
 export interface Transport extends AsyncDisposable {
   /** `sqlite`, `memory`, `redis`, `amqp`. */
   readonly name: string;
+  /** What it can do. */
   readonly features: TransportFeatures;
+  /** The state of its connection now. */
   readonly status: TransportStatus;
   /** The identity of the store: a {@link StoreWrite} for the same store can travel with a settlement. */
   readonly store: object;
@@ -294,6 +317,7 @@ export interface Transport extends AsyncDisposable {
   onStatus(listener: (status: TransportStatus) => void): () => void;
   /** Registers a consumer. */
   consume(options: ConsumeOptions): Promise<Consumer>;
+  /** How many messages a queue has. */
   size(queue: string): Promise<QueueSize>;
   /** Names of the queues that hold messages. */
   queues(): Promise<readonly string[]>;
@@ -310,6 +334,7 @@ export interface Transport extends AsyncDisposable {
    * @throws BrokerUnavailable: some may have been changed
    */
   changeWaiting?(queue: string, changes: WaitingChanges): Promise<number>;
+  /** The messages that could not be run. */
   readonly deadLetters: DeadLetterStore;
   /** Locks of unique tasks. Absent where the store cannot keep them: then the result backend keeps them. */
   openLocks?(): Promise<Locks>;
@@ -354,5 +379,6 @@ export interface Transport extends AsyncDisposable {
   readonly fanout: Fanout;
   /** Revocations, for workers that start later. */
   readonly revocations: RevocationStore;
+  /** Closes its connections. Safe to call twice. */
   close(): Promise<void>;
 }

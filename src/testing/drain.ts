@@ -6,6 +6,7 @@ import type { Logger } from '../lib/logger.ts';
 import type { QueueSize, Transport } from '../stores/transport.ts';
 import { Worker } from '../worker/worker.ts';
 
+/** Options of `drain`. */
 export interface DrainOptions {
   /** Deadline in seconds, or text like `'10s'`. Default 4, which is less than the usual limit of test runners. */
   readonly timeout?: Duration;

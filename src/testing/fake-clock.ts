@@ -17,14 +17,17 @@ export class FakeClock implements Clock {
     this.#now = now;
   }
 
+  /** Its time, milliseconds since 1970. */
   now(): number {
     return this.#now;
   }
 
+  /** Milliseconds since it was made; never goes back. */
   monotonic(): number {
     return this.#elapsed;
   }
 
+  /** Resolves when the clock was moved this far. */
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason);

@@ -129,4 +129,5 @@ export const workerOptions = {
   clock: optional(asGiven<Clock>('a clock')),
 };
 
+/** Options of `new Worker`. What is left out is taken from the application's settings. */
 export interface WorkerOptions extends Options<typeof workerOptions> {}

@@ -29,6 +29,7 @@ const startingMs = 3000;
 // until SIGTERM; then it finishes its tasks
  */
 export class Worker implements Service {
+  /** The application whose tasks it runs. */
   readonly app: App;
   readonly #options: ResolvedWorkerOptions;
   readonly #health: Health;
@@ -61,10 +62,12 @@ export class Worker implements Service {
     return this.#options.name;
   }
 
+  /** The queues that it serves now. */
   get queues(): readonly string[] {
     return this.#options.queues;
   }
 
+  /** How many tasks it runs at a time, now. */
   get concurrency(): number {
     return this.#running?.slots.size ?? this.#options.concurrency;
   }

@@ -9,6 +9,7 @@ export type Stamps = Json;
 
 /** Returns the stamps of each task. `role`: the task's role in the workflow. */
 export interface StampingVisitor {
+  /** Called with each signature of the workflow; returns the stamps that it gets. */
   onSignature(
     task: Pick<WireSignature, 'task' | 'args' | 'kwargs' | 'options'>,
     role: Role,

@@ -18,6 +18,7 @@ export class Retry extends Error {
   override readonly name = 'Retry';
   /** When to run again. */
   readonly at: Date;
+  /** What the next run changes: its arguments, queue, limits. */
   readonly options: RetryOptions;
 
   constructor(at: Date, options: RetryOptions, cause: unknown) {
@@ -46,6 +47,7 @@ export class Ignore extends Error {
 /** Thrown to refuse the message: it becomes a dead letter, or, with `requeue`, goes back to its queue. */
 export class Reject extends Error {
   override readonly name = 'Reject';
+  /** Whether the message goes back to its queue; else it becomes a dead letter. */
   readonly requeue: boolean;
 
   constructor(reason = 'rejected by the task', options: { readonly requeue?: boolean } = {}) {

@@ -4,35 +4,47 @@ import type { ResultTuple } from '../../protocol/result-meta.ts';
 
 /** The call that runs, as the task sees it: `task.request`. Celery's request context. */
 export interface TaskRequest {
+  /** The task's id. */
   readonly id: string;
   /** The task's name. */
   readonly task: string;
+  /** The positional arguments, as they came. */
   readonly args: readonly unknown[];
+  /** The keyword arguments, as they came. */
   readonly kwargs: Json;
   /** How many retries there were so far: 0 on the first run. */
   readonly retries: number;
+  /** It was not to run before this time; null: at once. */
   readonly eta: Date | null;
+  /** It was not to start after this time; null: it does not expire. */
   readonly expires: Date | null;
   /** The first task of the workflow; the task itself if no task sent it. */
   readonly rootId: string;
   /** The task that sent this one. */
   readonly parentId: string | null;
+  /** The id of its group; null: it is not in one. */
   readonly group: string | null;
+  /** Its place in the group, from 0. */
   readonly groupIndex: number | null;
   /** Node name of the sender, `gen123@host`. */
   readonly origin: string | null;
+  /** The queue of the sender to which an `rpc://` result goes; empty: there is none. */
   readonly replyTo: string;
+  /** By which the sender knows the result again: the task's id. */
   readonly correlationId: string;
   /** The user's own headers. */
   readonly headers: Json;
+  /** The stamps that it carries: lists of values by name. */
   readonly stamps: Json;
   /** Seconds, set by the sender. Without it the task's option counts, then the configuration. */
   readonly timeLimit: number | null;
   /** Seconds, set by the sender. */
   readonly softTimeLimit: number | null;
+  /** The caller wants no result. */
   readonly ignoreResult: boolean;
   /** The number on the wire: the most urgent is 0 on Redis, and the highest number on RabbitMQ. */
   readonly priority: number;
+  /** The queue from which it came. */
   readonly queue: string;
   /** It was delivered before: that worker died, or lost its lease. */
   readonly redelivered: boolean;
@@ -47,6 +59,7 @@ export interface TaskRequest {
   readonly hostname: string;
   /** `apply()` runs it in the caller's process. */
   readonly isEager: boolean;
+  /** The whole message, as decoded. */
   readonly message: TaskMessage;
   /** The tasks that this run has sent, for its result record (Celery's `children`). Grows while it runs. */
   readonly children: ResultTuple[];

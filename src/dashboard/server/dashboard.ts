@@ -79,6 +79,7 @@ function besideHistory({ location }: { readonly location: string }): string {
   return `${start}${/[./\\]$/.test(start) ? '' : '.'}audit.jsonl`;
 }
 
+/** Options of `new Dashboard`: of the dashboard, and of its HTTP server. */
 export interface DashboardServerOptions extends DashboardOptions {
   /** Default 127.0.0.1: only this machine can connect. */
   readonly address?: string;
@@ -86,6 +87,7 @@ export interface DashboardServerOptions extends DashboardOptions {
   readonly port?: number;
   /** PEM files of a certificate and its key. The server then speaks HTTPS. */
   readonly certfile?: string;
+  /** The private key of `certfile`, a path. */
   readonly keyfile?: string;
   /** PEM file of certificate authorities. Clients must then have a certificate signed by one of them. */
   readonly caCerts?: string;

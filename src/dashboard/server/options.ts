@@ -153,6 +153,7 @@ export const dashboardOptions = {
   logger: field(asGiven<Logger>('a logger'), silentLogger),
 };
 
+/** Options of a dashboard: who may log in, what it shows. */
 export interface DashboardOptions extends Options<typeof dashboardOptions> {}
 
 /** {@link DashboardOptions}, resolved. `allowedHosts` is null where any name is allowed. */
