@@ -83,13 +83,18 @@ export function commandsIn(argv: readonly string[]): readonly CommandName[] {
   const words = argv.slice(2).values();
   for (const word of words) {
     if (word === '-V' || word === '--version') return [];
-    if (!word.startsWith('-')) return isCommand(word) && word !== 'completion' ? [word] : commandNames;
+    if (!word.startsWith('-')) return isCommand(word) && !needsAll(word, argv) ? [word] : commandNames;
     const name = word.startsWith('--') ? word.replace(/=.*/s, '') : word;
     const option = options.options.find(({ short, long }) => name === short || name === long);
     if (option === undefined) return commandNames;
     if (option.required && name === word) words.next();
   }
   return commandNames;
+}
+
+/** A completion script has all commands; the names that it offers come from one. */
+function needsAll(name: CommandName, argv: readonly string[]): boolean {
+  return name === 'completion' && !argv.some((word) => word.startsWith('--names'));
 }
 
 function isCommand(name: string): name is CommandName {

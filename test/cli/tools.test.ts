@@ -1,13 +1,10 @@
-// logtool, graph, completion, and amqp's commands.
-import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+// logtool, graph, and amqp's commands.
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { amqpCommands, parseAmqp, wordsOf } from '../../src/cli/amqp/commands.ts';
-import { completionScript, nodeOf } from '../../src/cli/completion/scripts.ts';
 import { bootsteps, bootstepsGraph, dotOf, workersGraph } from '../../src/cli/graph/dot.ts';
 import { Audit } from '../../src/cli/logtool/audit.ts';
-import { createProgram } from '../../src/cli/program.ts';
 import { needs } from '../needs.ts';
 import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
 import { project, shop, startWorker, umbel, workerOf } from './harness.ts';
@@ -125,34 +122,6 @@ test('graph workers asks who is there; nobody: exit code 69', async () => {
   await expect
     .poll(async () => (await umbel(folder, ['-A', './app.js', 'graph', 'workers', '-t', '0.5'])).stdout)
     .toMatch(/"queue celery" -> "celery@/);
-});
-
-needs(test, existsSync('/bin/bash') ? undefined : 'no /bin/bash')(
-  'bash completes commands, their commands, and options',
-  () => {
-    const script = completionScript(nodeOf(createProgram()), 'bash');
-    const complete = (...words: string[]): string[] =>
-      execFileSync('/bin/bash', [
-        '-c',
-        `${script}\nCOMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _umbel; printf '%s\\n' "\${COMPREPLY[@]}"`,
-        'bash',
-        ...words,
-      ])
-        .toString()
-        .trim()
-        .split('\n');
-    expect(complete('umbel', 'mig')).toEqual(['migrate']);
-    expect(complete('umbel', '-A', './app.ts', 'dead', 'l')).toEqual(['list']);
-    expect(complete('umbel', 'worker', '--conc')).toEqual(['--concurrency']);
-  },
-);
-
-test('the scripts for zsh and fish name every command', () => {
-  const root = nodeOf(createProgram());
-  for (const shell of ['zsh', 'fish'] as const) {
-    const script = completionScript(root, shell);
-    for (const { name } of root.commands) expect(script).toContain(name);
-  }
 });
 
 test('amqp understands its commands, and what is missing is said', () => {

@@ -1,20 +1,42 @@
-import { Argument, Command } from 'commander';
+import { Argument, Command, Option } from 'commander';
+import { type CommonOptions, optionsOf } from '../common.ts';
+import { type NameKind, nameKinds } from '../completion/kinds.ts';
 import type { Shell } from '../completion/scripts.ts';
 
-/** `umbel completion`: prints the script by which a shell completes commands and options. */
+interface CompletionOptions extends CommonOptions {
+  readonly names?: NameKind;
+}
+
+/** `umbel completion`: prints the script by which a shell completes commands, options and names. */
 export function completionCommand(): Command {
   return new Command('completion')
-    .description('Print the completion script of your shell.')
+    .description(
+      'Print the completion script of your shell: commands, options, and names of your application.',
+    )
     .addArgument(new Argument('<shell>').choices(['bash', 'zsh', 'fish']))
+    .addOption(
+      new Option('--names <kind>', 'Print the names that the script offers, at most after 2 s.').choices(
+        nameKinds,
+      ),
+    )
     .addHelpText(
       'after',
       `
 Examples:
   source <(umbel completion bash)                                  in ~/.bashrc
   source <(umbel completion zsh)                                   in ~/.zshrc
-  umbel completion fish > ~/.config/fish/completions/umbel.fish`,
+  umbel completion fish > ~/.config/fish/completions/umbel.fish
+
+Tasks, queues, workers and schedules are looked up when you press Tab, with the -A and -b
+of the line, or UMBEL_APP and UMBEL_BROKER_URL. What does not answer offers no names.`,
     )
     .action(async (shell: Shell, _: unknown, self: Command) => {
+      const options = optionsOf<CompletionOptions>(self);
+      if (options.names !== undefined) {
+        const { namesOf } = await import('../completion/names.ts');
+        for (const name of await namesOf(options.names, options)) process.stdout.write(`${name}\n`);
+        return;
+      }
       const { completionScript, nodeOf } = await import('../completion/scripts.ts');
       let root = self;
       while (root.parent) root = root.parent;

@@ -1,12 +1,20 @@
 // Completion scripts for shells, made from the commands themselves. Pure.
 import type { Command } from 'commander';
+import { kindOfArguments, kindOfFlag, type NameKind } from './kinds.ts';
 
 export type Shell = 'bash' | 'zsh' | 'fish';
 
 interface CompletionNode {
   readonly name: string;
   readonly description: string;
-  readonly options: readonly { readonly flags: readonly string[]; readonly description: string }[];
+  readonly options: readonly {
+    readonly flags: readonly string[];
+    readonly description: string;
+    /** What its value names. */
+    readonly names: NameKind | undefined;
+    /** The values that it takes; empty: any. */
+    readonly choices: readonly string[];
+  }[];
   readonly commands: readonly CompletionNode[];
 }
 
@@ -17,9 +25,11 @@ export function nodeOf(command: Command): CompletionNode {
     description: command.description(),
     options: command.options
       .filter((option) => !option.hidden)
-      .map(({ short, long, description }) => ({
+      .map(({ short, long, description, argChoices = [] }) => ({
         flags: [short, long].filter((flag) => flag !== undefined && flag !== null),
         description,
+        names: kindOfFlag(long ?? ''),
+        choices: argChoices,
       })),
     commands: command.commands.map(nodeOf),
   };
@@ -37,16 +47,36 @@ function* walk(node: CompletionNode, path: string): Iterable<readonly [path: str
   for (const child of node.commands) yield* walk(child, path === '' ? child.name : `${path} ${child.name}`);
 }
 
+/** Options that say where names are looked up. */
+const places = ['-A', '--app', '-b', '--broker', '--result-backend', '--workdir'];
+
 function bash(root: CompletionNode): string {
   const cases: string[] = [];
+  const values: string[] = [];
   const paths: string[] = [];
   for (const [path, { commands, options }] of walk(root, '')) {
     const words = [...commands.map(({ name }) => name), ...options.flatMap(({ flags }) => flags)];
-    cases.push(`    '${path}') words='${words.join(' ')}' ;;`);
+    const kind = kindOfArguments(path);
+    cases.push(`    '${path}') words='${words.join(' ')}'${kind === undefined ? '' : `; kind=${kind}`} ;;`);
     if (path !== '') paths.push(`'${path}'`);
+    for (const { flags, names, choices } of options) {
+      const patterns = flags.map((flag) => `'${path} ${flag}'`).join('|');
+      if (names !== undefined) values.push(`    ${patterns}) words=''; kind=${names} ;;`);
+      else if (choices.length > 0) values.push(`    ${patterns}) words='${choices.join(' ')}'; kind='' ;;`);
+    }
   }
+  // Bash splits a word at '=', ':' and '@': 'typed' is the whole of it, 'cut' the part that bash leaves alone.
   return `_umbel() {
-  local current="\${COMP_WORDS[COMP_CWORD]}" path='' next word words=''
+  local current="\${COMP_WORDS[COMP_CWORD]}" path='' next word words='' kind='' list='' name
+  local line="\${COMP_LINE-\${COMP_WORDS[*]:0:COMP_CWORD+1}}"
+  line="\${line:0:\${COMP_POINT-\${#line}}}"
+  local typed="\${line##*[[:space:]]}" rest="$line " option='' place=()
+  local before="\${line%"$typed"}"
+  before="\${before%"\${before##*[![:space:]]}"}"
+  local previous="\${before##*[[:space:]]}"
+  if [[ "$typed" == --*=* ]]; then previous="\${typed%%=*}"; typed="\${typed#*=}"; fi
+  if [[ "$current" == [=:@] ]]; then current=''; fi
+  local cut="\${typed%"$current"}"
   for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     next="\${path:+$path }$word"
     case "$next" in
@@ -56,14 +86,47 @@ function bash(root: CompletionNode): string {
   case "$path" in
 ${cases.join('\n')}
   esac
-  COMPREPLY=($(compgen -W "$words" -- "$current"))
+  case "$path $previous" in
+${values.join('\n')}
+  esac
+  COMPREPLY=()
+  if [[ -n "$kind" && "$typed" != -* ]]; then
+    while [[ "$rest" == *[[:space:]]* ]]; do
+      word="\${rest%%[[:space:]]*}"
+      rest="\${rest#*[[:space:]]}"
+      if [[ -n "$option" ]]; then place+=("$option" "$word"); option=''; fi
+      case "$word" in
+        ${places.join('|')}) option="$word" ;;
+        ${places.map((flag) => `${flag}=*`).join('|')}) place+=("$word") ;;
+      esac
+    done
+    if [[ "$typed" == *,* ]]; then list="\${typed%,*},"; fi
+    while IFS= read -r name; do
+      if [[ "$list$name" == "$typed"* ]]; then name="$list$name"; COMPREPLY+=("\${name#"$cut"}"); fi
+    done < <(umbel completion bash --names "$kind" "\${place[@]}" < /dev/null 2> /dev/null)
+  fi
+  if [[ -n "$words" ]]; then COMPREPLY+=($(compgen -W "$words" -- "$current")); fi
   if [[ \${#COMPREPLY[@]} -eq 0 ]]; then COMPREPLY=($(compgen -f -- "$current")); fi
 }
 complete -F _umbel umbel`;
 }
 
 function fish(root: CompletionNode): string {
-  const lines: string[] = [];
+  const lines: string[] = [
+    `function __umbel_names
+    set -l words (commandline -opc)
+    set -l place
+    for at in (seq 2 (count $words))
+        switch $words[$at]
+            case ${places.join(' ')}
+                set -a place $words[$at] $words[(math $at + 1)]
+            case ${places.map((flag) => `'${flag}=*'`).join(' ')}
+                set -a place $words[$at]
+        end
+    end
+    umbel completion fish --names $argv[1] $place < /dev/null 2> /dev/null
+end`,
+  ];
   for (const { name, description } of root.commands)
     lines.push(`complete -c umbel -n __fish_use_subcommand -a ${name} -d ${quoted(description)}`);
   for (const [path, { options, commands }] of walk(root, '')) {
@@ -76,11 +139,19 @@ function fish(root: CompletionNode): string {
     if (path !== '')
       for (const { name, description } of commands)
         lines.push(`complete -c umbel${when} -a ${name} -d ${quoted(description)}`);
-    for (const { flags, description } of options) {
+    const kind = kindOfArguments(path);
+    if (kind !== undefined) lines.push(`complete -c umbel${when} -f -a '(__umbel_names ${kind})'`);
+    for (const { flags, description, names, choices } of options) {
+      const value =
+        names !== undefined
+          ? ` -x -a '(__fish_complete_list , "__umbel_names ${names}")'`
+          : choices.length > 0
+            ? ` -x -a ${quoted(choices.join(' '))}`
+            : '';
       const named = flags.map((flag) =>
         flag.startsWith('--') ? `-l ${flag.slice(2)}` : `-s ${flag.slice(1)}`,
       );
-      lines.push(`complete -c umbel${when} ${named.join(' ')} -d ${quoted(description)}`);
+      lines.push(`complete -c umbel${when} ${named.join(' ')}${value} -d ${quoted(description)}`);
     }
   }
   return lines.join('\n');
