@@ -7,7 +7,12 @@ import type { Command, Option } from 'commander';
 import { suggest } from '../../lib/suggest.ts';
 import { UsageError } from '../usage.ts';
 
-const files = ['umbel.config.ts', 'umbel.config.mts', 'umbel.config.js', 'umbel.config.mjs'];
+const files = [
+  ...['umbel.config.ts', 'umbel.config.mts', 'umbel.config.js', 'umbel.config.mjs'],
+  'umbel.config.json',
+];
+
+const example = `{ app: './app.ts', worker: { concurrency: 4 } }`;
 
 /** The sources of environment variables that were not in the environment itself. */
 const origins = new Map<string, string>();
@@ -70,14 +75,10 @@ const variables: Readonly<Record<string, readonly string[]>> = {
 };
 
 async function applyFile(command: Command, file: string, commandNames: readonly string[]): Promise<void> {
-  const { importModule } = await import('../../app/import-module.ts');
-  const { default: config } = await importModule(join(process.cwd(), file), file);
-  if (typeof config !== 'object' || config === null)
-    throw new UsageError(
-      `${file}: export default an object, like { app: './app.ts', worker: { concurrency: 4 } }`,
-    );
+  const config = file.endsWith('.json') ? readJson(file) : await readModule(file);
   const path = pathOf(command);
   for (const [name, value] of Object.entries(config)) {
+    if (name === '$schema' && file.endsWith('.json')) continue; // for editors
     if (Object.hasOwn(variables, name)) setVariable(name, value, command, file);
     else if (!commandNames.includes(name)) {
       const hint = suggest(name, [...commandNames, ...Object.keys(variables)]);
@@ -86,6 +87,27 @@ async function applyFile(command: Command, file: string, commandNames: readonly 
       );
     } else if (path[1]?.name() === name) applyOptions(command, value, `${file}: ${name}`);
   }
+}
+
+async function readModule(file: string): Promise<object> {
+  const { importModule } = await import('../../app/import-module.ts');
+  const { default: config } = await importModule(join(process.cwd(), file), file);
+  if (typeof config === 'object' && config !== null) return config;
+  throw new UsageError(`${file}: export default an object, like ${example}`);
+}
+
+function readJson(file: string): object {
+  let config: unknown;
+  try {
+    config = JSON.parse(readFileSync(file, 'utf8'));
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new UsageError(`cannot read ${file}: ${why}`, { cause: error });
+  }
+  if (typeof config === 'object' && config !== null && !Array.isArray(config)) return config;
+  throw new UsageError(
+    `${file} must hold an object, like { "app": "./app.ts", "worker": { "concurrency": 4 } }`,
+  );
 }
 
 function setVariable(name: string, value: unknown, command: Command, file: string): void {
