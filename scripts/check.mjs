@@ -56,6 +56,10 @@ const checks = [
   ["package's types (tsc without skipLibCheck)", compileConsumer],
   ['an application bundled by esbuild, in pools of threads and processes', runBundle],
   ['style (biome)', (to) => node(to, '@biomejs/biome', 'biome', 'check', '--error-on-warnings', '.')],
+  [
+    'a release (dry run)',
+    (to) => run([process.execPath, join(root, 'scripts', 'release.mjs'), '--dry-run'], to),
+  ],
   ['package (publint)', (to, tarball) => node(to, 'publint', 'publint', 'run', tarball, '--strict')],
 ];
 
@@ -130,24 +134,32 @@ function runBundle(to, tarball) {
   });
 }
 
+/** How projects find modules. TypeScript 7 has no `node10`: `typesVersions` in package.json is for older ones. */
+const resolutions = [
+  ['nodenext', 'nodenext'],
+  ['node16', 'node16'],
+  ['preserve', 'bundler'],
+];
+
 /** A program that imports every entry point, as a project has it that lets the compiler check what it depends on. */
 function compileConsumer(to, tarball) {
   // The optional package is there for those who import `umbel/otel`.
-  return withConsumer(tarball, ['@types/node', '@opentelemetry/api'], (folder) => {
+  return withConsumer(tarball, ['@types/node', '@opentelemetry/api'], async (folder) => {
     const entries = Object.keys(exports).filter((path) => !path.endsWith('.json'));
     const imports = entries.map((path, at) => `export * as e${at} from '${path.replace('.', name)}';\n`);
     writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
     writeFileSync(join(folder, 'consumer.ts'), imports.join(''));
-    const compilerOptions = {
-      target: 'es2022',
-      module: 'nodenext',
-      strict: true,
-      noEmit: true,
-      types: ['node'],
-    };
-    const config = { compilerOptions: { ...compilerOptions, skipLibCheck: false }, files: ['consumer.ts'] };
-    writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(config));
-    return tsc(to, '-p', folder);
+    const strict = { target: 'es2022', strict: true, noEmit: true, types: ['node'], skipLibCheck: false };
+    for (const [module, moduleResolution] of resolutions) {
+      const compilerOptions = { ...strict, module, moduleResolution };
+      writeFileSync(
+        join(folder, 'tsconfig.json'),
+        JSON.stringify({ compilerOptions, files: ['consumer.ts'] }),
+      );
+      const failed = await tsc(to, '-p', folder);
+      if (failed !== 0) return failed;
+    }
+    return 0;
   });
 }
 

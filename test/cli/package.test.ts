@@ -67,8 +67,27 @@ function runtimePackages(): readonly string[] {
   );
 }
 
+test('it brings as few packages as the documentation says', () => {
+  const says = /(\d+) packages and \d+ MB, of which/.exec(
+    readFileSync(join(root, 'docs/faq.md'), 'utf8'),
+  )?.[1];
+  expect(runtimePackages().length + 1).toBe(Number(says));
+});
+
 test('the version in the code is that of the package', () => {
   expect(version).toBe(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).version);
+});
+
+test('older compilers, which do not read "exports", find the same entry points', () => {
+  const { exports, main, types, typesVersions } = JSON.parse(
+    readFileSync(join(root, 'package.json'), 'utf8'),
+  );
+  const { '.': first, ...others }: Readonly<Record<string, { types: string; default: string }>> = exports;
+  expect({ types, default: main }).toEqual(first);
+  const entries = Object.entries(others).filter(([path]) => !path.endsWith('.json'));
+  expect(typesVersions).toEqual({
+    '*': Object.fromEntries(entries.map(([path, entry]) => [path.slice(2), [entry.types]])),
+  });
 });
 
 needs(describe, noRedis)('bundled into one file by esbuild', () => {

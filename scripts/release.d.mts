@@ -1,0 +1,14 @@
+// For its test.
+export function nextVersion(now: string, asked: string): string | undefined;
+export function releasedChangelog(text: string, version: string, date: string): string | undefined;
+export function obstacles(found: {
+  readonly manifest: Readonly<Record<string, string>>;
+  readonly lock: {
+    readonly version: string;
+    readonly packages: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  };
+  readonly versionInCode: string;
+  readonly changelog: string;
+  readonly version: string | undefined;
+  readonly files: readonly string[];
+}): { readonly always: readonly string[]; readonly publishing: readonly string[] };
