@@ -1,0 +1,89 @@
+// Makes the pictures of the README and the site, docs/assets/: `npm run pictures`. A sample application runs for a while, so that there is
+// something to see (`-- --minutes 25`); Chromium shows its dashboard, and a terminal of `script` its `umbel top`.
+import { spawn } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { chromium } from 'playwright-core';
+import { screenOf, svgOf } from './pictures/terminal-svg.mjs';
+import { fail, root, setUp } from './setup.mjs';
+
+const executablePath = process.env.UMBEL_TEST_CHROMIUM ?? '/usr/bin/chromium';
+if (!existsSync(executablePath))
+  fail(`No Chromium at ${executablePath}: install it, or set UMBEL_TEST_CHROMIUM.`);
+await setUp();
+
+/** How long the application runs before the pictures are taken. */
+const { values } = parseArgs({ options: { minutes: { type: 'string', default: '25' } } });
+const warmUpMs = Number(values.minutes) * 60_000;
+const [columns, rows] = [100, 24];
+const assets = join(root, 'docs', 'assets');
+mkdirSync(assets, { recursive: true });
+
+const folder = mkdtempSync(join(tmpdir(), 'umbel-pictures-'));
+cpSync(join(root, 'scripts', 'pictures'), folder, { recursive: true });
+mkdirSync(join(folder, 'node_modules'));
+symlinkSync(root, join(folder, 'node_modules', 'umbel'), 'dir');
+
+const running = [];
+const start = (command, args, options = {}) => {
+  const child = spawn(command, args, { cwd: folder, stdio: 'ignore', ...options });
+  running.push(child);
+  return child;
+};
+const main = join(root, 'dist', 'cli', 'main.js');
+const umbel = (...args) => start(process.execPath, [main, '-A', './shop.mjs', '-q', ...args]);
+
+try {
+  const port = await freePort();
+  umbel('flower', '--port', String(port));
+  umbel('worker', '-n', 'celery@eu1', '-Q', 'celery,mail', '-c', '6', '-l', 'critical', '-E', '-B');
+  umbel('worker', '-n', 'celery@eu2', '-Q', 'images,reports', '-c', '4', '-l', 'critical', '-E');
+  start(process.execPath, ['customers.mjs']);
+  const terminal = terminalWith('top');
+  await sleep(warmUpMs);
+  writeFileSync(
+    join(assets, 'top.svg'),
+    svgOf(screenOf(terminal.output).slice(0, rows), columns, 'umbel top'),
+  );
+  await pageAs(`http://127.0.0.1:${port}/`, join(assets, 'dashboard.png'));
+  console.log('Wrote docs/assets/dashboard.png and docs/assets/top.svg.');
+} finally {
+  for (const child of running) child.kill('SIGTERM');
+  await Promise.all(
+    running.map((child) => child.exitCode ?? new Promise((done) => child.once('exit', done))),
+  );
+  rmSync(folder, { recursive: true, force: true });
+}
+
+/** A command in a terminal, which `script` gives it, and all that it has written there. */
+function terminalWith(name) {
+  const command = `stty cols ${columns} rows ${rows}; exec ${process.execPath} ${main} -A ./shop.mjs ${name}`;
+  const child = start('script', ['-qfc', command, '/dev/null'], { stdio: ['pipe', 'pipe', 'ignore'] });
+  const terminal = { output: '' };
+  child.stdout.setEncoding('utf8').on('data', (text) => {
+    terminal.output += text;
+  });
+  return terminal;
+}
+
+async function pageAs(url, path) {
+  const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu'] });
+  const page = await browser.newPage({ viewport: { width: 1280, height: 800 }, deviceScaleFactor: 1 });
+  await page.goto(url);
+  await page.waitForLoadState('networkidle').catch(() => {});
+  await sleep(3_000);
+  await page.screenshot({ path });
+  await browser.close();
+}
+
+async function freePort() {
+  const server = createServer();
+  await new Promise((done) => server.listen(0, '127.0.0.1', done));
+  const { port } = server.address();
+  await new Promise((done) => server.close(done));
+  return port;
+}

@@ -1,0 +1,89 @@
+// A terminal's screen as a picture: the text of what a program wrote, with its colours, as SVG. Pure.
+
+const colours = {
+  31: '#f47067',
+  32: '#57ab5a',
+  33: '#c69026',
+  34: '#539bf5',
+  35: '#b083f0',
+  36: '#39c5cf',
+  90: '#768390',
+};
+const [ink, dim, ground] = ['#cdd9e5', '#768390', '#1c2128'];
+/** Of a cell, pixels. */
+const [width, height] = [8.4, 18];
+const control = String.fromCharCode(27);
+
+/** The lines on the screen, of a program that writes each line after going to its beginning. */
+export function screenOf(output) {
+  const lines = [];
+  const [, ...parts] = output.split(new RegExp(`${control}\\[(\\d+);1H`));
+  for (let at = 0; at + 1 < parts.length; at += 2)
+    lines[Number(parts[at]) - 1] = parts[at + 1].replace(
+      new RegExp(`${control}\\[[0-9;?]*[A-Za-ln-z]|[\r\n]`, 'g'),
+      '',
+    );
+  return Array.from(lines, (line) => line ?? '');
+}
+
+/** @param lines with the control sequences of colours (SGR) and no others */
+export function svgOf(lines, columns, title) {
+  const text = lines.map((line, at) => lineOf(line, at)).join('\n');
+  const [w, h] = [Math.ceil(columns * width) + 32, lines.length * height + 32];
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${w} ${h}" width="${w}" height="${h}" role="img">
+<title>${plain(title)}</title>
+<rect width="${w}" height="${h}" rx="8" fill="${ground}"/>
+<g font-family="ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace" font-size="14" fill="${ink}" xml:space="preserve">
+${text}
+</g>
+</svg>
+`;
+}
+
+function lineOf(line, at) {
+  const spans = [];
+  let style = plainStyle;
+  let column = 0;
+  for (const part of line.split(new RegExp(`(${control}\\[[0-9;]*m)`))) {
+    if (part.startsWith(`${control}[`)) style = styleOf(part.slice(2, -1), style);
+    else if (part.trim() === '') column += part.length;
+    else {
+      const start = column + (part.length - part.trimStart().length);
+      const shown = part.trim();
+      // The length keeps columns in line, whichever font there is.
+      const place = `x="${(16 + start * width).toFixed(1)}" textLength="${(shown.length * width).toFixed(1)}"`;
+      spans.push(`<tspan ${place}${attributesOf(style)}>${plain(shown)}</tspan>`);
+      column += part.length;
+    }
+  }
+  return `<text y="${16 + (at + 0.75) * height}">${spans.join('')}</text>`;
+}
+
+const plainStyle = { fill: '', bold: false, line: false };
+
+function styleOf(codes, before) {
+  let style = before;
+  for (const code of codes.split(';').map(Number)) {
+    if (code === 0) style = plainStyle;
+    else if (code === 1) style = { ...style, bold: true };
+    else if (code === 2) style = { ...style, fill: dim };
+    else if (code === 4) style = { ...style, line: true };
+    else if (code === 22) style = { ...style, bold: false, fill: style.fill === dim ? '' : style.fill };
+    else if (code === 24) style = { ...style, line: false };
+    else if (code === 39) style = { ...style, fill: '' };
+    else if (colours[code]) style = { ...style, fill: colours[code] };
+  }
+  return style;
+}
+
+function attributesOf({ fill, bold, line }) {
+  return `${bold ? ' font-weight="bold"' : ''}${line ? ' text-decoration="underline"' : ''}${fill && ` fill="${fill}"`}`;
+}
+
+function plain(text) {
+  return text
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll('"', '&quot;');
+}
