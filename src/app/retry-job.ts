@@ -305,9 +305,11 @@ export class RetryJob {
     maybeSent: boolean,
   ): Promise<void> {
     const changes = { ...(queue !== undefined && { queue }), ...(priority !== undefined && { priority }) };
+    // All are read before the first is sent, so that they are sent in their order.
+    const records = await Promise.all(items.map(({ original }) => this.#store.get(original)));
     const outcomes = await Promise.allSettled(
-      items.map(async ({ original, newId }) => {
-        const record = await this.#store.get(original);
+      items.map(async ({ original, newId }, n) => {
+        const record = records[n] ?? null;
         if (!again && !maybeSent && record?.retriedAs.some((other) => other !== newId))
           throw new TaskNotRetriableError(original, alreadyRetried);
         const guard = guards(newId);
