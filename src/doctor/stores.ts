@@ -75,7 +75,7 @@ async function historyLag({ config }: App, transport: Transport): Promise<Findin
     level: 'warning',
     what: `${waiting} entries of the history wait in the broker for recorders that are registered and away: ${listed(seen)}`,
     why: 'they take space in the broker, and the oldest are dropped when there are too many',
-    fix: 'start umbel recorder; a registration ends a week after its recorder was seen; taskHistoryLimit bounds the entries',
+    fix: 'start umbel recorder; or end the registration: umbel recorder --unregister ID (it ends by itself a week after its recorder was seen)',
   };
 }
 

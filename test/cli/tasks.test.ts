@@ -7,6 +7,7 @@ import { chord } from '../../src/app/compose.ts';
 import { openHistoryOf } from '../../src/app/history-work.ts';
 import { mergeFacts, type TaskFacts } from '../../src/history/facts.ts';
 import { readTaskEvent } from '../../src/history/read-event.ts';
+import { shell } from '../servers/harm.ts';
 import { patience, until } from '../until.ts';
 import { project, shop, start, umbel, workerOf } from './harness.ts';
 
@@ -41,6 +42,18 @@ test('what a recorder has written stays when it is killed, and the next one goes
     await until(async () => (await app.history.counts('name:shop.fail')).FAILURE === 1, 'the second task');
     second.child.kill('SIGTERM');
     expect(await second.ended).toMatchObject({ code: 0 });
+
+    const [, id = ''] = /"registered":"([^"]+)"/.exec(second.stdout + second.stderr) ?? [];
+    const unregister = (which: string) => umbel(folder, ['recorder', '--unregister', which]);
+    expect((await unregister('other')).stderr).toContain(
+      `no recorder is registered as 'other'; there are ${id} (seen `,
+    );
+    expect((await unregister(id)).stderr).toContain('ago: stop it');
+    shell(join(folder, '.umbel', 'store.db'), 'UPDATE history_reader SET seen = seen - 300000');
+    expect(await unregister(id)).toMatchObject({ code: 0, stdout: expect.stringContaining('has ended') });
+    expect((await unregister(id)).stderr).toContain('; no recorder is registered');
+    const audited = await umbel(folder, ['audit', '--action', 'recorder.*', '--json']);
+    expect(JSON.parse(audited.stdout)).toMatchObject([{ action: 'recorder.unregister', target: id }]);
 
     const listed = await umbel(folder, ['tasks', 'list', '--json']);
     const { tasks } = JSON.parse(listed.stdout) as { tasks: { name: string; state: string }[] };

@@ -16,6 +16,7 @@ interface RecorderCommandOptions extends CommonOptions, LoggingChoices, HealthCh
   readonly redact?: readonly string[];
   readonly redactHook?: string;
   readonly enable?: boolean;
+  readonly unregister?: string;
 }
 
 /** `umbel recorder`: writes the history of tasks until a signal stops it. */
@@ -34,7 +35,11 @@ export function recorderCommand(): Command {
       (name: string, before: readonly string[] = []) => [...before, name],
     )
     .option('--redact-hook <module>', 'Change what is written with the function that this module exports.')
-    .option('--no-enable', 'Do not ask workers to send task events.');
+    .option('--no-enable', 'Do not ask workers to send task events.')
+    .option(
+      '--unregister <id>',
+      'Record nothing; end the registration of a recorder that does not come back, and drop what waits for it.',
+    );
   withHealthOptions(command, 'recorder');
   withLoggingOptions(command);
   return command
@@ -47,7 +52,12 @@ Examples:
 
 What it wrote: umbel tasks list`,
     )
-    .action((_: unknown, command: Command) => record(optionsOf<RecorderCommandOptions>(command)));
+    .action((_: unknown, command: Command) => {
+      const options = optionsOf<RecorderCommandOptions>(command);
+      return options.unregister === undefined
+        ? record(options)
+        : endRegistration(options, options.unregister);
+    });
 }
 
 async function record(options: RecorderCommandOptions): Promise<void> {
@@ -73,6 +83,16 @@ async function record(options: RecorderCommandOptions): Promise<void> {
       ...(redactHook !== undefined && { redactHook }),
     });
     await recorder.run();
+  });
+}
+
+async function endRegistration(options: RecorderCommandOptions, id: string): Promise<void> {
+  await withApp(options, async ({ app, output }) => {
+    requireSharedStore(app);
+    const { unregister } = await import('../../recorder/unregister.ts');
+    await unregister(app, id);
+    output.data({ unregistered: id });
+    output.say(`the registration ${id} has ended; programs stop writing for it within 10 seconds`);
   });
 }
 
