@@ -10,9 +10,15 @@ const mega = 1_000_000;
 const limits = { ...defaultLimits, maxSize: 40 * mega };
 const maxSize = limits.maxSize;
 
-/** All bytes at many sizes, or those that our readers look for, at one that is beyond what V8's regular expressions can hold. */
-const bytes = isLong ? Array.from({ length: 256 }, (_, byte) => byte) : [...Buffer.from('1["')];
-const sizes = isLong ? [1, 5, 6, 8, 12, 20] : [6];
+/** What our readers look for. */
+const marks = [...Buffer.from('1[{"-.e ')];
+/** At a size that is beyond what V8's regular expressions can hold. The long run tries each byte there, and these at other sizes, too. */
+const sizes: readonly [million: number, bytes: readonly number[]][] = isLong
+  ? [
+      [6, Array.from({ length: 256 }, (_, byte) => byte)],
+      ...[1, 5, 8, 12, 20].map((size): [number, readonly number[]] => [size, marks]),
+    ]
+  : [[6, [...Buffer.from('1["')]]];
 
 const places: readonly [string, (text: string) => string][] = [
   ['alone', (text) => text],
@@ -27,7 +33,7 @@ const places: readonly [string, (text: string) => string][] = [
   ['as an unquoted body', (text) => `{"headers": {"id": ${text}}, "body": "W10="}`],
 ];
 
-describe.each(sizes)('%i million times one character', (size) => {
+describe.each(sizes)('%i million times one character', (size, bytes) => {
   it.each(bytes)('byte %i', (byte) => {
     const text = Buffer.alloc(size * mega, byte).toString('latin1');
     for (const [where, put] of places) {
