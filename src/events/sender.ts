@@ -1,6 +1,6 @@
 // Sends events. Task events of one turn of the event loop travel together.
 import type { Clock } from '../lib/clock.ts';
-import { JsonWriter } from '../lib/json-writer.ts';
+import { asciiJson, JsonWriter } from '../lib/json-writer.ts';
 import type { LamportClock } from '../lib/lamport.ts';
 import type { Logger } from '../lib/logger.ts';
 import { eventKey, eventsMessage } from '../protocol/event.ts';
@@ -42,6 +42,8 @@ export class EventSender {
   /** Where the event begins that is being written. */
   #start = 0;
   #stamp = Buffer.alloc(0);
+  #briefStamp = Buffer.alloc(0);
+  readonly #node: Buffer;
   #stampedAt = Number.NaN;
   /** Messages that are full, or could not be sent. */
   #waiting: Batch[] = [];
@@ -53,6 +55,7 @@ export class EventSender {
   constructor(parts: EventSenderParts) {
     this.#parts = parts;
     this.on = parts.taskEvents;
+    this.#node = Buffer.from(`,"hostname":${asciiJson(parts.hostname)}`, 'latin1');
   }
 
   /** Begins a task event. Then write its other fields, each after a comma, and call `end`, all in one turn. */
@@ -60,6 +63,24 @@ export class EventSender {
     this.#start = this.#json.length;
     this.#json.plain(this.#count === 0 ? '[{"type":"' : ',{"type":"').plain(type);
     return this.#json.plain('","uuid":').string(uuid);
+  }
+
+  /**
+   * Begins a brief event, which only the history gets: see `eventsIn`. `uuid` null: it follows another one of its task in the same entry. End it with
+   * `endBrief`.
+   */
+  beginBrief(type: string, uuid: string | null): JsonWriter {
+    this.#start = this.#json.length;
+    this.#json.plain('{"type":"').plain(type).plain('"');
+    if (uuid === null) return this.#json;
+    return this.#json.bytes(this.#node).plain(',"uuid":').string(uuid);
+  }
+
+  /** Ends a brief event, and returns its JSON. */
+  endBrief(): string {
+    this.#stampNow();
+    this.#json.bytes(this.#briefStamp).integer(this.#parts.lamport.forward()).plain('}');
+    return this.#json.cut(this.#start);
   }
 
   /** Ends the event. It is sent with all others of this turn of the event loop. */
@@ -71,7 +92,7 @@ export class EventSender {
   /** Ends the event, and returns its JSON instead of sending it. */
   endAsText(): string {
     this.#finish();
-    return this.#json.cut(this.#start).slice(1); // the separator
+    return this.#json.cut(this.#start, 1); // without the separator
   }
 
   /** Sends an event of `endAsText`. */
@@ -81,13 +102,17 @@ export class EventSender {
   }
 
   #finish(): void {
-    const { clock, lamport, hostname } = this.#parts;
+    this.#stampNow();
+    this.#json.bytes(this.#stamp).integer(this.#parts.lamport.forward()).plain('}');
+  }
+
+  #stampNow(): void {
+    const { clock, hostname } = this.#parts;
     const now = clock.now();
-    if (now !== this.#stampedAt) {
-      this.#stampedAt = now;
-      this.#stamp = Buffer.from(stampText(hostname, now), 'latin1');
-    }
-    this.#json.bytes(this.#stamp).integer(lamport.forward()).plain('}');
+    if (now === this.#stampedAt) return;
+    this.#stampedAt = now;
+    this.#stamp = Buffer.from(stampText(hostname, now), 'latin1');
+    this.#briefStamp = Buffer.from(`,"timestamp":${now / 1000},"clock":`, 'latin1');
   }
 
   #added(): void {

@@ -61,9 +61,9 @@ export class JsonWriter {
     return this.#length;
   }
 
-  /** Takes back what was written after the first `length` bytes, as text. */
-  cut(length: number): string {
-    const text = this.#bytes.toString('latin1', length, this.#length);
+  /** Takes back what was written after the first `length` bytes, as text, without its first `left` bytes. */
+  cut(length: number, left = 0): string {
+    const text = this.#bytes.toString('latin1', length + left, this.#length);
     this.#length = length;
     return text;
   }

@@ -59,6 +59,7 @@ const secretInRepr = /pass(?:w(?:or)?d|phrase)|secret|token|api_?key|private_?ke
 
 /** The same for a Python repr; values with a secret's name, or one of these names, are hidden, too. */
 export function redactedRepr(repr: string, names: ReadonlySet<string> = noNames): string {
+  if (names.size === 0 && !secretInRepr.test(repr)) return redacted(repr);
   let shown = '';
   let at = 0;
   for (const { index, 0: member, 1: name = '' } of repr.matchAll(nameInRepr)) {

@@ -51,14 +51,32 @@ export function readEvents(message: Decoded<WireMessage>): Decoded<readonly Wire
     : refuse('body', `the body is ${kindOf(payload.value)}, not an event`);
 }
 
-/** The events in JSON text: a list of them. Never throws; what is no event is left out. */
+/**
+ * The events in an entry of the history: a list of them in JSON. Some are brief: one without `uuid` has the task and the node of the event before it, and
+ * a `task-received` without `pid` may leave out `root_id`, if it is the task itself, and `retries`, if there were none. Never throws; what is no event is left out.
+ */
 export function eventsIn(json: string): readonly WireEvent[] {
+  const events: WireEvent[] = [];
   try {
     const many: unknown = JSON.parse(json);
-    return Array.isArray(many) ? many.map(asEvent).filter((event) => event !== null) : [];
+    for (const each of Array.isArray(many) ? (many as readonly unknown[]) : []) {
+      const event = asEvent(each);
+      if (event !== null) events.push(isBrief(each) ? whole(event, events.at(-1)) : event);
+    }
   } catch {
     return [];
   }
+  return events;
+}
+
+function isBrief(event: unknown): boolean {
+  return isMap(event) && !('pid' in event);
+}
+
+function whole(event: WireEvent, before: WireEvent | undefined): WireEvent {
+  if ('uuid' in event)
+    return event.type === 'task-received' ? { root_id: event.uuid, retries: 0, ...event } : event;
+  return before === undefined ? event : { ...event, uuid: before.uuid, hostname: before.hostname };
 }
 
 function asEvent(value: unknown): WireEvent | null {

@@ -53,7 +53,7 @@ export function withHistory(
     if (event === undefined || told.has(publication.id) || publication.broadcast !== undefined)
       return publication;
     told.add(publication.id);
-    const history = writer.writeOf(entryOf([event]));
+    const history = writer.writeOf(entryOf(event));
     return history === undefined ? publication : { ...publication, history };
   });
 }
@@ -65,7 +65,7 @@ export function tellSent(app: SendingApp, publications: readonly Publication[], 
       publications.filter(({ history }) => history !== undefined).map(({ id }) => id),
     );
     for (const [id, event] of sent.events)
-      if (!travelled.has(id)) app.stores?.history?.append(entryOf([event]));
+      if (!travelled.has(id)) app.stores?.history?.append(entryOf(event));
   }
   if (app.config.taskSendSentEvent) emit(app, [...sent.events.values()]);
 }

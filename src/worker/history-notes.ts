@@ -7,8 +7,10 @@ import type { Decision } from './decider.ts';
 export interface Told {
   /** The last event as JSON; null: none tells this end. */
   readonly end: string | null;
-  /** What was gathered before, not written yet. */
-  readonly before: readonly string[];
+  /** The last event is for the history alone. */
+  readonly isBrief: boolean;
+  /** What was gathered before, not written yet, as JSON with commas; empty: nothing. */
+  readonly before: string;
   /** Travels with the settlement; null: it is written after that. */
   readonly write: StoreWrite | null;
 }
@@ -24,7 +26,7 @@ const gatherMs = 200;
 
 export class HistoryNotes {
   readonly #writer: HistoryWriter | null;
-  #events = new Map<string, string[]>();
+  #events = new Map<string, string>();
   #timer: NodeJS.Timeout | null = null;
 
   constructor(writer: HistoryWriter | null) {
@@ -36,26 +38,33 @@ export class HistoryNotes {
     return this.#writer?.on === true;
   }
 
+  /** Whether events of this task wait: the next one will follow them in the same entry. */
+  holds(id: string): boolean {
+    return this.#events.has(id);
+  }
+
   /** An event of a task, as JSON. */
   add(id: string, event: string): void {
-    const events = this.#events.get(id);
-    if (events === undefined) this.#events.set(id, [event]);
-    else events.push(event);
+    this.#events.set(id, joined(this.#events.get(id) ?? '', event));
     this.#timer ??= setTimeout(() => this.flush(), gatherMs);
   }
 
   /** Takes what is known of a task whose settlement is about to be written. `travels`: that can take a write along. */
-  end(id: string, end: string | null, travels: boolean): Told {
-    const before = this.#events.get(id) ?? [];
+  end(
+    id: string,
+    end: string | null,
+    { isBrief, travels }: { readonly isBrief: boolean; readonly travels: boolean },
+  ): Told {
+    const before = this.#events.get(id) ?? '';
     this.#events.delete(id);
-    const all = end === null ? before : [...before, end];
-    const write = travels && all.length > 0 ? (this.#writer?.writeOf(entryOf(all)) ?? null) : null;
-    return { end, before, write };
+    const all = joined(before, end ?? '');
+    const write = travels && all !== '' ? (this.#writer?.writeOf(entryOf(all)) ?? null) : null;
+    return { end, isBrief, before, write };
   }
 
   /** The settlement is written. */
   settled({ end, before, write }: Told): void {
-    if (write === null) this.#append(end === null ? before : [...before, end]);
+    if (write === null) this.#append(joined(before, end ?? ''));
   }
 
   /** The settlement was not written, so this was not the end. */
@@ -72,7 +81,11 @@ export class HistoryNotes {
     for (const some of events.values()) this.#append(some);
   }
 
-  #append(events: readonly string[]): void {
-    if (events.length > 0) this.#writer?.append(entryOf(events));
+  #append(events: string): void {
+    if (events !== '') this.#writer?.append(entryOf(events));
   }
+}
+
+function joined(before: string, event: string): string {
+  return before === '' || event === '' ? before + event : `${before},${event}`;
 }

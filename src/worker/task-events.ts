@@ -1,7 +1,7 @@
 // Makes Celery's task events, for monitors and for the history: the same event is one moment, by whichever way a recorder hears of it.
 
 import type { EventSender } from '../events/sender.ts';
-import { asciiJson } from '../lib/json-writer.ts';
+import { asciiJson, type JsonWriter } from '../lib/json-writer.ts';
 import type { LogLevel } from '../lib/logger.ts';
 import { redactedRepr } from '../lib/redact.ts';
 import { eventDetails, progressJson } from '../protocol/event-details.ts';
@@ -19,6 +19,8 @@ const longestLine = 500;
 export class TaskEvents {
   readonly #sender: EventSender;
   readonly #history: HistoryNotes;
+  /** The event that is being written is for the history alone. */
+  #isBrief = false;
 
   constructor(sender: EventSender, history: HistoryNotes) {
     this.#sender = sender;
@@ -40,34 +42,32 @@ export class TaskEvents {
     const { id, shadow, task, rootId, parentId, retries, eta, expires } = message;
     const args = redactedRepr(message.argsrepr);
     const kwargs = redactedRepr(message.kwargsrepr);
-    const json = this.#sender.begin('task-received', id);
+    const json = this.#begin('task-received', id);
     json.plain(',"name":').string(shadow ?? task);
     json.plain(',"args":').string(args).plain(',"kwargs":').string(kwargs);
-    json.plain(',"root_id":').string(rootId);
-    if (parentId === null && retries === 0 && eta === null && expires === null)
-      json.plain(',"parent_id":null,"retries":0,"eta":null,"expires":null');
-    else json.plain(`,${inner({ parent_id: parentId, retries, eta, expires })}`);
+    if (!this.#isBrief || rootId !== id) json.plain(',"root_id":').string(rootId);
+    if (parentId === null && retries === 0 && eta === null && expires === null) {
+      if (!this.#isBrief) json.plain(',"parent_id":null,"retries":0,"eta":null,"expires":null');
+    } else json.plain(`,${inner({ parent_id: parentId, retries, eta, expires })}`);
     json.plain(',"umbel":').plain(eventDetails(message, queue, retries + crashes + 1));
     this.#end(id);
   }
 
   started({ id }: TaskMessage): void {
-    this.#sender.begin('task-started', id);
+    this.#begin('task-started', id);
     this.#end(id);
   }
 
   // Celery's readers and Flower fail at types of `task-` that they do not know: these have a prefix of their own.
   /** A state of the task's own, with its data. */
   progressed({ id }: TaskMessage, state: string, meta: unknown): void {
-    this.#sender
-      .begin('umbel-progress', id)
-      .plain(`,"state":${asciiJson(state)},"progress":${progressJson(meta)}`);
+    this.#begin('umbel-progress', id).plain(`,"state":${asciiJson(state)},"progress":${progressJson(meta)}`);
     this.#end(id);
   }
 
   /** A line that its code has logged. */
   logged({ id }: TaskMessage, level: LogLevel, text: string): void {
-    const json = this.#sender.begin('umbel-log', id).plain(`,"level":"${level}","message":`);
+    const json = this.#begin('umbel-log', id).plain(`,"level":"${level}","message":`);
     json.string(redactedRepr(text.slice(0, longestLine)));
     this.#end(id);
   }
@@ -84,20 +84,23 @@ export class TaskEvents {
 
   /** Where events are kept: what to tell when this end of a run is settled. `travels`: its settlement can take a write along. */
   ending({ id }: TaskMessage, outcome: ExecutionOutcome, runtimeMs: number, travels: boolean): Told {
-    const end = this.#writeEnd(id, outcome, runtimeMs) ? this.#sender.endAsText() : null;
-    return this.#history.end(id, end, travels);
+    const end = this.#writeEnd(id, outcome, runtimeMs) ? this.#text() : null;
+    return this.#history.end(id, end, { isBrief: this.#isBrief, travels });
   }
 
   /** The same for a message that is not run. Null: no event tells that. */
   rejecting(rejection: Rejection, travels: boolean): Told | null {
     const id = this.#writeRejection(rejection);
-    return id === null ? null : this.#history.end(id, this.#sender.endAsText(), travels);
+    if (id === null) return null;
+    const end = this.#text();
+    return this.#history.end(id, end, { isBrief: this.#isBrief, travels });
   }
 
   /** It is settled. */
   settled(told: Told): void {
     this.#history.settled(told);
-    if (told.end !== null && this.#sender.on) this.#sender.add(told.end);
+    // Monitors that were switched on since then get whole events only.
+    if (told.end !== null && this.#sender.on && !told.isBrief) this.#sender.add(told.end);
   }
 
   /** It could not be settled. */
@@ -105,12 +108,22 @@ export class TaskEvents {
     this.#history.unsettled(told);
   }
 
+  #begin(type: string, id: string): JsonWriter {
+    this.#isBrief = this.#history.on && !this.#sender.on;
+    if (!this.#isBrief) return this.#sender.begin(type, id);
+    return this.#sender.beginBrief(type, this.#history.holds(id) ? null : id);
+  }
+
+  #text(): string {
+    return this.#isBrief ? this.#sender.endBrief() : this.#sender.endAsText();
+  }
+
   #end(id: string): void {
     if (!this.#history.on) {
       this.#sender.end();
       return;
     }
-    const event = this.#sender.endAsText();
+    const event = this.#text();
     this.#history.add(id, event);
     if (this.#sender.on) this.#sender.add(event);
   }
@@ -119,7 +132,7 @@ export class TaskEvents {
   #writeEnd(id: string, outcome: ExecutionOutcome, runtimeMs: number): boolean {
     if (outcome.kind === 'success') {
       const result = redactedRepr(saferepr(outcome.value));
-      const json = this.#sender.begin('task-succeeded', id);
+      const json = this.#begin('task-succeeded', id);
       json.plain(',"result":').string(result);
       json.plain(',"runtime":').seconds(runtimeMs);
       return true;
@@ -138,7 +151,7 @@ export class TaskEvents {
 
   #write(uuid: string, { type, fields }: TaskEvent): void {
     const rest = inner(fields);
-    this.#sender.begin(type, uuid).plain(`,${rest}`);
+    this.#begin(type, uuid).plain(`,${rest}`);
   }
 }
 

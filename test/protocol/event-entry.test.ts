@@ -1,0 +1,33 @@
+import { expect, it } from 'vitest';
+import { eventsIn } from '../../src/protocol/event.ts';
+
+const received = {
+  type: 'task-received',
+  uuid: 'a',
+  hostname: 'w@1',
+  timestamp: 1.5,
+  clock: 3,
+  name: 'mail',
+};
+const filled = { utcoffset: 0, pid: 0 };
+
+it('a brief event has the task and the node of the one before it', () => {
+  const started = { type: 'task-started', timestamp: 2, clock: 4 };
+  const ended = { type: 'task-succeeded', timestamp: 3, clock: 5, result: '1' };
+  const same = { uuid: 'a', hostname: 'w@1', ...filled };
+  expect(eventsIn(JSON.stringify([received, started, ended]))).toEqual([
+    { ...received, ...filled, root_id: 'a', retries: 0 },
+    { ...started, ...same },
+    { ...ended, ...same },
+  ]);
+  const retried = { ...received, root_id: 'r', parent_id: 'p', retries: 2 };
+  expect(eventsIn(JSON.stringify([retried]))).toEqual([{ ...retried, ...filled }]);
+});
+
+it('a whole event is as it is, and what is no event is left out', () => {
+  const other = { ...received, uuid: 'b', hostname: 'w@2', utcoffset: -1, pid: 8 };
+  expect(eventsIn(JSON.stringify([5, other, null, { uuid: 'c' }]))).toEqual([other]);
+  const nameless = { type: 'task-started', hostname: '', timestamp: 0, utcoffset: 0, pid: 0, clock: 0 };
+  expect(eventsIn('[{"type":"task-started"}]')).toEqual([nameless]);
+  for (const text of ['', '[', '{}', 'null', '[[]]']) expect(eventsIn(text)).toEqual([]);
+});
