@@ -288,6 +288,8 @@ needs(describe, noChromium)('the dashboard in a browser without network', () => 
   it('the command palette leads by the keyboard alone to pages, queues, workers, tasks and actions', async () => {
     await open('/');
     const go = async (text: string, kind: string, found: string): Promise<void> => {
+      // While a dialog closes, the keys do not open another.
+      await page.getByRole('dialog').waitFor({ state: 'detached' });
       await page.keyboard.press('Control+k');
       await page.locator('.palette-input:focus').waitFor();
       await page.keyboard.type(text);

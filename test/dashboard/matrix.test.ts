@@ -26,7 +26,7 @@ describe('tasks and workers', () => {
         worker('b', ['add']),
         worker('c', ['mail'], ['mail'], 'py-celery 5.5.0 Linux'),
       ],
-      { sent: new Map([['lost', 3]]), queuesOf: new Map(), silent: ['d'] },
+      { sent: new Map([['lost', 3]]), queuesOf: new Map() },
     );
     expect(matrix.groups).toEqual([
       { workers: ['a'], queues: ['celery'], language: 'TypeScript', software: 'js-umbel 0.1.0' },
@@ -40,7 +40,6 @@ describe('tasks and workers', () => {
       add: [null, 'knows', 'knows', 'none'],
       mail: [null, 'none', 'none', 'knows'],
     });
-    expect(matrix.silent).toEqual(['d']);
   });
 
   it('only the workers of the queues to which a task is sent need to know it', () => {
@@ -50,14 +49,14 @@ describe('tasks and workers', () => {
       worker('c', [], ['slow']),
     ];
     const sentTo = (queue: string): Record<string, unknown> =>
-      of(matrixOf(workers, { sent: null, queuesOf: new Map([['add', new Set([queue])]]), silent: [] }));
+      of(matrixOf(workers, { sent: null, queuesOf: new Map([['add', new Set([queue])]]) }));
     expect(sentTo('celery')).toEqual({ add: ['some', 'knows', 'lacks', 'none'] });
     expect(sentTo('slow')).toEqual({ add: ['some', 'knows', 'none', 'lacks'] });
   });
 
   it('workers that are alike are one column', () => {
     const workers = Array.from({ length: 50 }, (_, n) => worker(`w${n}`, ['add', n < 49 ? 'x' : 'y']));
-    const { groups, tasks } = matrixOf(workers, { sent: null, queuesOf: new Map(), silent: [] });
+    const { groups, tasks } = matrixOf(workers, { sent: null, queuesOf: new Map() });
     expect(groups.map((group) => group.workers.length)).toEqual([49, 1]);
     expect(tasks.map(({ task, problem }) => [task, problem])).toEqual([
       ['x', 'some'],

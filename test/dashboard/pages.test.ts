@@ -18,7 +18,8 @@ import type {
   WaitingList,
 } from '../../src/dashboard/server/pages/queues.ts';
 import type { TaskPage, WorkflowPage } from '../../src/dashboard/server/pages/tasks.ts';
-import { type ControlOutcome, roleFor, type WorkerDetail } from '../../src/dashboard/server/pages/workers.ts';
+import type { WorkerDetail } from '../../src/dashboard/server/pages/worker-details.ts';
+import { type ControlOutcome, roleFor } from '../../src/dashboard/server/pages/workers.ts';
 import { layoutOf } from '../../src/dashboard/web/pages/workflow-layout.ts';
 import { readPython } from '../../src/dashboard/web/ui/python-literal.ts';
 import { ClusterState } from '../../src/events/cluster-state.ts';
@@ -152,7 +153,14 @@ describe('what the pages ask for', () => {
     const name = 'celery@here';
     const tell = (order: unknown, workers: readonly string[] | null = [name]): Promise<ControlOutcome> =>
       post('/control', { workers, order });
-    const shown = (): Promise<WorkerDetail> => get(`/workers/${name}`);
+    const shown = async (): Promise<WorkerDetail> => {
+      let detail = await get<WorkerDetail>(`/workers/${name}`);
+      await until(async () => {
+        detail = await get<WorkerDetail>(`/workers/${name}`);
+        return !detail.asking && detail.summary.queues !== null;
+      }, 'the worker to reply');
+      return detail;
+    };
     expect(await shown()).toMatchObject({
       summary: { name, alive: true, answered: true, concurrency: 2, queues: ['celery'] },
       registered: { value: [{ name: 'shop.add', rateLimit: '10/m', softTimeLimit: null, timeLimit: 30 }] },
@@ -177,7 +185,7 @@ describe('what the pages ask for', () => {
       { ok: false, text: expect.stringContaining('Autoscale not enabled') },
     ]);
     expect((await tell({ action: 'enable_events' }, ['celery@gone'])).silent).toEqual(['celery@gone']);
-    expect(await status('/workers/celery@gone')).toBe(404);
+    await until(async () => (await status('/workers/celery@gone')) === 404, 'it to be known for unknown');
 
     // A missing or absurd parameter reaches no worker.
     for (const order of [
@@ -218,6 +226,7 @@ describe('what the pages ask for', () => {
     ]);
     const later = await get<WaitingList>('/queues/celery/waiting?place=scheduled');
     expect(later.waiting).toMatchObject([{ position: 0, call: '(4,)', dueAt: expect.any(Number) }]);
+    await until(async () => (await line('celery'))?.workers !== null, 'the request to the workers to end');
     expect(await line('celery')).toMatchObject({
       ready: 3,
       scheduled: 1,
@@ -231,8 +240,10 @@ describe('what the pages ask for', () => {
     await until(async () => (await line('celery'))?.held === 1, 'the first message to be held');
     // The dashboard asks workers for their messages every few seconds only.
     await until(async () => {
-      const { held, silent, lease } = await get<HeldList>('/queues/celery/held');
-      return silent.length === 0 && lease === 15 && held[0]?.id === running.id && held[0].startedAt !== null;
+      const { held, told, lease } = await get<HeldList>('/queues/celery/held');
+      return (
+        told.silent.length === 0 && lease === 15 && held[0]?.id === running.id && held[0].startedAt !== null
+      );
     }, 'the worker to report it');
     expect((await get<HeldList>('/queues/slow/held')).held).toEqual([]);
     const paused = await post<ControlOutcome>('/queues/celery/pause?reason=the%20bank%20is%20down');
@@ -297,10 +308,12 @@ describe('what the pages ask for', () => {
     const { get, post, status } = dashboardOf(app);
     await app.send('shop.later', [1], { queue: 'slow' });
     await app.send('shop.later', [2], { queue: 'slow', countdown: 3_600 });
-    const list = await get<{ queues: readonly unknown[] }>('/queues');
-    expect(list.queues).toContainEqual(
-      expect.objectContaining({ name: 'slow', ready: 1, scheduled: 1, workers: [] }),
-    );
+    let slow: QueueLine | undefined;
+    await until(async () => {
+      slow = (await get<QueueOverview>('/queues')).queues.find(({ name }) => name === 'slow');
+      return slow?.workers !== null;
+    }, 'the request to the workers to end');
+    expect(slow).toMatchObject({ ready: 1, scheduled: 1, workers: [] });
     expect(await post('/queues/slow/purge')).toEqual({ purged: 2 });
 
     const ran = await post<{ id: string }>('/schedules/pulse/run');

@@ -7,6 +7,7 @@ import type { ClusterState } from '../../events/cluster-state.ts';
 import type { WireEvent } from '../../protocol/event.ts';
 import type { DashboardAudit } from './audit.ts';
 import type { DashboardSettings } from './options.ts';
+import type { Fleet } from './pages/fleet.ts';
 import type { User } from './users.ts';
 
 /** Shared by all requests. */
@@ -16,6 +17,8 @@ export interface DashboardContext {
   readonly history: TaskHistory;
   /** The workers and tasks, as their events show them. */
   readonly cluster: ClusterState;
+  /** What the workers replied last. */
+  readonly fleet: Fleet;
   readonly settings: DashboardSettings;
   readonly auditLog: DashboardAudit;
   /** Aborted when the dashboard closes: event streams and waiting requests end. */

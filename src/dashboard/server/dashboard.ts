@@ -12,6 +12,7 @@ import { createHandler } from './handler.ts';
 import { checkUsers, Login } from './login.ts';
 import { OidcLogin } from './oidc/oidc-login.ts';
 import { checkExposure, checkMounted, type DashboardOptions, resolveOptions } from './options.ts';
+import { Fleet } from './pages/fleet.ts';
 
 export type { DashboardOptions };
 
@@ -47,6 +48,7 @@ export function createDashboard(app: App, options: DashboardOptions = {}): Dashb
     control,
     history: app.history,
     cluster: feed.cluster,
+    fleet: new Fleet(control),
     settings,
     auditLog: new DashboardAudit(
       app.audit,

@@ -15,6 +15,8 @@ export const lastMessageAt = signal<number | null>(null);
 export const clock = signal(Date.now());
 
 const silenceMs = 12_000;
+/** Workers reply within a second. */
+const soonMs = 300;
 const listeners = new Set<(delta: LiveDelta) => void>();
 let source: EventSource | null = null;
 
@@ -102,4 +104,14 @@ export function useRefresh(reload: () => Promise<void>, everyMs = 2_000, idleMs 
     }, 250);
     return () => clearInterval(timer);
   }, [reload, everyMs, idleMs]);
+}
+
+/** Reloads soon while the server waits for replies of workers, also while live updates are paused. `value`: the answer that was loaded last. */
+export function useReloadSoon(isAsking: boolean, value: unknown, reload: () => Promise<void>): void {
+  useEffect(() => {
+    void value; // each answer begins a new wait
+    if (!isAsking) return undefined;
+    const timer = setTimeout(() => void reload(), soonMs);
+    return () => clearTimeout(timer);
+  }, [isAsking, value, reload]);
 }

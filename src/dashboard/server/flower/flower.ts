@@ -7,7 +7,6 @@ import { metricsType } from '../../../lib/prometheus.ts';
 import type { DashboardContext, DashboardEnv } from '../context.ts';
 import { CeleryExporterMetrics } from '../metrics/celery-exporter.ts';
 import { QueueMetrics } from '../metrics/queue-metrics.ts';
-import { Fleet } from '../pages/fleet.ts';
 import { needs } from '../roles.ts';
 import { FlowerMetrics } from './metrics.ts';
 import { queueLengths } from './queues.ts';
@@ -36,7 +35,7 @@ export function flowerRoutes(context: DashboardContext): Hono<DashboardEnv> {
     buckets: settings.taskRuntimeMetricBuckets,
     workers: () => metrics.workers,
   });
-  const queues = new QueueMetrics(context.app, new Fleet(context.control));
+  const queues = new QueueMetrics(context.app, context.fleet);
   context.onEvent((event) => {
     metrics.add(event);
     exporter.add(event);

@@ -1,4 +1,4 @@
-// Metrics of queues, asked of the broker and the workers at each scrape: ours, and those of celery-exporter.
+// Metrics of queues: ours, and those of celery-exporter. The broker is asked at each scrape; what workers tell is from the scrape before.
 import type { App } from '../../../app/app.ts';
 import type { QueueState } from '../../../app/queues.ts';
 import { isRecord } from '../../../lib/narrow.ts';
@@ -9,9 +9,12 @@ import { part } from '../pages/part.ts';
 interface Found {
   readonly queues: readonly QueueState[];
   readonly deadLetters: number | null;
-  /** Workers and processes of each queue; null: the request to the workers failed. */
+  /** Workers and processes of each queue; null: it is not known. */
   readonly served: ReadonlyMap<string, Served> | null;
 }
+
+/** Prometheus asks rarely: each scrape has the replies that the one before has asked for. Milliseconds. */
+const staleMs = 300_000;
 
 interface Served {
   workers: number;
@@ -69,9 +72,9 @@ export class QueueMetrics {
       });
   }
 
-  /** Asks the broker and the workers. Never rejects: without an answer `umbel_broker_up` is 0, and the other values are left out. */
+  /** Asks the broker, and does not wait for the workers. Never rejects: without an answer `umbel_broker_up` is 0, and the other values are left out. */
   async text(): Promise<string> {
-    const served = (await part(this.#served())).value;
+    const served = this.#served();
     for (const name of served?.keys() ?? []) this.#seen.add(name);
     const queues = (await part(this.#app.queues.list(this.#seen))).value;
     const deadLetters = (await part(this.#app.deadLetters.count())).value;
@@ -84,11 +87,12 @@ export class QueueMetrics {
     return this.#found?.queues ?? [];
   }
 
-  async #served(): Promise<ReadonlyMap<string, Served>> {
-    const [stats, queues] = await Promise.all([this.#fleet.stats(), this.#fleet.queues()]);
+  #served(): ReadonlyMap<string, Served> | null {
+    const [stats, queues] = [this.#fleet.stats(staleMs), this.#fleet.queues(staleMs)];
+    if (stats.value === null || queues.value === null) return null;
     const served = new Map<string, Served>();
-    for (const [worker, names] of queues) {
-      const pool = stats.get(worker)?.pool;
+    for (const [worker, names] of queues.value) {
+      const pool = stats.value.get(worker)?.pool;
       const processes = isRecord(pool) ? Number(pool['max-concurrency'] ?? 0) || 0 : 0;
       for (const name of names) {
         const sum = served.get(name) ?? { workers: 0, processes: 0 };

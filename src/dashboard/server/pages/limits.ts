@@ -6,14 +6,13 @@ import { Problem } from '../../../http/problem.ts';
 import { timeOfId } from '../../../lib/uuid.ts';
 import { type LimitReport, type LimitUse, limitsOf } from '../../../stores/limits.ts';
 import type { Locks } from '../../../stores/locks.ts';
-import type { Fleet } from './fleet.ts';
-import { part } from './part.ts';
+import type { Fleet, ToldByWorkers } from './fleet.ts';
 import { startTime } from './queues.ts';
 
 /** A task that has a permit. */
 interface Holder {
   readonly id: string;
-  /** Null: no worker that answers runs it. */
+  /** Null: no worker that answered runs it. */
   readonly worker: string | null;
   readonly task: string | null;
   /** When it started, milliseconds since 1970. */
@@ -47,6 +46,8 @@ export interface LimitPage {
   readonly more: boolean;
   /** The application's code is loaded here: rules that nobody uses are listed, too. */
   readonly hasRules: boolean;
+  /** Who holds a permit. */
+  readonly told: ToldByWorkers;
 }
 
 export interface LockLine {
@@ -72,12 +73,10 @@ const [maxCounters, maxEach, maxLocks] = [200, 20, 500];
 /** @throws BrokerUnavailable, StoreError */
 export async function showLimits(app: App, fleet: Fleet): Promise<LimitPage> {
   const [transport, backend] = [await app.broker(), await app.backend()];
-  const [report, held] = await Promise.all([
-    limitsOf({ transport, backend }, { counters: maxCounters, each: maxEach }),
-    part(fleet.held()),
-  ]);
+  const report = await limitsOf({ transport, backend }, { counters: maxCounters, each: maxEach });
+  const { value: held, ...told } = fleet.held();
   const running = new Map<string, Holder>();
-  for (const [worker, messages] of held.value?.byWorker ?? [])
+  for (const [worker, messages] of held ?? [])
     for (const { id, name, time_start: start } of messages)
       if (typeof start === 'number')
         running.set(String(id), {
@@ -91,6 +90,7 @@ export async function showLimits(app: App, fleet: Fleet): Promise<LimitPage> {
     limits: report === null ? null : linesOf(report, rules, running),
     more: report?.more ?? false,
     hasRules: rules.size > 0,
+    told,
   };
 }
 

@@ -2,7 +2,7 @@
 import type { App } from '../../../app/app.ts';
 import { queuesOfTasks } from '../../../app/task-queues.ts';
 import type { ClusterState } from '../../../events/cluster-state.ts';
-import type { Fleet } from './fleet.ts';
+import { type Fleet, type ToldByWorkers, toldTogether } from './fleet.ts';
 
 /** Workers with the same tasks, queues and software. */
 export interface WorkerGroup {
@@ -32,8 +32,12 @@ export interface TaskMatrix {
   readonly tasks: readonly TaskKnowledge[];
   /** Not all tasks are shown. */
   readonly more: boolean;
-  /** Workers that did not reply: what they know is not known. */
-  readonly silent: readonly string[];
+}
+
+/** The matrix, and how old its replies are. */
+interface MatrixPage extends TaskMatrix {
+  /** `silent`: what these workers know is not known. */
+  readonly told: ToldByWorkers;
 }
 
 interface KnownWorker {
@@ -47,13 +51,16 @@ const maxTasks = 500;
 /** How many doubtful tasks are looked for in the history, to know their queues. */
 const maxDoubtful = 50;
 
-/** @throws BrokerUnavailable */
+/** Does not wait for the workers: empty until they have replied. */
 export async function taskMatrix(
   app: App,
   { cluster, fleet }: { readonly cluster: ClusterState; readonly fleet: Fleet },
-): Promise<TaskMatrix> {
-  const [registered, queues] = await Promise.all([fleet.registered(), fleet.queues()]);
-  const workers = [...registered.byWorker].map(([name, tasks]) => ({
+): Promise<MatrixPage> {
+  const { value: registered, ...toldTasks } = fleet.registered();
+  const { value: queues, ...toldQueues } = fleet.queues();
+  const told = toldTogether([toldTasks, toldQueues]);
+  if (registered === null || queues === null) return { groups: [], tasks: [], more: false, told };
+  const workers = [...registered].map(([name, tasks]) => ({
     name,
     tasks: tasks.filter((task) => !task.startsWith('celery.')),
     queues: queues.get(name) ?? [],
@@ -76,22 +83,17 @@ export async function taskMatrix(
   for (const task of doubtful.slice(0, maxDoubtful))
     for (const [queue] of await app.history.countsBy('queue', `seen:<24h name:"${task}"`, 10))
       if (queue !== null) add(task, queue);
-  return matrixOf(workers, {
-    sent: recent === null ? null : sent,
-    queuesOf,
-    silent: registered.silent,
-  });
+  return { ...matrixOf(workers, { sent: recent === null ? null : sent, queuesOf }), told };
 }
 
 interface Sent {
   /** Null: no history tells. */
   readonly sent: ReadonlyMap<string, number> | null;
   readonly queuesOf: ReadonlyMap<string, ReadonlySet<string>>;
-  readonly silent: readonly string[];
 }
 
 /** Pure. */
-export function matrixOf(workers: readonly KnownWorker[], { sent, queuesOf, silent }: Sent): TaskMatrix {
+export function matrixOf(workers: readonly KnownWorker[], { sent, queuesOf }: Sent): TaskMatrix {
   const groups = groupsOf(workers);
   const names = new Set([
     ...workers.flatMap(({ tasks }) => tasks),
@@ -123,7 +125,6 @@ export function matrixOf(workers: readonly KnownWorker[], { sent, queuesOf, sile
     groups: groups.map(({ group }) => group),
     tasks: tasks.slice(0, maxTasks),
     more: tasks.length > maxTasks,
-    silent,
   };
 }
 

@@ -9,7 +9,7 @@ import type { Fleet } from './fleet.ts';
 import type { LiveFeed } from './live-feed.ts';
 import { type PagePart, part } from './part.ts';
 import type { QueueOverview, QueueWatch } from './queues.ts';
-import { listKnownWorkers, type WorkerList } from './workers.ts';
+import { listWorkers, type WorkerList } from './workers.ts';
 
 export interface Overview {
   /** Milliseconds since 1970. */
@@ -46,9 +46,8 @@ const shownFailures = 5;
 
 /** Does not wait for the workers. */
 export async function overview({ app, cluster, fleet, queues, feed }: Sources): Promise<Overview> {
-  const [workers, queueList, failures, deadLetters, history, broker] = await Promise.all([
-    listKnownWorkers(cluster, fleet),
-    part(queues.list({ wait: false })),
+  const [queueList, failures, deadLetters, history, broker] = await Promise.all([
+    part(queues.list()),
     part(groupFailures(app, 1).then(({ groups }) => groups.slice(0, shownFailures))),
     part(app.deadLetters.count()),
     part(app.history.status()),
@@ -60,7 +59,7 @@ export async function overview({ app, cluster, fleet, queues, feed }: Sources): 
     at,
     minutes: feed.activity.minutes(at),
     tasks: feed.activity.tasks(at),
-    workers,
+    workers: listWorkers(cluster, fleet),
     queues: queueList,
     failures,
     deadLetters,

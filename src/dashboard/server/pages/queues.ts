@@ -9,8 +9,7 @@ import { isRecord } from '../../../lib/narrow.ts';
 import { redactedRepr } from '../../../lib/redact.ts';
 import type { Json } from '../../../protocol/message.ts';
 import { checkQueueName } from '../../../stores/reserved-names.ts';
-import type { Fleet } from './fleet.ts';
-import { part } from './part.ts';
+import type { Fleet, ToldByWorkers } from './fleet.ts';
 import { type ControlOutcome, outcomeOf } from './workers.ts';
 
 export interface QueueLine {
@@ -49,6 +48,8 @@ export interface QueueOverview {
   readonly counts: boolean;
   /** The error of the request to the workers; null: it succeeded. */
   readonly problem: string | null;
+  /** The workers are being asked which queues they serve. */
+  readonly asking: boolean;
 }
 
 const sampleMs = 5_000;
@@ -73,9 +74,9 @@ export class QueueWatch {
     this.#fleet = fleet;
   }
 
-  /** `wait`: for the replies of workers, if none are known. @throws BrokerUnavailable */
-  async list({ wait = true } = {}): Promise<QueueOverview> {
-    const served = await part(wait ? this.#fleet.queues() : this.#fleet.knownQueues());
+  /** Does not wait for the replies of workers. @throws BrokerUnavailable */
+  async list(): Promise<QueueOverview> {
+    const served = this.#fleet.queues();
     const broker = await this.#app.broker();
     const ofTasks = queuesOfTasks(this.#app);
     const known = [...ofTasks.keys(), ...[...(served.value?.values() ?? [])].flat(), ...this.#samples.keys()];
@@ -100,7 +101,7 @@ export class QueueWatch {
       }),
     );
     this.#record(queues, Date.now());
-    return { queues, counts, problem: served.problem };
+    return { queues, counts, problem: served.problem, asking: served.asking };
   }
 
   /** Makes the next call of `list` read pauses and rates again. */
@@ -266,17 +267,16 @@ export interface HeldLine {
 
 export interface HeldList {
   readonly held: readonly HeldLine[];
-  /** Workers that did not reply. */
-  readonly silent: readonly string[];
+  readonly told: ToldByWorkers;
   /** After this time, seconds, the messages of a worker that died return to the queue. */
   readonly lease: number;
 }
 
-/** The messages of a queue that workers hold, as the workers report them. The longest running first. @throws BrokerUnavailable */
-export async function heldMessages(app: App, fleet: Fleet, name: string): Promise<HeldList> {
-  const { byWorker, silent } = await fleet.held();
+/** The messages of a queue that workers hold, as the workers reported them. The longest running first. */
+export function heldMessages(app: App, fleet: Fleet, name: string): HeldList {
+  const { value, ...told } = fleet.held();
   const held = new Map<string, HeldLine>();
-  for (const [worker, messages] of byWorker)
+  for (const [worker, messages] of value ?? [])
     for (const message of messages) {
       const line = heldLine(worker, message, name);
       // A message that is both running and claimed has just been started.
@@ -287,7 +287,7 @@ export async function heldMessages(app: App, fleet: Fleet, name: string): Promis
     startedAt ?? (started ? Number.MAX_VALUE : Number.POSITIVE_INFINITY);
   return {
     held: [...held.values()].sort((a, b) => (since(a) < since(b) ? -1 : 1)),
-    silent,
+    told,
     lease: app.config.workerLease,
   };
 }

@@ -23,7 +23,6 @@ import { actionReason, checked } from './checked.ts';
 import { changeDeadLetters, deadLetterFilter, listDeadLetters, showDeadLetter } from './dead-letters.ts';
 import { Doctor } from './doctor.ts';
 import { groupFailures } from './failures.ts';
-import { Fleet } from './fleet.ts';
 import { jobRoutes } from './job-routes.ts';
 import { heldLock, releaseLock, showLimits, showLocks } from './limits.ts';
 import { type LiveDelta, LiveFeed } from './live-feed.ts';
@@ -42,7 +41,8 @@ import {
 import { scheduleRoutes } from './schedule-routes.ts';
 import { countTasks, listTasks, revokeTasks, showTask, showWorkflow } from './tasks.ts';
 import { waitingRoutes } from './waiting-routes.ts';
-import { listWorkers, orderWorkers, roleFor, showWorker, workerOrder } from './workers.ts';
+import { WorkerDetails } from './worker-details.ts';
+import { listWorkers, orderWorkers, roleFor, workerOrder } from './workers.ts';
 
 const query = z.string().max(2_048).default('');
 const taskId = z.string().min(1).max(512);
@@ -80,8 +80,8 @@ const letterIds = z.object({ ids: z.array(z.number().int().min(1)).min(1).max(1_
 
 /** Mounted at `<prefix>/api/v1`, behind the login. */
 export function pageRoutes(context: DashboardContext) {
-  const { app, control, cluster, settings } = context;
-  const fleet = new Fleet(control);
+  const { app, control, cluster, fleet, settings } = context;
+  const workers = new WorkerDetails(cluster, { control, fleet });
   const queues = new QueueWatch(app, fleet);
   const doctor = new Doctor(app);
   const feed = new LiveFeed(cluster);
@@ -158,30 +158,32 @@ export function pageRoutes(context: DashboardContext) {
     .get('/failures', checked('query', failureWindow), async (c) =>
       c.json(await groupFailures(app, Number(c.req.valid('query').hours))),
     )
-    .get('/workers', async (c) => c.json(await listWorkers(cluster, fleet)))
-    .get('/workers/:name', async (c) => {
+    .get('/workers', (c) => c.json(listWorkers(cluster, fleet)))
+    .get('/workers/:name', (c) => {
       const name = c.req.param('name');
-      const detail = await showWorker(name, { cluster, control, fleet });
-      return c.json(found(detail, `there is no known worker ${name}, and no worker of this name answers`));
+      return c.json(
+        found(workers.show(name), `there is no known worker ${name}, and no worker of this name answers`),
+      );
     })
     .post('/control', operator, reason, checked('json', order), async (c) => {
-      const { workers, order: command } = c.req.valid('json');
+      const { workers: names, order: command } = c.req.valid('json');
       if (roleFor(command) === 'admin') await admin(c, async () => undefined);
       await c.var.audit(
         `worker.${command.action}`,
-        workers?.join(' ') ?? 'all workers',
+        names?.join(' ') ?? 'all workers',
         c.req.valid('query').reason,
       );
-      const outcome = await orderWorkers(control, workers, command);
+      const outcome = await orderWorkers(control, names, command);
       fleet.forget();
+      workers.forget();
       return c.json(outcome);
     })
     .get('/queues', async (c) => c.json(await queues.list()))
     .get('/queues/:name/waiting', checked('param', queueName), checked('query', waitingFilter), async (c) =>
       c.json(await peekQueue(app, c.req.valid('param').name, c.req.valid('query'))),
     )
-    .get('/queues/:name/held', checked('param', queueName), async (c) =>
-      c.json(await heldMessages(app, fleet, c.req.valid('param').name)),
+    .get('/queues/:name/held', checked('param', queueName), (c) =>
+      c.json(heldMessages(app, fleet, c.req.valid('param').name)),
     )
     .post('/queues/:name/pause', operator, checked('param', queueName), reason, async (c) => {
       const { name } = c.req.valid('param');

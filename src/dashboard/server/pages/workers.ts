@@ -6,7 +6,6 @@ import type { ClusterState } from '../../../events/cluster-state.ts';
 import { isRecord } from '../../../lib/narrow.ts';
 import type { Json } from '../../../protocol/message.ts';
 import type { Fleet } from './fleet.ts';
-import { type PagePart, part } from './part.ts';
 
 export interface WorkerSummary {
   readonly name: string;
@@ -35,26 +34,13 @@ export interface WorkerList {
   readonly workers: readonly WorkerSummary[];
   /** The error of the broadcast to the workers; null: it succeeded. */
   readonly problem: string | null;
-  /** The workers are being asked, and no reply is known: there may be more of them. */
+  /** The workers are being asked: there may be more of them. */
   readonly asking: boolean;
 }
 
-/** The workers that sent events, and the workers that reply. */
-export async function listWorkers(cluster: ClusterState, fleet: Fleet): Promise<WorkerList> {
-  const [stats, queues] = await Promise.all([part(fleet.stats()), part(fleet.queues())]);
-  return workerList(cluster, stats, queues);
-}
-
-/** As `listWorkers`, without waiting for replies. */
-export async function listKnownWorkers(cluster: ClusterState, fleet: Fleet): Promise<WorkerList> {
-  return workerList(cluster, await part(fleet.knownStats()), await part(fleet.knownQueues()));
-}
-
-function workerList(
-  cluster: ClusterState,
-  stats: PagePart<ReadonlyMap<string, Json> | null>,
-  queues: PagePart<ReadonlyMap<string, readonly string[]> | null>,
-): WorkerList {
+/** The workers that sent events, and the workers that replied. Does not wait for replies. */
+export function listWorkers(cluster: ClusterState, fleet: Fleet): WorkerList {
+  const [stats, queues] = [fleet.stats(), fleet.queues()];
   const now = Date.now();
   const names = new Set([...cluster.workers.map(({ hostname }) => hostname), ...(stats.value?.keys() ?? [])]);
   const workers = [...names].sort().map((name): WorkerSummary => {
@@ -77,8 +63,7 @@ function workerList(
       uptime: numberOr(reply?.uptime),
     };
   });
-  const asking = stats.value === null && stats.problem === null;
-  return { workers, problem: stats.problem, asking };
+  return { workers, problem: stats.problem, asking: stats.asking };
 }
 
 function totalOf(stats: Json | undefined): number | null {
@@ -86,112 +71,8 @@ function totalOf(stats: Json | undefined): number | null {
   return Object.values(stats.total).reduce<number>((sum, each) => sum + (numberOr(each) ?? 0), 0);
 }
 
-function numberOr(value: unknown): number | null {
+export function numberOr(value: unknown): number | null {
   return typeof value === 'number' && Number.isFinite(value) ? value : null;
-}
-
-/** A task that a worker holds. The arguments are text, in the worker's own format. */
-export interface HeldTask {
-  readonly id: string;
-  readonly name: string;
-  readonly args: string;
-  readonly kwargs: string;
-  /** Milliseconds since 1970. */
-  readonly startedAt: number | null;
-  /** ISO 8601; null: the task has no eta. */
-  readonly eta: string | null;
-  readonly acknowledged: boolean;
-  readonly pid: number | null;
-}
-
-/** A task that a worker can run, with its current limits. */
-export interface RegisteredTask {
-  readonly name: string;
-  readonly rateLimit: string | null;
-  /** Seconds. */
-  readonly softTimeLimit: number | null;
-  readonly timeLimit: number | null;
-}
-
-export interface WorkerDetail {
-  readonly summary: WorkerSummary;
-  readonly stats: PagePart<Json>;
-  readonly queues: PagePart<readonly Json[]>;
-  readonly active: PagePart<readonly HeldTask[]>;
-  readonly reserved: PagePart<readonly HeldTask[]>;
-  readonly scheduled: PagePart<readonly HeldTask[]>;
-  readonly revoked: PagePart<readonly string[]>;
-  readonly registered: PagePart<readonly RegisteredTask[]>;
-  readonly conf: PagePart<Json>;
-}
-
-/** Requests all details of one worker. Null: no worker of this name is known or replies. */
-export async function showWorker(
-  name: string,
-  { cluster, control, fleet }: { cluster: ClusterState; control: Control; fleet: Fleet },
-): Promise<WorkerDetail | null> {
-  const inspect = control.inspect({ destination: [name], limit: 1 });
-  const only = async <Value>(
-    request: Promise<{ readonly replies: ReadonlyMap<string, Value> }>,
-  ): Promise<Value> => {
-    const reply = (await request).replies.get(name);
-    if (reply === undefined) throw new Error(`${name} did not answer within a second`);
-    return reply;
-  };
-  const [list, stats, queues, active, reserved, scheduled, revoked, registered, conf] = await Promise.all([
-    listWorkers(cluster, fleet),
-    part(only(inspect.stats())),
-    part(only(inspect.activeQueues())),
-    part(only(inspect.active()).then((tasks) => tasks.map((task) => heldOf(task)))),
-    part(only(inspect.reserved()).then((tasks) => tasks.map((task) => heldOf(task)))),
-    part(only(inspect.scheduled()).then((all) => all.map(({ eta, request }) => heldOf(request, eta)))),
-    part(only(inspect.revoked())),
-    part(only(inspect.registered(...limits)).then((names) => names.map(registeredOf))),
-    part(only(inspect.conf())),
-  ]);
-  const summary = list.workers.find((worker) => worker.name === name);
-  if (summary === undefined) return null;
-  return { summary, stats, queues, active, reserved, scheduled, revoked, registered, conf };
-}
-
-const limits = ['rate_limit', 'soft_time_limit', 'time_limit'];
-
-/** Python's workers send arguments as values or as text. */
-function heldOf(task: unknown, eta: string | null = null): HeldTask {
-  const record = isRecord(task) ? task : {};
-  const text = (value: unknown): string =>
-    typeof value === 'string' ? value : (JSON.stringify(value) ?? '');
-  const start = numberOr(record.time_start);
-  return {
-    id: text(record.id),
-    name: text(record.name),
-    args: text(record.args),
-    kwargs: text(record.kwargs),
-    // Older Celery workers send the seconds since their machine started.
-    startedAt: start !== null && start > 1e9 ? start * 1000 : null,
-    eta,
-    acknowledged: record.acknowledged === true,
-    pid: numberOr(record.worker_pid),
-  };
-}
-
-/** `shop.add [rate_limit=10/m time_limit=30]` */
-function registeredOf(text: string): RegisteredTask {
-  const [, name = text, limitText = ''] = /^(\S+)(?: \[(.*)\])?$/.exec(text) ?? [];
-  const values = new Map(
-    [...limitText.matchAll(/(\w+)=(\S+)/g)].map(([, key = '', value = '']) => [key, value]),
-  );
-  const seconds = (key: string): number | null => {
-    const value = Number(values.get(key));
-    return values.has(key) && Number.isFinite(value) ? value : null;
-  };
-  const rate = values.get('rate_limit') ?? 'None';
-  return {
-    name,
-    rateLimit: rate === 'None' ? null : rate,
-    softTimeLimit: seconds('soft_time_limit'),
-    timeLimit: seconds('time_limit'),
-  };
 }
 
 const queue = z.string().min(1).max(255);

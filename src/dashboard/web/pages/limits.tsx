@@ -3,7 +3,7 @@ import type { JSX } from 'preact';
 import type { LimitLine, LockLine } from '../../server/pages/limits.ts';
 import { answer, api, useLoaded } from '../api.ts';
 import { count, plural } from '../format.ts';
-import { useRefresh } from '../live.ts';
+import { useRefresh, useReloadSoon } from '../live.ts';
 import { link, search, setSearch, taskLink, workerLink } from '../router.ts';
 import { Act } from '../ui/act.tsx';
 import { confirm } from '../ui/dialog.tsx';
@@ -11,6 +11,7 @@ import { Empty, FaultNote, Loading, Warning } from '../ui/notice.tsx';
 import { PageHead } from '../ui/page-head.tsx';
 import { type Tab, Tabs } from '../ui/tabs.tsx';
 import { Time } from '../ui/time.tsx';
+import { Told } from '../ui/told.tsx';
 
 const tabs: readonly Tab<'limits' | 'locks'>[] = [
   { name: 'limits', label: 'Limits' },
@@ -40,6 +41,8 @@ export function LimitsPage(): JSX.Element {
 function Limits(): JSX.Element {
   const { value, fault, reload } = useLoaded('limits', () => answer(api.limits.$get()));
   useRefresh(reload, 2_000, 5_000);
+  const isHeld = value?.limits?.some(({ inUse }) => inUse > 0) ?? false;
+  useReloadSoon(isHeld && value?.told.asking === true, value, reload);
   if (value === null) return fault === null ? <Loading /> : <FaultNote fault={fault} retry={reload} />;
   if (value.limits === null)
     return (
@@ -89,19 +92,24 @@ function Limits(): JSX.Element {
             </thead>
             <tbody>
               {value.limits.map((limit) => (
-                <LimitRow key={`${limit.kind} ${limit.name} ${limit.value}`} limit={limit} />
+                <LimitRow
+                  key={`${limit.kind} ${limit.name} ${limit.value}`}
+                  limit={limit}
+                  isKnown={value.told.at !== null}
+                />
               ))}
             </tbody>
           </table>
         </div>
       )}
+      {isHeld && <Told told={value.told}>What they run is missing here.</Told>}
     </>
   );
 }
 
 const shownEach = 4;
 
-function LimitRow({ limit: line }: { limit: LimitLine }): JSX.Element {
+function LimitRow({ limit: line, isKnown }: { limit: LimitLine; isKnown: boolean }): JSX.Element {
   const { kind, name, value, limit, of, inUse, holders, waiting, waiters, nextAt, reserved } = line;
   const [first] = waiters;
   return (
@@ -116,7 +124,7 @@ function LimitRow({ limit: line }: { limit: LimitLine }): JSX.Element {
         </span>
         <span class="only-s">
           {holders.slice(0, shownEach).map((holder) => (
-            <HolderLine key={holder.id} holder={holder} />
+            <HolderLine key={holder.id} holder={holder} isKnown={isKnown} />
           ))}
         </span>
       </td>
@@ -148,7 +156,7 @@ function LimitRow({ limit: line }: { limit: LimitLine }): JSX.Element {
         ) : (
           <>
             {holders.slice(0, shownEach).map((holder) => (
-              <HolderLine key={holder.id} holder={holder} />
+              <HolderLine key={holder.id} holder={holder} isKnown={isKnown} />
             ))}
             {inUse > shownEach && <span class="dim">and {count(inUse - shownEach)} more</span>}
           </>
@@ -170,16 +178,19 @@ function LimitRow({ limit: line }: { limit: LimitLine }): JSX.Element {
   );
 }
 
+/** `isKnown`: the workers have told what they run. */
 function HolderLine({
   holder: { id, task, worker, startedAt },
+  isKnown,
 }: {
   holder: LimitLine['holders'][number];
+  isKnown: boolean;
 }): JSX.Element {
   return (
     <span class="holder">
       <a href={taskLink(id)}>{task ?? id}</a>
       {worker === null ? (
-        <span class="dim">no worker that answers runs it</span>
+        <span class="dim">{isKnown && 'no worker that answered runs it'}</span>
       ) : (
         <span class="dim">
           on <a href={workerLink(worker)}>{worker}</a>

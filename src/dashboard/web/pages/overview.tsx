@@ -3,7 +3,7 @@ import type { JSX } from 'preact';
 import type { Overview } from '../../server/pages/overview.ts';
 import { answer, api, useLoaded } from '../api.ts';
 import { count, duration, plural, share, shortCount } from '../format.ts';
-import { useRefresh } from '../live.ts';
+import { useRefresh, useReloadSoon } from '../live.ts';
 import { link, queueLink, taskLink, workerLink } from '../router.ts';
 import { ActivityChart, Spark } from '../ui/chart.tsx';
 import { run } from '../ui/dialog.tsx';
@@ -14,6 +14,7 @@ import { Time } from '../ui/time.tsx';
 export function OverviewPage(): JSX.Element {
   const { value, fault, reload } = useLoaded('overview', () => answer(api.overview.$get()));
   useRefresh(reload, 2_000, 5_000);
+  useReloadSoon(value?.workers.asking === true, value, reload);
   return (
     <>
       <PageHead title="Overview" sub={value === null ? undefined : <BrokerLine broker={value.broker} />} />

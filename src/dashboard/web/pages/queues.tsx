@@ -3,7 +3,7 @@ import { Fragment, type JSX } from 'preact';
 import type { HeldLine, QueueLine, WaitingLine } from '../../server/pages/queues.ts';
 import { answer, api, useLoaded } from '../api.ts';
 import { count, duration, plural } from '../format.ts';
-import { useRefresh } from '../live.ts';
+import { useRefresh, useReloadSoon } from '../live.ts';
 import { link, queueLink, search, setSearch, taskLink, workerLink } from '../router.ts';
 import { Act } from '../ui/act.tsx';
 import { Spark } from '../ui/chart.tsx';
@@ -12,11 +12,13 @@ import { Empty, FaultNote, Loading, Warning } from '../ui/notice.tsx';
 import { Facts, PageHead, Panel } from '../ui/page-head.tsx';
 import { Tabs } from '../ui/tabs.tsx';
 import { Time } from '../ui/time.tsx';
+import { Told } from '../ui/told.tsx';
 import { MoveMessagesDialog } from './move-messages.tsx';
 
 export function QueuesPage(): JSX.Element {
   const { value, fault, reload } = useLoaded('queues', () => answer(api.queues.$get()));
   useRefresh(reload, 2_000, 5_000);
+  useReloadSoon(value?.asking === true, value, reload);
   const total = (key: 'ready' | 'scheduled' | 'held'): number =>
     value?.queues.reduce((sum, queue) => sum + (queue[key] ?? 0), 0) ?? 0;
   return (
@@ -189,6 +191,7 @@ function forecast({ ready, inRate, outRate, drainsIn, paused }: QueueLine): stri
 export function QueuePage({ name }: { name: string }): JSX.Element {
   const { value, fault, reload } = useLoaded('queues', () => answer(api.queues.$get()));
   useRefresh(reload, 2_000, 5_000);
+  useReloadSoon(value?.asking === true, value, reload);
   const parameter = search.value.get('tab');
   const tab = parameter === 'scheduled' || parameter === 'held' ? parameter : 'ready';
   if (value === null) return fault === null ? <Loading /> : <FaultNote isPage fault={fault} retry={reload} />;
@@ -453,17 +456,17 @@ function Held({ name, counted }: { name: string; counted: number | null }): JSX.
     answer(api.queues[':name'].held.$get({ param: { name } })),
   );
   useRefresh(reload, 3_000, 5_000);
+  useReloadSoon(value?.told.asking === true, value, reload);
   if (value === null) return fault === null ? <Loading /> : <FaultNote fault={fault} retry={reload} />;
+  const isKnown = value.told.at !== null;
   return (
     <>
-      {value.silent.length > 0 && (
-        <Warning>
-          <b>{plural(value.silent.length, 'worker')} did not reply:</b> {value.silent.join(', ')}
-        </Warning>
-      )}
-      {value.held.length === 0 ? (
+      <Told told={value.told}>What they hold is missing here.</Told>
+      {!isKnown && value.told.problem === null && <Loading />}
+      {isKnown && value.held.length === 0 && (
         <Empty kind="nothing" title="No worker reports a message of this queue" />
-      ) : (
+      )}
+      {value.held.length > 0 && (
         <div class="table-box">
           <table class="table">
             <thead>
@@ -487,7 +490,8 @@ function Held({ name, counted }: { name: string; counted: number | null }): JSX.
         A worker renews the lease of its messages as long as it lives. If it dies, they return to the queue
         within {value.lease} s (setting <code>workerLease</code>); on Redis, those of a Python Celery worker
         after its visibility timeout.
-        {counted !== null &&
+        {isKnown &&
+          counted !== null &&
           counted > value.held.length &&
           ` The broker counts ${plural(counted, 'held message')}, the workers report ${count(value.held.length)}: workers that did not reply hold the others, or Python Celery workers that wait for an eta.`}
       </p>

@@ -4,17 +4,26 @@ import { useState } from 'preact/hooks';
 import type { TaskKnowledge, TaskMatrix, WorkerGroup } from '../../server/pages/matrix.ts';
 import { answer, api, useLoaded } from '../api.ts';
 import { plural, shortCount } from '../format.ts';
-import { useRefresh } from '../live.ts';
+import { useRefresh, useReloadSoon } from '../live.ts';
 import { link, workerLink } from '../router.ts';
 import { Icon } from '../ui/icon.tsx';
-import { Empty, FaultNote, Loading, Warning } from '../ui/notice.tsx';
+import { Empty, FaultNote, Loading } from '../ui/notice.tsx';
+import { Told } from '../ui/told.tsx';
 
 export function TaskMatrixTable(): JSX.Element {
   const { value, fault, reload } = useLoaded('matrix', () => answer(api.doctor.tasks.$get()));
   useRefresh(reload, 10_000, 20_000);
+  useReloadSoon(value?.told.asking === true, value, reload);
   const [onlyProblems, setOnlyProblems] = useState(false);
   if (value === null) return fault === null ? <Loading /> : <FaultNote fault={fault} retry={reload} />;
-  const { groups, tasks, silent, more } = value;
+  const { groups, tasks, told, more } = value;
+  if (groups.length === 0 && told.at === null)
+    return (
+      <>
+        <Told told={told} />
+        {told.problem === null && <Loading />}
+      </>
+    );
   if (groups.length === 0)
     return (
       <Empty kind="broken" title="No worker answers">
@@ -25,11 +34,7 @@ export function TaskMatrixTable(): JSX.Element {
   const shown = onlyProblems ? problems : tasks;
   return (
     <>
-      {silent.length > 0 && (
-        <Warning>
-          <b>These workers did not reply:</b> {silent.join(', ')}. What they know is missing here.
-        </Warning>
-      )}
+      <Told told={told}>What they know is missing here.</Told>
       <div class="tab-head">
         <span class="dim">
           {plural(tasks.length, 'task')}

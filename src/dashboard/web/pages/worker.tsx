@@ -2,10 +2,11 @@
 import type { ComponentChildren, JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import type { PagePart } from '../../server/pages/part.ts';
-import type { HeldTask, RegisteredTask, WorkerDetail, WorkerOrder } from '../../server/pages/workers.ts';
+import type { HeldTask, RegisteredTask, WorkerDetail } from '../../server/pages/worker-details.ts';
+import type { WorkerOrder } from '../../server/pages/workers.ts';
 import { answer, api, useLoaded } from '../api.ts';
 import { count, duration, plural } from '../format.ts';
-import { useRefresh } from '../live.ts';
+import { useRefresh, useReloadSoon } from '../live.ts';
 import { link, navigate, search, setSearch, taskLink } from '../router.ts';
 import { Act } from '../ui/act.tsx';
 import { confirm, run, type Why } from '../ui/dialog.tsx';
@@ -26,6 +27,7 @@ export function WorkerPage({ name }: { name: string }): JSX.Element {
   const { fault, reload } = loaded;
   const detail = loaded.value as WorkerDetail | null; // the route's type; hono's JSON type is not deep enough
   useRefresh(reload, 3_000, 10_000);
+  useReloadSoon(detail?.asking === true, detail, reload);
   const parameter = search.value.get('tab');
   const tab: TabName = tabs.find((each) => each === parameter) ?? 'pool';
   if (detail === null)
@@ -49,6 +51,12 @@ export function WorkerPage({ name }: { name: string }): JSX.Element {
               <>
                 {' '}
                 · <Busy active={summary.active} concurrency={summary.concurrency} />
+              </>
+            )}
+            {detail.at !== null && (
+              <>
+                {' '}
+                · asked <Time at={detail.at} />
               </>
             )}
           </span>
@@ -106,7 +114,7 @@ export function WorkerPage({ name }: { name: string }): JSX.Element {
         onSelect={(next) => setSearch({ tab: next })}
         tabs={tabs.map((each) => ({ name: each, label: each.charAt(0).toUpperCase() + each.slice(1) }))}
       >
-        <Tab tab={tab} detail={detail} sendCommand={sendCommand} />
+        {detail.at === null ? <Loading /> : <Tab tab={tab} detail={detail} sendCommand={sendCommand} />}
       </Tabs>
     </>
   );

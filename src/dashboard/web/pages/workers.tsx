@@ -3,7 +3,7 @@ import { useState } from 'preact/hooks';
 import type { WorkerSummary } from '../../server/pages/workers.ts';
 import { answer, api, useLoaded } from '../api.ts';
 import { count, duration, plural } from '../format.ts';
-import { useDeltas, useRefresh } from '../live.ts';
+import { useDeltas, useRefresh, useReloadSoon } from '../live.ts';
 import { link, workerLink } from '../router.ts';
 import { Empty, FaultNote, Loading, Warning } from '../ui/notice.tsx';
 import { PageHead } from '../ui/page-head.tsx';
@@ -12,6 +12,7 @@ import { Time } from '../ui/time.tsx';
 export function WorkersPage(): JSX.Element {
   const { value, fault, reload } = useLoaded('workers', () => answer(api.workers.$get()));
   useRefresh(reload, 2_000, 5_000);
+  useReloadSoon(value?.asking === true, value, reload);
   const workers = useLiveWorkers(value?.workers ?? []);
   const alive = workers.filter((worker) => worker.alive);
   const total = (key: 'active' | 'processed' | 'concurrency'): number =>
@@ -27,13 +28,13 @@ export function WorkersPage(): JSX.Element {
         }
       />
       {fault !== null && value === null && <FaultNote fault={fault} retry={reload} />}
-      {value === null && fault === null && <Loading />}
+      {(value === null ? fault === null : workers.length === 0 && value.asking) && <Loading />}
       {value?.problem != null && (
         <Warning tone="red">
           <b>The workers are unreachable.</b> {value.problem} This list is from earlier events.
         </Warning>
       )}
-      {value !== null && workers.length === 0 && (
+      {value !== null && workers.length === 0 && !value.asking && (
         <Empty kind="broken" title="No worker answers">
           <p>No worker sent an event, and no worker replied within a second. Start one:</p>
           <p>
@@ -137,6 +138,8 @@ function WorkerRow({ worker }: { worker: WorkerSummary }): JSX.Element {
 
 export function WorkerStatus({ worker }: { worker: WorkerSummary }): JSX.Element {
   const { alive, answered, lastSeenAt } = worker;
+  if (!alive && answered === null && lastSeenAt === null)
+    return <span class="badge tone-stone">being asked</span>;
   if (!alive)
     return (
       <span class="status">
