@@ -48,6 +48,14 @@ test('anchors are those of GitHub', () => {
   expect(anchorOf('A `page`, or two: --lease 1.5')).toBe('a-page-or-two---lease-15');
 });
 
-test('the lock file of the site names no registry', () => {
-  expect(read('site/package-lock.json')).not.toContain('"resolved"');
+test('the lock file of the site names no registry, and is whole: npm ci refuses one that lacks a platform', () => {
+  const text = read('site/package-lock.json');
+  expect(text).not.toContain('"resolved"');
+  const packages: Readonly<Record<string, { optionalDependencies?: object; version?: string }>> =
+    JSON.parse(text).packages;
+  const optional = Object.values(packages).flatMap(({ optionalDependencies = {} }) =>
+    Object.keys(optionalDependencies),
+  );
+  expect(optional.length).toBeGreaterThan(20);
+  expect(optional.filter((name) => packages[`node_modules/${name}`]?.version === undefined)).toEqual([]);
 });
