@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Command, CommanderError } from 'commander';
 import { describe, expect, test } from 'vitest';
 import { createProgram } from '../../src/cli/program.ts';
+import { schemaOf } from './config-schema.ts';
 
 interface Shown {
   readonly where: string;
@@ -161,4 +162,9 @@ Every option of every command, as \`umbel COMMAND --help\` tells it. Those that 
       page += `| \`${flags.replaceAll('|', '\\|')}\` | ${description.replaceAll('|', '\\|')} |\n`;
   }
   await expect(page).toMatchFileSnapshot(join(root, 'docs/cli-options.md'));
+});
+
+test('umbel.config.schema.json has them, too', async () => {
+  const text = `${JSON.stringify(schemaOf(createProgram()), null, 2)}\n`;
+  await expect(text).toMatchFileSnapshot(join(root, 'umbel.config.schema.json'));
 });
