@@ -31,7 +31,7 @@ export default {
   tsconfig: pathOf('tsconfig.build.json'),
   out: fileURLToPath(new URL('dist/api', import.meta.url)),
   favicon: pathOf('src/dashboard/web/icon.svg'),
-  readme: 'none',
+  readme: fileURLToPath(new URL('api.markdown', import.meta.url)),
   excludeInternal: true,
   excludePrivate: true,
   excludeExternals: true,

@@ -131,6 +131,15 @@ describe('names', () => {
     expect(existsSync(join(folder, '.umbel'))).toBe(false);
   });
 
+  test('are all that is printed, whatever the application prints', async () => {
+    const folder = project({
+      'app.js': `${shop}\nconsole.log('loaded'); process.stdout.write('really\\n');`,
+    });
+    expect(await names(folder, 'queues', '-A', './app.js')).toEqual(['celery']);
+    const { stdout } = await umbelProcess(folder, '-A ./app.js completion bash --names queues'.split(' '));
+    expect(stdout).toBe('celery\n');
+  });
+
   test('of queues with messages, workers and their tasks come from the store', async () => {
     const folder = project({ 'app.js': shop });
     await workerOf(folder);

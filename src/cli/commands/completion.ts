@@ -34,7 +34,8 @@ of the line, or UMBEL_APP and UMBEL_BROKER_URL. What does not answer offers no n
       const options = optionsOf<CompletionOptions>(self);
       if (options.names !== undefined) {
         const { namesOf } = await import('../completion/names.ts');
-        for (const name of await namesOf(options.names, options)) process.stdout.write(`${name}\n`);
+        const kind = options.names;
+        for (const name of await silently(() => namesOf(kind, options))) process.stdout.write(`${name}\n`);
         return;
       }
       const { completionScript, nodeOf } = await import('../completion/scripts.ts');
@@ -42,4 +43,15 @@ of the line, or UMBEL_APP and UMBEL_BROKER_URL. What does not answer offers no n
       while (root.parent) root = root.parent;
       process.stdout.write(`${completionScript(nodeOf(root), shell)}\n`);
     });
+}
+
+/** What an application prints while it is loaded is no name. */
+async function silently<T>(work: () => Promise<T>): Promise<T> {
+  const { write } = process.stdout;
+  process.stdout.write = () => true;
+  try {
+    return await work();
+  } finally {
+    process.stdout.write = write;
+  }
 }
