@@ -19,7 +19,7 @@ await setUp();
 /** How long the application runs before the pictures are taken. */
 const { values } = parseArgs({ options: { minutes: { type: 'string', default: '25' } } });
 const warmUpMs = Number(values.minutes) * 60_000;
-const [columns, rows] = [100, 24];
+const [columns, rows] = [100, 21];
 const assets = join(root, 'docs', 'assets');
 mkdirSync(assets, { recursive: true });
 

@@ -49,7 +49,7 @@ function lineOf(line, at) {
     else if (part.trim() === '') column += part.length;
     else {
       const start = column + (part.length - part.trimStart().length);
-      const shown = part.trim();
+      const shown = part.trim().replaceAll(' ', '\u00a0'); // other spaces are drawn as one
       // The length keeps columns in line, whichever font there is.
       const place = `x="${(16 + start * width).toFixed(1)}" textLength="${(shown.length * width).toFixed(1)}"`;
       spans.push(`<tspan ${place}${attributesOf(style)}>${plain(shown)}</tspan>`);
