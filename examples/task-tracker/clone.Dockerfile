@@ -3,7 +3,7 @@ FROM node:22-slim AS umbel
 WORKDIR /umbel
 COPY package.json package-lock.json ./
 RUN npm ci --no-audit --no-fund
-COPY tsconfig*.json README.md CHANGELOG.md LICENSE ./
+COPY tsconfig*.json umbel.config.schema.json README.md CHANGELOG.md LICENSE ./
 COPY scripts ./scripts
 COPY src ./src
 RUN npm pack --pack-destination /

@@ -18,10 +18,11 @@ const { createApi } = await import('./api.ts');
 let apiUrl = '';
 const say = (line: string) => (reporting ? console.error(line) : console.log(line));
 const comparison = await Comparison.open(brokers, () => apiUrl, say);
-const dashboard = reporting ? null : await openDashboard();
+const dashboard = reporting || settings.DASHBOARD_URL !== undefined ? null : await openDashboard();
+const dashboardUrl = settings.DASHBOARD_URL ?? dashboard?.url ?? null;
 const web = new Hono({ strict: false }); // consumers post with a slash at the end
 if (!reporting) web.route('/', await (await import('./pages.ts')).createPages());
-web.route('/', createApi(comparison, dashboard?.url ?? null));
+web.route('/', createApi(comparison, dashboardUrl));
 const server = serve({ fetch: web.fetch, port: reporting ? 0 : settings.PORT, hostname: settings.HOST }, run);
 
 async function run({ port }: { readonly port: number }): Promise<void> {
@@ -32,7 +33,7 @@ async function run({ port }: { readonly port: number }): Promise<void> {
     if (comparison.has(way)) comparison.programs.scale(way, 1);
   console.log(`
   Page       ${url}
-  Dashboard  ${dashboard?.url}
+  Dashboard  ${dashboardUrl}
 
 Ctrl-C stops it.`);
 }

@@ -10,6 +10,8 @@ const Environment = z.object({
   PORT: z.coerce.number().int().min(0).max(65_535).default(8080),
   /** Of Umbel's dashboard; 0: any. */
   DASHBOARD_PORT: z.coerce.number().int().min(0).max(65_535).default(5555),
+  /** Of a dashboard that runs already: then the page starts none of its own. */
+  DASHBOARD_URL: z.url().optional(),
   /** Where the report, the history and the embedded store are. */
   DATA: z.string().default('.umbel'),
   RMQ_URL: z
