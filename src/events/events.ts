@@ -3,10 +3,9 @@ export type { WireEvent } from '../protocol/event.ts';
 export {
   ClusterState,
   type ClusterStateOptions,
-  type EventState,
-  type MonitoredTask as TaskState,
   type TaskFilter,
   type WorkerState,
 } from './cluster-state.ts';
+export type { EventState, MonitoredTask as TaskState } from './monitored-task.ts';
 export { captureEvents, events, type ReceiverOptions, type StreamOptions } from './receiver.ts';
 export { sendEvent } from './send-event.ts';

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ClusterState } from '../../src/events/cluster-state.ts';
 import type { WireEvent } from '../../src/protocol/event.ts';
+import { randomFrom } from '../schedules/random-spec.ts';
 
 let clock = 0;
 const event = (type: string, fields: Record<string, unknown> = {}): WireEvent => ({
@@ -91,6 +92,49 @@ describe('the state of a cluster', () => {
     expect(JSON.stringify(state.workers).length).toBeLessThan(1000);
     state.clear();
     expect(state.bytes).toBe(0);
+  });
+
+  it('holds once what many tasks have in common, and drops it with the last of them', () => {
+    const long = (of: string): string => of.repeat(500);
+    const state = new ClusterState({ maxTasks: 1_000 });
+    const tell = (n: number, of: string): void => {
+      const uuid = `01a1fdea-afea-704d-89bb-${String(n).padStart(12, '0')}`;
+      const more = { name: long(of), queue: long(`${of}q`), hostname: long(`${of}w`), root_id: uuid };
+      state.add(event('task-received', { uuid, ...more }));
+      state.add(event('task-succeeded', { uuid, ...more, runtime: 0.1 }));
+    };
+    for (let n = 0; n < 1_000; n++) tell(n, 'a');
+    expect(state.bytes).toBeLessThan(400 * 1_000);
+    expect(state.task(`01a1fdea-afea-704d-89bb-${'7'.padStart(12, '0')}`)).toMatchObject({
+      name: long('a'),
+      worker: long('aw'),
+      rootId: expect.stringMatching(/7$/),
+    });
+    const before = state.bytes;
+    for (let n = 1_000; n < 2_000; n++) tell(n, 'b');
+    expect(state.bytes).toBe(before);
+    expect(state.taskTypes()).toEqual([long('b')]);
+    for (let n = 2_000; n < 10_000; n++) tell(n, `c${n} `);
+    expect(state.taskCount).toBe(1_000);
+    expect(state.taskTypes()).toHaveLength(1_000);
+    for (let n = 10_000; n < 11_000; n++) tell(n, 'a');
+    expect(state.bytes).toBe(before);
+  });
+
+  it('keeps their order when tasks come, change and go', () => {
+    const state = new ClusterState({ maxTasks: 3 });
+    const order: string[] = [];
+    const random = randomFrom(7);
+    for (let n = 0; n < 500; n++) {
+      const uuid = `t${Math.floor(random() * 6)}`;
+      state.add(event('task-received', { uuid, name: uuid }));
+      if (order.includes(uuid)) order.splice(order.indexOf(uuid), 1);
+      order.unshift(uuid);
+      order.length = Math.min(order.length, 3);
+      expect(state.tasks().map((task) => task.uuid)).toEqual(order);
+      expect(state.tasks({ name: uuid, limit: 1 })).toMatchObject([{ uuid }]);
+      expect(state.taskCount).toBe(order.length);
+    }
   });
 
   it('lists by name, worker and state', () => {

@@ -1,7 +1,8 @@
 // The tab of events: its state and its keys, which are Celery's. events-view.ts draws it.
 import type { Control } from '../../control/control.ts';
 import type { Answers } from '../../control/mailbox.ts';
-import type { ClusterState, MonitoredTask } from '../../events/cluster-state.ts';
+import type { ClusterState } from '../../events/cluster-state.ts';
+import type { MonitoredTask } from '../../events/monitored-task.ts';
 import { shown } from '../output.ts';
 import type { Key } from '../terminal/screen.ts';
 import { type Line, wrap } from '../terminal/text.ts';

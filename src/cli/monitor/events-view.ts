@@ -1,5 +1,6 @@
 // Draws the tab of events. Pure.
-import type { MonitoredTask, WorkerState } from '../../events/cluster-state.ts';
+import type { WorkerState } from '../../events/cluster-state.ts';
+import type { MonitoredTask } from '../../events/monitored-task.ts';
 import { fitLine, fitted, type Line, type Span, type Tone, wrap } from '../terminal/text.ts';
 
 /** A page over the list, with the details that the user asked for. */
