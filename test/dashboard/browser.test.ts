@@ -226,6 +226,31 @@ needs(describe, noChromium)('the dashboard in a browser without network', () => 
     expect(wrongs).toEqual([]);
   });
 
+  it('a chord that waits shows what is missing, and a value for it ends it', async () => {
+    const [add, sum] = [app.signature('shop.add'), app.signature('shop.sum')];
+    const header = [add.clone(1, 2), add.clone(3, 4).set({ queue: 'later' })];
+    const result = await chord(header, sum).delay();
+    const members = async () => (await app.chords.get(result.parent?.id ?? ''))?.members ?? [];
+    await until(async () => (await members())[0]?.counted, 'the first member');
+    await until(
+      async () => (await app.history.list('queue:later name:shop.add')).tasks.length === 1,
+      'the history to know the other',
+    );
+    await open(`/tasks/${(await members())[1]?.id}`);
+    await page.getByText('A chord waits: 1 of 2 members ended').waitFor();
+    await page.getByRole('button', { name: 'Give a value: shop.add' }).click();
+    await page.getByLabel('The value').fill('40');
+    await page.getByLabel('Reason').fill('it was lost');
+    await page.evaluate(axe);
+    expect(await faults()).toEqual([]);
+    await page.getByRole('dialog').getByRole('button', { name: 'Give it' }).click();
+    await page.getByText('The chord has ended').waitFor();
+    expect(await result.get(patience)).toBe(43);
+    await app.queues.purge('later');
+    await app.send('shop.unserved', [1], { queue: 'later' });
+    expect(wrongs).toEqual([]);
+  });
+
   it('a queue is paused with a reason, and resumed, by its buttons', async () => {
     await open('/queues/later');
     await page.getByRole('button', { name: 'Pause later' }).click();

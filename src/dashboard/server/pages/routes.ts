@@ -7,25 +7,27 @@ import {
   BrokerUnavailable,
   CannotChangeWaitingError,
   CannotPauseError,
+  ChordRepairError,
   ConfigError,
   QuerySyntaxError,
   RetryJobError,
   StoreError,
   UnknownScheduleError,
 } from '../../../errors.ts';
-import { eventStream, type ServerSentEvent } from '../../../http/event-stream.ts';
 import { Problem } from '../../../http/problem.ts';
 import { version } from '../../../lib/version.ts';
-import type { DashboardContext, DashboardEnv, DashboardRequest } from '../context.ts';
+import type { DashboardContext, DashboardEnv } from '../context.ts';
 import { needs, needsToRead } from '../roles.ts';
 import type { User } from '../users.ts';
 import { actionReason, checked } from './checked.ts';
+import { chordRoutes } from './chord-routes.ts';
 import { changeDeadLetters, deadLetterFilter, listDeadLetters, showDeadLetter } from './dead-letters.ts';
 import { Doctor } from './doctor.ts';
 import { groupFailures } from './failures.ts';
 import { jobRoutes } from './job-routes.ts';
 import { heldLock, releaseLock, showLimits, showLocks } from './limits.ts';
-import { type LiveDelta, LiveFeed } from './live-feed.ts';
+import { LiveFeed } from './live-feed.ts';
+import { liveStream } from './live-stream.ts';
 import { taskMatrix } from './matrix.ts';
 import { overview } from './overview.ts';
 import {
@@ -223,6 +225,7 @@ export function pageRoutes(context: DashboardContext) {
     .route('/schedules', scheduleRoutes(context))
     .route('/waiting', waitingRoutes(context))
     .route('/jobs', jobRoutes(context))
+    .route('/chords', chordRoutes(context))
     .get('/dead', checked('query', deadList), async (c) => {
       const { before = null, ...filter } = c.req.valid('query');
       return c.json(await listDeadLetters(app, filter, before));
@@ -262,46 +265,13 @@ function explained(error: Error): Error {
   if (error instanceof UnknownScheduleError) return new Problem(404, error.message, { code: error.code });
   if (error instanceof ConfigError) return new Problem(422, error.message, { code: error.code });
   if (error instanceof RetryJobError) return new Problem(404, error.message, { code: error.code });
-  if (error instanceof CannotPauseError || error instanceof CannotChangeWaitingError)
+  if (
+    error instanceof ChordRepairError ||
+    error instanceof CannotPauseError ||
+    error instanceof CannotChangeWaitingError
+  )
     return new Problem(409, error.message, { code: error.code });
   if (error instanceof BrokerUnavailable || error instanceof StoreError)
     return new Problem(503, error.message, { code: error.code, headers: { 'Retry-After': '5' } });
   return error;
-}
-
-const heartbeatMs = 15_000;
-/** How often a stream asks whether its user may still log in. */
-const checkLoginMs = 1_000;
-
-function liveStream(c: DashboardRequest, feed: LiveFeed, queues: QueueWatch, closing: AbortSignal): Response {
-  const headers = {
-    'Content-Type': 'text/event-stream; charset=utf-8',
-    'Cache-Control': 'no-store',
-    'X-Accel-Buffering': 'no', // nginx would buffer the events
-  };
-  // hono answers HEAD by calling the GET route without reading the body: the stream would never end.
-  if (c.req.method === 'HEAD') return c.body(null, 200, headers);
-  const leaving = new AbortController();
-  const signal = AbortSignal.any([c.req.raw.signal, closing, leaving.signal]);
-  const body = eventStream(
-    events(feed.read(signal), () => void queues.sample(), c.var.isLoggedIn),
-    { heartbeatMs, signal, onEnd: () => leaving.abort() },
-  );
-  return c.body(body, 200, headers);
-}
-
-async function* events(
-  deltas: AsyncIterable<LiveDelta>,
-  sample: () => void,
-  isLoggedIn: () => Promise<boolean>,
-): AsyncGenerator<ServerSentEvent, void> {
-  let checkedAt = performance.now();
-  for await (const delta of deltas) {
-    if (performance.now() - checkedAt >= checkLoginMs) {
-      if (!(await isLoggedIn())) return;
-      checkedAt = performance.now();
-    }
-    sample();
-    yield { event: 'delta', id: String(delta.at), data: JSON.stringify(delta) };
-  }
 }

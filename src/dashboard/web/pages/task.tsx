@@ -3,7 +3,7 @@ import type { JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import type { TaskRecord } from '../../../history/record.ts';
 import type { TaskLine } from '../../server/pages/tasks.ts';
-import { answer, api, Fault, may, useLoaded } from '../api.ts';
+import { answer, api, may, useLoaded } from '../api.ts';
 import { duration, plural } from '../format.ts';
 import { useKeys } from '../keys.ts';
 import { clock, useDeltas, useRefresh } from '../live.ts';
@@ -12,11 +12,13 @@ import { Act } from '../ui/act.tsx';
 import { CopyButton, copy } from '../ui/copy.tsx';
 import { confirm } from '../ui/dialog.tsx';
 import { Icon } from '../ui/icon.tsx';
+import { boxOf, JsonBox, readBox } from '../ui/json-box.tsx';
 import { Empty, FaultNote, Loading, Warning } from '../ui/notice.tsx';
 import { Facts, PageHead, Panel } from '../ui/page-head.tsx';
 import { isFinal, State } from '../ui/state.tsx';
 import { Time } from '../ui/time.tsx';
 import { Value } from '../ui/value.tsx';
+import { ChordPanel } from './chord.tsx';
 import { TaskCells } from './task-row.tsx';
 
 export function TaskPage({ id }: { id: string }): JSX.Element {
@@ -104,6 +106,7 @@ export function TaskPage({ id }: { id: string }): JSX.Element {
         )}
       </PageHead>
       {why !== null && !isFinal(task.state) && <Warning tone="blue">{why}</Warning>}
+      {task.chordId !== null && task.groupId !== null && <ChordPanel id={task.groupId} onDone={reload} />}
       {task.exception !== null && (
         <div class={`exception tone-${task.state === 'FAILURE' ? 'red' : 'amber'}`}>
           <Icon name="failures" />
@@ -283,44 +286,6 @@ function askToRetry({ id, name, args, kwargs, queue }: TaskRecord): void {
       return `sent as ${sent.id}`;
     },
   });
-}
-
-/** The state of an editor of JSON. */
-interface JsonBoxState {
-  readonly before: string;
-  text: string;
-}
-
-function boxOf(value: unknown): JsonBoxState {
-  const text = value === null ? '' : JSON.stringify(value);
-  return { before: text, text };
-}
-
-/** Undefined: the text is unchanged. @throws Fault when the text is not JSON */
-function readBox({ before, text }: JsonBoxState): unknown {
-  if (text.trim() === before) return undefined;
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new Fault(0, `This is no JSON: ${text.slice(0, 80)} (${String(error)})`);
-  }
-}
-
-function JsonBox({ label, box }: { label: string; box: JsonBoxState }): JSX.Element {
-  return (
-    <label class="field">
-      <span>{label}</span>
-      <textarea
-        class="mono"
-        rows={2}
-        spellcheck={false}
-        defaultValue={box.before}
-        onInput={(event) => {
-          box.text = event.currentTarget.value;
-        }}
-      />
-    </label>
-  );
 }
 
 function factsOf(task: TaskRecord): readonly (readonly [string, JSX.Element | string])[] {

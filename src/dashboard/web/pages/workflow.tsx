@@ -8,7 +8,11 @@ import { link, search, setSearch, taskLink } from '../router.ts';
 import { Empty, FaultNote, Loading } from '../ui/notice.tsx';
 import { PageHead } from '../ui/page-head.tsx';
 import { isFinal, lookOf, State, stateOrder } from '../ui/state.tsx';
+import { ChordPanel } from './chord.tsx';
 import { boxHeight, boxWidth, layoutOf } from './workflow-layout.ts';
+
+/** Chords of a workflow that are looked at. */
+const maxChords = 20;
 
 export function WorkflowPage({ id }: { id: string }): JSX.Element {
   const { value, fault, reload } = useLoaded(`workflow ${id}`, () =>
@@ -28,6 +32,8 @@ export function WorkflowPage({ id }: { id: string }): JSX.Element {
         <code>{id}</code>
       </Empty>
     );
+  const inChords = tasks.flatMap(({ chordId, groupId }) => (chordId === null ? [] : (groupId ?? [])));
+  const chords = [...new Set(inChords)].slice(0, maxChords);
   const asTimes = search.value.get('view') === 'times';
   const done = tasks.filter(({ state }) => isFinal(state)).length;
   const first = tasks.find((task) => task.id === id) ?? tasks[0];
@@ -66,6 +72,9 @@ export function WorkflowPage({ id }: { id: string }): JSX.Element {
           As a list
         </a>
       </PageHead>
+      {chords.map((each) => (
+        <ChordPanel key={each} id={each} onDone={reload} />
+      ))}
       {asTimes ? <Times tasks={tasks} /> : <Graph tasks={tasks} />}
     </>
   );
