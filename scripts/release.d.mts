@@ -9,6 +9,6 @@ export function obstacles(found: {
   };
   readonly versionInCode: string;
   readonly changelog: string;
-  readonly version: string | undefined;
+  readonly version: string;
   readonly files: readonly string[];
-}): { readonly always: readonly string[]; readonly publishing: readonly string[] };
+}): Readonly<Record<'always' | 'releasing' | 'publishing', readonly string[]>>;

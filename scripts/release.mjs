@@ -34,23 +34,25 @@ export function releasedChangelog(text, version, date) {
   return `${before}\n## ${version} (${date})\n${entries.trimEnd()}\n${after === undefined ? '' : `\n${after}`}`;
 }
 
-/** Everything that stands against this release: `always`, or only where it is really made. */
+/**
+ * Everything that stands against this release: `always`, what must be so at any time; `releasing`, what must be so when it is made (right
+ * after a release nothing is unreleased); `publishing`, what npm's page needs.
+ */
 export function obstacles({ manifest, lock, versionInCode, changelog, version, files }) {
   const always = [];
-  if (version === undefined)
-    always.push(`the version must be patch, minor, major, or later than ${manifest.version}`);
   if (lock.version !== manifest.version || lock.packages?.['']?.version !== manifest.version)
     always.push('package-lock.json has another version than package.json');
   if (versionInCode !== manifest.version)
     always.push('src/lib/version.ts has another version than package.json');
   if (Object.values(lock.packages ?? {}).some(({ resolved }) => resolved))
     always.push('package-lock.json names a registry ("resolved")');
-  if (releasedChangelog(changelog, version, '') === undefined)
-    always.push('CHANGELOG.md has no entry under "## Unreleased"');
   for (const name of packed) if (!files.includes(name)) always.push(`the package would lack ${name}`);
+  const releasing = [];
+  if (releasedChangelog(changelog, version, '') === undefined)
+    releasing.push('CHANGELOG.md has no entry under "## Unreleased"');
   const missing = neededToPublish.filter((field) => !manifest[field]);
   const publishing = missing.map((field) => `package.json has no "${field}": it is not published without`);
-  return { always, publishing };
+  return { always, releasing, publishing };
 }
 
 /** The names of the files that npm would pack. */
@@ -84,19 +86,16 @@ async function release(args) {
   const manifest = JSON.parse(read('package.json'));
   const changelog = read('CHANGELOG.md');
   const version = nextVersion(manifest.version, asked[0] ?? 'patch');
+  if (version === undefined)
+    fail(`The version must be patch, minor, major, or later than ${manifest.version}.`);
   const [, versionInCode] = /'([^']*)';/.exec(read('src/lib/version.ts')) ?? [];
   const lock = JSON.parse(read('package-lock.json'));
-  const { always, publishing } = obstacles({
-    manifest,
-    lock,
-    versionInCode,
-    changelog,
-    version,
-    files: filesOfPackage(),
-  });
+  const files = filesOfPackage();
+  const against = obstacles({ manifest, lock, versionInCode, changelog, version, files });
+  const { always, releasing, publishing } = against;
   const inTheWay = dry
     ? always
-    : [...always, ...obstaclesInRepository(version), ...(publish ? publishing : [])];
+    : [...always, ...releasing, ...obstaclesInRepository(version), ...(publish ? publishing : [])];
   if (inTheWay.length > 0) fail(`No release:\n${inTheWay.map((each) => `- ${each}`).join('\n')}`);
 
   const next = releasedChangelog(changelog, version, new Date().toISOString().slice(0, 10));
@@ -113,7 +112,7 @@ async function release(args) {
   if (dry) {
     console.log(`A release of ${manifest.name} ${version} would`);
     for (const [what] of steps) console.log(`- ${what}`);
-    for (const each of publishing) console.log(`Note: ${each}.`);
+    for (const each of [...releasing, ...publishing]) console.log(`Note: ${each}.`);
     return;
   }
   for (const [what, act] of steps) {

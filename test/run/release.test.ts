@@ -34,7 +34,7 @@ test('what stands against a release is said all at once; without its addresses t
     version: '0.1.1',
     files: ['README.md', 'CHANGELOG.md', 'LICENSE', 'dist/THIRD-PARTY.md', 'umbel.config.schema.json'],
   };
-  expect(obstacles(sound)).toEqual({ always: [], publishing: [] });
+  expect(obstacles(sound)).toEqual({ always: [], releasing: [], publishing: [] });
   expect(
     obstacles({
       ...sound,
@@ -42,18 +42,16 @@ test('what stands against a release is said all at once; without its addresses t
       lock: { version: '0.0.9', packages: { a: { resolved: 'somewhere' } } },
       versionInCode: '0.0.8',
       changelog: '## Unreleased\n',
-      version: undefined,
       files: [],
     }),
   ).toEqual({
     always: [
-      'the version must be patch, minor, major, or later than 0.1.0',
       'package-lock.json has another version than package.json',
       'src/lib/version.ts has another version than package.json',
       'package-lock.json names a registry ("resolved")',
-      'CHANGELOG.md has no entry under "## Unreleased"',
       ...sound.files.map((name) => `the package would lack ${name}`),
     ],
+    releasing: ['CHANGELOG.md has no entry under "## Unreleased"'],
     publishing: ['repository', 'homepage', 'bugs'].map(
       (field) => `package.json has no "${field}": it is not published without`,
     ),
