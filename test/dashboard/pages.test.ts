@@ -436,6 +436,32 @@ describe('the live feed', () => {
     expect(feed.readers).toBe(0);
   });
 
+  it('counts what was sent once, by the event of the sender, or else by the id when it is received', () => {
+    const cluster = new ClusterState();
+    const feed = new LiveFeed(cluster);
+    const now = 1_795_472_245_000;
+    const tell = (type: string, uuid: string, more: object = {}): void => {
+      const told = event(type, uuid, { timestamp: now / 1000, ...more });
+      cluster.add(told, now);
+      feed.add(told, now);
+    };
+    const ours = (n: number): string => `01a20a7c-3dcf-7478-8f00-${String(n).padStart(12, '0')}`; // made 0.825 s before
+    const first = { name: 'shop.add', root_id: ours(1), retries: 0, umbel: { attempt: 1 } };
+    tell('task-received', ours(1), first);
+    tell('task-started', ours(1));
+    tell('task-received', ours(1), { ...first, umbel: { attempt: 2 } }); // its worker died
+    tell('task-sent', ours(2), { name: 'shop.add' });
+    tell('task-received', ours(2), first);
+    tell('task-received', ours(3), first);
+    tell('task-sent', ours(3), { name: 'shop.add' }); // the sender's event comes late
+    tell('task-received', 'of-python', { name: 'ml.add' });
+    tell('task-received', 'sent-by-python', { name: 'ml.add' });
+    tell('task-sent', 'sent-by-python', { name: 'ml.add' });
+    expect(feed.activity.minutes(now).reduce((sum, { sent }) => sum + sent, 0)).toBe(4);
+    const add = feed.activity.tasks(now).find(({ name }) => name === 'shop.add');
+    expect(add?.wait).toMatchObject({ p50: expect.closeTo(825, 3), of: 1 });
+  });
+
   it('counts what the history knows of the time before it began, and no more', async () => {
     const feed = new LiveFeed(new ClusterState());
     const now = Date.now();

@@ -2,6 +2,8 @@
 
 import type { TaskHistory } from '../../../app/task-history.ts';
 import type { ClusterState } from '../../../events/cluster-state.ts';
+import { isRecord } from '../../../lib/narrow.ts';
+import { timeOfId } from '../../../lib/uuid.ts';
 import type { WireEvent } from '../../../protocol/event.ts';
 import { type ActivityKind, RecentActivity } from './activity.ts';
 
@@ -47,6 +49,12 @@ const kindOf: Readonly<Record<string, ActivityKind>> = {
   'task-retried': 'retried',
 };
 
+/** Of the runs of a task the first. Python's events do not tell of those after a crash. */
+function isFirst({ retries, umbel }: WireEvent): boolean {
+  const attempt = isRecord(umbel) ? umbel.attempt : undefined;
+  return (retries ?? 0) === 0 && (attempt ?? 1) === 1;
+}
+
 /** An open page. */
 interface Reader {
   delta: LiveDelta | null;
@@ -91,15 +99,23 @@ export class LiveFeed {
     const kind = kindOf[type];
     const task = this.#cluster.task(uuid);
     const name = task?.name ?? null;
-    if (kind !== undefined) {
-      this.activity.add(kind, name, event.timestamp * 1000, now);
-      this.#counts[kind]++;
-    }
+    // Few senders send events, and the ids of Umbel's tell when they were made: such a task counts when it is received.
+    const madeMs = timeOfId(uuid);
+    const count = (counted: ActivityKind, at: number): void => {
+      this.activity.add(counted, name, at, now);
+      this.#counts[counted]++;
+    };
+    if (type === 'task-received' && madeMs !== null && task?.sent == null && isFirst(event))
+      count('sent', madeMs);
+    const isCounted = kind === 'sent' && madeMs !== null && typeof task?.received === 'number';
+    if (kind !== undefined && !isCounted) count(kind, event.timestamp * 1000);
     if (type === 'task-succeeded' && name !== null && typeof event.runtime === 'number')
       this.activity.addRuntime(name, event.runtime * 1000, now);
-    if (type === 'task-started' && name !== null && typeof task?.sent === 'number' && !task.retries) {
+    // Later parts of a workflow have their ids long before they are sent.
+    const sent = task?.sent ?? (madeMs === null || task?.rootId !== uuid ? null : madeMs / 1000);
+    if (type === 'task-started' && name !== null && task !== undefined && sent !== null && !task.retries) {
       const due = task.eta === null ? Number.NaN : Date.parse(task.eta) / 1000;
-      const from = Number.isFinite(due) ? Math.max(due, task.sent) : task.sent;
+      const from = Number.isFinite(due) ? Math.max(due, sent) : sent;
       this.activity.addWait(name, Math.max(0, (event.timestamp - from) * 1000), now);
     }
     if (this.#readers.size > 0) this.#changed.add(uuid);

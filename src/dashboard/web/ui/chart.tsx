@@ -25,6 +25,10 @@ export function ActivityChart({ minutes }: { minutes: readonly ActivityMinute[] 
   const max = steps.at(-1) ?? 4;
   const step = (width - left) / minutes.length;
   const y = (value: number): number => top + (height - top - bottom) * (1 - value / max);
+  // Tasks ran that nobody has told the sending of: 0 would be wrong.
+  const isSentKnown =
+    minutes.some(({ sent }) => sent > 0) ||
+    minutes.every(({ succeeded, failed, retried }) => succeeded + failed + retried === 0);
   const shown = at === null ? null : (minutes[at] ?? null);
   return (
     <figure class="chart">
@@ -36,10 +40,14 @@ export function ActivityChart({ minutes }: { minutes: readonly ActivityMinute[] 
               {word}
             </span>
           ))}
-          <span>
-            <i class="swatch swatch-line" />
-            sent
-          </span>
+          {isSentKnown ? (
+            <span>
+              <i class="swatch swatch-line" />
+              sent
+            </span>
+          ) : (
+            <span title="Senders send no events: set taskSendSentEvent">sent: not known</span>
+          )}
         </span>
         <button type="button" class="link-button" onClick={() => setAsTable(!asTable)}>
           {asTable ? 'as a chart' : 'as a table'}
@@ -65,7 +73,7 @@ export function ActivityChart({ minutes }: { minutes: readonly ActivityMinute[] 
                   <th scope="row">{clockOf(minute.at)}</th>
                   {[...series.map(({ key }) => key), 'sent' as const].map((key) => (
                     <td key={key} class="right num">
-                      {count(minute[key])}
+                      {key === 'sent' && !isSentKnown ? '–' : count(minute[key])}
                     </td>
                   ))}
                 </tr>
@@ -79,7 +87,7 @@ export function ActivityChart({ minutes }: { minutes: readonly ActivityMinute[] 
             viewBox={`0 0 ${width} ${height}`}
             preserveAspectRatio="none"
             role="img"
-            aria-label={`Tasks of each minute of the last hour: ${summary(minutes)}`}
+            aria-label={`Tasks of each minute of the last hour: ${summary(minutes, isSentKnown)}`}
             onPointerMove={(event) => {
               const box = event.currentTarget.getBoundingClientRect();
               const x = ((event.clientX - box.left) / box.width) * width - left;
@@ -101,14 +109,17 @@ export function ActivityChart({ minutes }: { minutes: readonly ActivityMinute[] 
                 faint={index === minutes.length - 1}
               />
             ))}
-            <path
-              class="chart-line"
-              d={minutes
-                .map(
-                  ({ sent }, index) => `${index === 0 ? 'M' : 'L'}${left + (index + 0.5) * step} ${y(sent)}`,
-                )
-                .join('')}
-            />
+            {isSentKnown && (
+              <path
+                class="chart-line"
+                d={minutes
+                  .map(
+                    ({ sent }, index) =>
+                      `${index === 0 ? 'M' : 'L'}${left + (index + 0.5) * step} ${y(sent)}`,
+                  )
+                  .join('')}
+              />
+            )}
             {at !== null && (
               <rect
                 class="chart-cursor"
@@ -140,10 +151,12 @@ export function ActivityChart({ minutes }: { minutes: readonly ActivityMinute[] 
                   {count(shown[key])} {word}
                 </span>
               ))}
-              <span>
-                <i class="swatch swatch-line" />
-                {count(shown.sent)} sent
-              </span>
+              {isSentKnown && (
+                <span>
+                  <i class="swatch swatch-line" />
+                  {count(shown.sent)} sent
+                </span>
+              )}
             </div>
           )}
         </div>
@@ -184,8 +197,8 @@ function Bar(props: {
   );
 }
 
-function summary(minutes: readonly ActivityMinute[]): string {
-  return [...series, { key: 'sent', word: 'sent' } as const]
+function summary(minutes: readonly ActivityMinute[], isSentKnown: boolean): string {
+  return [...series, ...(isSentKnown ? ([{ key: 'sent', word: 'sent' }] as const) : [])]
     .map(({ key, word }) => `${count(minutes.reduce((sum, minute) => sum + minute[key], 0))} ${word}`)
     .join(', ');
 }
