@@ -201,6 +201,13 @@ needs(describe, noChromium)('the dashboard in a browser without network', () => 
     expect(await really.isDisabled()).toBe(true);
     await page.keyboard.press('Escape');
     await page.getByRole('dialog').waitFor({ state: 'detached' });
+    await open('/workers');
+    await page.getByRole('button', { name: 'Restart one by one…' }).click();
+    await page.getByRole('dialog').getByText('Shuts down 1 worker').waitFor();
+    await page.evaluate(axe);
+    expect(await faults()).toEqual([]);
+    await page.keyboard.press('Escape');
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
   });
 
   it('messages move to another queue after a preview, and one that is scheduled is run now', async () => {

@@ -40,6 +40,7 @@ import {
   resumeQueue,
   waitingFilter,
 } from './queues.ts';
+import { restartRoutes } from './restart-routes.ts';
 import { scheduleRoutes } from './schedule-routes.ts';
 import { countTasks, listTasks, revokeTasks, showTask, showWorkflow } from './tasks.ts';
 import { waitingRoutes } from './waiting-routes.ts';
@@ -226,6 +227,7 @@ export function pageRoutes(context: DashboardContext) {
     .route('/waiting', waitingRoutes(context))
     .route('/jobs', jobRoutes(context))
     .route('/chords', chordRoutes(context))
+    .route('/restart', restartRoutes(context))
     .get('/dead', checked('query', deadList), async (c) => {
       const { before = null, ...filter } = c.req.valid('query');
       return c.json(await listDeadLetters(app, filter, before));

@@ -8,12 +8,14 @@ import { link, workerLink } from '../router.ts';
 import { Empty, FaultNote, Loading, Warning } from '../ui/notice.tsx';
 import { PageHead } from '../ui/page-head.tsx';
 import { Time } from '../ui/time.tsx';
+import { useRollingRestart } from './rolling-restart.tsx';
 
 export function WorkersPage(): JSX.Element {
   const { value, fault, reload } = useLoaded('workers', () => answer(api.workers.$get()));
   useRefresh(reload, 2_000, 5_000);
   useReloadSoon(value?.asking === true, value, reload);
   const workers = useLiveWorkers(value?.workers ?? []);
+  const restart = useRollingRestart(workers);
   const alive = workers.filter((worker) => worker.alive);
   const total = (key: 'active' | 'processed' | 'concurrency'): number =>
     alive.reduce((sum, worker) => sum + (worker[key] ?? 0), 0);
@@ -26,7 +28,10 @@ export function WorkersPage(): JSX.Element {
             ? undefined
             : `${count(alive.length)} online, ${plural(total('active'), 'task')} running in ${plural(total('concurrency'), 'slot')}`
         }
-      />
+      >
+        {restart.button}
+      </PageHead>
+      {restart.panel}
       {fault !== null && value === null && <FaultNote fault={fault} retry={reload} />}
       {(value === null ? fault === null : workers.length === 0 && value.asking) && <Loading />}
       {value?.problem != null && (
