@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { ConfigError } from '../errors.ts';
 import { type Given, type Read, readFields } from '../lib/schema.ts';
 import type { DecodeTaskOptions } from '../protocol/task.ts';
-import { storeNamed, storeOf } from '../stores/registry.ts';
+import { type Store, storeNamed, storeOf } from '../stores/registry.ts';
 import { type CelerySpelling, settingNamed } from './celery-settings.ts';
 import { Topology } from './queues.ts';
 import { settings, variablesOf } from './settings.ts';
@@ -15,8 +15,11 @@ export interface Settings extends Given<typeof settings> {}
 /** Options of `new App(name, options)`: any of the {@link Settings}, in our spelling or Celery's (`task_default_queue`). */
 export type AppOptions = Partial<Settings> & CelerySpelling<Settings>;
 
+/** Settings that are parts of a URL: a {@link Config} has them only there, where every output hides them. */
+type InUrls = 'brokerPassword' | 'resultBackendPassword';
+
 /** The settings, complete, checked and frozen. Durations are seconds, rates are starts per second. */
-export interface Config extends Read<typeof settings> {}
+export interface Config extends Omit<Read<typeof settings>, InUrls> {}
 
 /** What a reader of messages accepts, and its limits. */
 export function decodeOptions(config: Config): Required<DecodeTaskOptions> {
@@ -35,16 +38,20 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 export function resolveConfig(options: AppOptions = {}, environment: Environment = process.env): Config {
   const given = namedSettings(options);
   const find = (name: string): GivenSetting => given.get(name) ?? fromEnvironment(name, environment);
-  const read = readFields(
+  const { brokerPassword, resultBackendPassword, ...read } = readFields(
     settings,
     (name) => find(name).value,
     (name) => find(name).what,
   );
-  const broker = privateMemory(read.broker);
-  checkAlternatives(broker);
-  for (const url of broker.split(';')) storeOf(url, 'broker');
+  const urls = privateMemory(read.broker).split(';');
+  checkAlternatives(urls);
+  const broker = urls.map((url) => withPassword(url, brokerPassword, storeOf(url, 'broker'))).join(';');
   const backend =
-    find('backend').value !== undefined || keepsResults(broker) ? backendUrl(read.backend, broker) : null;
+    find('backend').value !== undefined
+      ? backendUrl(read.backend, broker, resultBackendPassword)
+      : keepsResults(broker)
+        ? broker
+        : null;
   const config: Config = { ...read, broker, backend };
   checkLimits('the configuration', config.taskTimeLimit, config.taskSoftTimeLimit);
   new Topology(config.taskQueues, config); // throws for queues that are wrong
@@ -93,10 +100,10 @@ function privateMemory(url: string): string {
   return isBareMemory(url) ? `memory://${randomUUID()}` : url;
 }
 
-function backendUrl(url: string | null, broker: string): string | null {
+function backendUrl(url: string | null, broker: string, password: string | null): string | null {
   if (url === null || url === 'disabled' || url === 'disabled://') return null;
-  storeOf(url, 'backend');
-  if (!isBareMemory(url)) return url;
+  const store = storeOf(url, 'backend');
+  if (!isBareMemory(url)) return withPassword(url, password, store);
   return storeNamed(broker)?.name === 'memory' ? broker : privateMemory(url);
 }
 
@@ -109,9 +116,17 @@ function keepsResults(broker: string): boolean {
   return storeNamed(broker)?.openBackend !== undefined;
 }
 
+/** The URL of a server with this password, unless it has its own. */
+function withPassword(url: string, password: string | null, { embedded, resultsAreMessages }: Store): string {
+  if (password === null || embedded || resultsAreMessages) return url;
+  return url.replace(/^([^:]+:\/\/)(?:([^/?@]*)@)?/, (all, scheme: string, login = '') =>
+    login.includes(':') ? all : `${scheme}${login}:${encodeURIComponent(password)}@`,
+  );
+}
+
 /** Several URLs are for brokers on a network, which replace each other; an embedded store is a single file. */
-function checkAlternatives(broker: string): void {
-  if (broker.includes(';') && broker.split(';').some((url) => storeNamed(url)?.embedded))
+function checkAlternatives(urls: readonly string[]): void {
+  if (urls.length > 1 && urls.some((url) => storeNamed(url)?.embedded))
     throw new ConfigError('broker: several URLs are for brokers on a network; an embedded store is one');
 }
 

@@ -45,6 +45,12 @@ const name = check<string>(text.expected, (value, what) =>
 /** Python's names of the options become ours. */
 const driverOptions = record('an object with options', (value) => Object.freeze(camelOptions(value)));
 
+/** An error does not show it, whatever it is. */
+const password = check<string | null>('text that is not empty, or null', (value, what) => {
+  if (value === null || (typeof value === 'string' && value !== '')) return value;
+  throw new ConfigError(`${what} must be text that is not empty, or null`);
+});
+
 const tls = check<TlsOptions | boolean | null>(
   'true, false, or an object like { caCerts: file }, or null',
   (value, what) => {
@@ -120,6 +126,15 @@ export const settings = {
   backend: field(orNull(text), new SameAs<string>('broker'), {
     celery: 'result_backend',
     variables: ['UMBEL_RESULT_BACKEND', 'CELERY_RESULT_BACKEND'],
+  }),
+  /**
+   * The password for the broker, as it is, without percent-encoding: for the URLs of `broker` that have none (`redis://host/0`,
+   * `amqp://user@host/`). Embedded stores need none. It is never shown.
+   */
+  brokerPassword: field(password, null, { variables: ['UMBEL_BROKER_PASSWORD'] }),
+  /** The same for `backend`, if that has its own URL. */
+  resultBackendPassword: field(password, null, {
+    variables: ['UMBEL_RESULT_BACKEND_PASSWORD'],
   }),
   /** The order in which several brokers are tried: one after another (`round-robin`, also `null`), or at random (`shuffle`). */
   brokerFailoverStrategy: field(orNull(oneOf('round-robin', 'shuffle')), null),

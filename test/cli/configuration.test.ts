@@ -46,6 +46,17 @@ test('a flag comes before the environment, that before .env, and that before umb
   expect(await broker()).toEqual(['sqlite://./from-config.db', 'umbel.config.ts: UMBEL_BROKER_URL']);
 });
 
+test('a password of its own variable is in the URL, hidden', async () => {
+  const folder = project({ 'app.js': shop });
+  const { settings, sources } = await reportOf(folder, ['-A', './app.js'], {
+    UMBEL_BROKER_URL: 'redis://shop@localhost:1/0',
+    UMBEL_BROKER_PASSWORD: 'c@nary',
+  });
+  expect(settings.broker_url).toBe('redis://shop:**@localhost:1/0');
+  expect(sources.broker_url).toBe('environment: UMBEL_BROKER_URL');
+  expect(JSON.stringify(settings)).not.toMatch(/c(@|%40)nary/);
+});
+
 test('umbel.config.js holds what one would type: the App, and options by command', async () => {
   const folder = project({
     'app.js': shop,

@@ -16,11 +16,20 @@ export function sourcesOf({ config }: App): Readonly<Record<string, string>> {
     const flag = names.map(originOf).find((origin) => origin.startsWith('flag'));
     const variable = names.find((each) => process.env[each]);
     if (flag !== undefined) sources[name] = flag;
-    else if (variable !== undefined && process.env[variable] === value) sources[name] = sourceOf(variable);
+    else if (variable !== undefined && isFrom(process.env[variable], value))
+      sources[name] = sourceOf(variable);
     else if (JSON.stringify(usual.get(name)) === JSON.stringify(value)) sources[name] = 'default';
     else sources[name] = name === 'backend' && value === config.broker ? 'default: the broker' : 'code';
   }
   return sources;
+}
+
+/** Whether a variable's text is this value, to which a password may have been added. */
+function isFrom(text: string | undefined, value: unknown): boolean {
+  return (
+    text === value ||
+    (typeof value === 'string' && text === value.replace(/:[^/:@]*@/g, '@').replaceAll('//@', '//'))
+  );
 }
 
 function sourceOf(variable: string): string {

@@ -32,6 +32,10 @@ describe('the URL of a Redis server', () => {
     ['rediss://h', { tls: { rejectUnauthorized: true, checkHostname: true } }],
     ['rediss://h?ssl_cert_reqs=CERT_NONE', { tls: { rejectUnauthorized: false, checkHostname: true } }],
     ['unix:///run/redis.sock?db=3', { endpoints: [{ path: '/run/redis.sock' }], db: 3 }],
+    [
+      'unix://u:p%40ss@/run/redis.sock',
+      { endpoints: [{ path: '/run/redis.sock' }], username: 'u', password: 'p@ss' },
+    ],
     ['redis+socket:///run/redis.sock?virtual_host=4', { endpoints: [{ path: '/run/redis.sock' }], db: 4 }],
     [
       'redis://a/1;redis://b:7000/1',

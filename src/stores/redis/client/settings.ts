@@ -151,7 +151,7 @@ function parseUrl(url: string, what: string): ParsedUrl {
     const isFile = scheme === 'unix' || scheme === 'redis+socket';
     parsed = new URL(
       isFile
-        ? url.replace(/^[a-z+]+:/i, 'file:')
+        ? url.replace(/^[a-z+]+:\/\/((?:[^/@?]*@)?)/i, 'http://$1localhost')
         : url
             .replace(/^[a-z+]+:\/\/((?:[^/@?]*@)?)(?=(?::\d+)?(?:[/?]|$))/i, '$&localhost')
             .replace(/^[a-z+]+:/i, 'http:'),
