@@ -63,7 +63,7 @@ async function startRedis() {
     '',
   ];
   const redis = start('redis', 'redis-server', [...options, '-']);
-  redis.stdin.end(`requirepass ${REDIS_PASSWORD}\n`); // not on the command line, which everybody can see
+  redis.stdin.end(`requirepass ${JSON.stringify(REDIS_PASSWORD)}\n`); // not on the command line, which everybody can see
   while (!(await listens(REDIS_HOST, REDIS_PORT))) await new Promise((resolve) => setTimeout(resolve, 20));
 }
 

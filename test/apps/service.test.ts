@@ -1,6 +1,6 @@
 // examples/service: its own tests, and the programs of its compose.yaml, with their commands and their environment, as plain processes
 // on a Redis with a password.
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
   cpSync,
@@ -140,7 +140,7 @@ test('the manifests of Kubernetes run the commands of compose.yaml, and name wha
   });
   expect(
     called('StatefulSet', 'umbel-service-redis')?.spec.template?.spec.containers[0]?.command.at(-1),
-  ).toBe(services.redis?.command.at(-1)?.replace('$$', '$'));
+  ).toBe(services.redis?.command.at(-1)?.replaceAll('$$', '$'));
 });
 
 /** The parts that the test looks at. */
@@ -243,10 +243,29 @@ test('npm start runs it on the embedded store where no Redis is installed, and s
   expect(await program.end('SIGTERM')).toBe(0);
 });
 
+needs(test, noRedis)('the Redis of compose.yaml takes any password', async () => {
+  const [shell = '', flag = '', script = ''] = services.redis?.command ?? [];
+  const port = await freePort();
+  const own = script.replaceAll('$$', '$').replace('--dir /data', `--dir ${folder} --port ${port}`);
+  const password = 'a:b@c/1%2 ;#?"\'\\';
+  const server = spawn(shell, [flag, own], { env: { ...process.env, REDISCLI_AUTH: password } });
+  const ended = once(server, 'exit');
+  onTestFinished(() => void server.kill('SIGKILL'));
+  const reply = (auth: string): string =>
+    spawnSync('redis-cli', ['-p', String(port), 'ping'], {
+      env: { ...process.env, REDISCLI_AUTH: auth },
+      encoding: 'utf8',
+    }).stdout;
+  await until(() => reply(password) === 'PONG\n', 'Redis to answer');
+  expect(reply('other')).toMatch(/NOAUTH/);
+  server.kill('SIGTERM');
+  expect(await ended).toEqual([0, null]);
+});
+
 needs(test, noRedis)(
   'with a password on Redis: health, heartbeats, a login, a killed worker, a warm end by SIGTERM',
   async () => {
-    const password = 'a:b@c/1%2';
+    const password = 'a:b@c/1%2 "x';
     const redis = await RedisServerProcess.start('--requirepass', password, '--appendonly', 'yes');
     onTestFinished(() => redis[Symbol.asyncDispose]());
     const posted: { readonly key: unknown; readonly response: ServerResponse }[] = [];

@@ -7,7 +7,9 @@ import { settings } from './settings.ts';
 
 export const app: App = new App('umbel-service', {
   broker: settings.broker,
+  brokerPassword: settings.password,
   backend: settings.backend,
+  resultBackendPassword: settings.password,
   resultExpires: '1d',
   taskSoftTimeLimit: '4m',
   taskTimeLimit: '5m',
@@ -21,7 +23,7 @@ export const heartbeat = app.task(
   'maintenance.heartbeat',
   { bind: true, maxRetries: 0, softTimeLimit: 5, timeLimit: 10 },
   async (task) => {
-    heartbeats ??= openHeartbeats(settings.redis);
+    heartbeats ??= openHeartbeats(settings.redis, settings.password);
     const count = await heartbeats.count(task.request.id);
     task.logger.info({ count }, 'heartbeat'); // a line of JSON with task_id and task_name
     return count;

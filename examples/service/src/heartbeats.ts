@@ -11,8 +11,8 @@ export interface Heartbeats {
 }
 
 /** `url` null: without Redis. */
-export function openHeartbeats(url: string | null): Heartbeats {
-  return url === null ? inFile() : inRedis(url);
+export function openHeartbeats(url: string | null, password: string | null): Heartbeats {
+  return url === null ? inFile() : inRedis(url, password);
 }
 
 // A worker may die after the count was raised and before its result is recorded: then the task comes back with the same id, and
@@ -27,8 +27,9 @@ return tonumber(redis.call('GET', KEYS[2]) or '0')`;
 const countKey = 'maintenance:heartbeat:count';
 const lastKey = 'maintenance:heartbeat:last';
 
-function inRedis(url: string): Heartbeats {
-  const redis = createClient({ url, disableOfflineQueue: true }); // while Redis is away a request fails at once, and does not pile up
+function inRedis(url: string, password: string | null): Heartbeats {
+  const login = password === null ? {} : { password };
+  const redis = createClient({ url, ...login, disableOfflineQueue: true }); // while Redis is away a request fails at once, and does not pile up
   redis.on('error', () => {}); // each request tells it, too
   const connected = redis.connect();
   connected.catch(() => {}); // as above

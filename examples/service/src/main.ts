@@ -7,7 +7,7 @@ import { openHeartbeats } from './heartbeats.ts';
 import { settings } from './settings.ts';
 
 const logger = pino({ base: { program: 'api' }, timestamp: pino.stdTimeFunctions.isoTime });
-const heartbeats = openHeartbeats(settings.redis);
+const heartbeats = openHeartbeats(settings.redis, settings.password);
 const api = createApi(heartbeats, logger);
 const server = serve({ fetch: api.fetch, hostname: settings.host, port: settings.port }, ({ port }) =>
   logger.info({ port }, 'ready'),

@@ -25,11 +25,8 @@ if (!read.success) {
 }
 const environment = read.data;
 
-function redisUrl(database: number): string {
-  const { REDIS_HOST, REDIS_PORT, REDIS_PASSWORD } = environment;
-  const login = REDIS_PASSWORD === '' ? '' : `:${encodeURIComponent(REDIS_PASSWORD)}@`;
-  return `redis://${login}${REDIS_HOST}:${REDIS_PORT}/${database}`;
-}
+const { REDIS_HOST, REDIS_PORT, REDIS_PASSWORD } = environment;
+const redisUrl = (database: number) => `redis://${REDIS_HOST}:${REDIS_PORT}/${database}`;
 
 export const settings = {
   host: environment.API_HOST,
@@ -37,6 +34,8 @@ export const settings = {
   /** Broker and results on one server: a result and the acknowledgement of its message are one step. */
   broker: environment.UMBEL_BROKER_URL ?? redisUrl(0),
   backend: environment.UMBEL_RESULT_BACKEND ?? redisUrl(1),
+  /** Of Redis, as it is in `.env`. No URL has it. */
+  password: REDIS_PASSWORD === '' ? null : REDIS_PASSWORD,
   /** What the service itself keeps. Null: there is no Redis. */
   redis: environment.UMBEL_BROKER_URL?.startsWith('sqlite:') ? null : redisUrl(2),
   heartbeatSeconds: environment.HEARTBEAT_SECONDS,

@@ -21,7 +21,9 @@ import { allTasks, updateTask } from './tasks.ts';
 
 export const app: App = new App('task-tracker', {
   broker: settings.brokerUrl,
+  brokerPassword: settings.brokerUrl === settings.redisUrl ? settings.redisPassword : null,
   backend: settings.backendUrl,
+  resultBackendPassword: settings.redisPassword,
 });
 
 // One of each in a process; opened by the first task that needs it, so that a beat opens none.

@@ -30,7 +30,7 @@ export class Cache {
   static async open(): Promise<Cache> {
     return settings.redisUrl === null
       ? new Cache('memory', memory())
-      : new Cache('redis', await redis(settings.redisUrl));
+      : new Cache('redis', await redis(settings.redisUrl, settings.redisPassword));
   }
 
   /** What is kept under this key, else what `load` gives, which is then kept. */
@@ -105,9 +105,15 @@ function memory(): Store {
   };
 }
 
-async function redis(url: string): Promise<Store> {
+async function redis(url: string, password: string | null): Promise<Store> {
   const { createClient } = await import('@redis/client');
-  const client = createClient({ url, disableOfflineQueue: true, socket: { connectTimeout: 1000 } });
+  const login = password === null ? {} : { password };
+  const client = createClient({
+    url,
+    ...login,
+    disableOfflineQueue: true,
+    socket: { connectTimeout: 1000 },
+  });
   client.on('error', () => undefined); // told by whoever asks; it connects again by itself
   await Promise.race([client.connect(), new Promise((resolve) => setTimeout(resolve, 1000))]).catch(
     () => undefined,

@@ -17,6 +17,7 @@ const Environment = z.object({
     .default('sqlite:'),
   /** Cache, and broker if UMBEL_BROKER_URL says no other. */
   REDIS_URL: z.string().optional(),
+  REDIS_PASSWORD: z.string().optional(),
   UMBEL_BROKER_URL: z.string().optional(),
   SMTP_URL: z.string().default('smtp://127.0.0.1:1025'),
   MAIL_FROM: z.string().default('Task tracker <tracker@example.com>'),
@@ -44,6 +45,8 @@ export const settings = {
   data,
   databaseUrl,
   redisUrl: redisUrl ?? null,
+  /** For a URL without one. */
+  redisPassword: redisUrl === undefined ? null : (environment.REDIS_PASSWORD ?? null),
   brokerUrl: environment.UMBEL_BROKER_URL ?? redisUrl ?? embedded,
   /** Where results and schedules are kept; RabbitMQ, as the broker, could keep neither. */
   backendUrl: redisUrl ?? (databaseUrl === 'sqlite:' ? embedded : databaseUrl),
