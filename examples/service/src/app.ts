@@ -14,6 +14,7 @@ export const app: App = new App('umbel-service', {
   taskSoftTimeLimit: '4m',
   taskTimeLimit: '5m',
   taskTrackStarted: true,
+  taskSendSentEvent: true, // the dashboard shows what is sent
 });
 
 let heartbeats: Heartbeats | undefined; // opened by the first task that needs it: beat and dashboard open none
