@@ -1,5 +1,5 @@
 // The compose.yaml of examples/comparison. That its programs do what they say: comparison.test.ts and comparison.long.test.ts.
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
@@ -8,17 +8,20 @@ import { root } from '../e2e/harness/built.ts';
 import { needs } from '../needs.ts';
 import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
 import { freePort } from '../servers/redis.ts';
-import { type Config, composeConfig, noCompose, Program, readCompose } from './compose.ts';
+import {
+  type Config,
+  composeConfig,
+  expectWholeEnvExample,
+  noCompose,
+  Program,
+  readCompose,
+} from './compose.ts';
 
 const example = join(root, 'examples/comparison');
-const read = (path: string): string => readFileSync(join(example, path), 'utf8');
 const secrets = { RABBITMQ_PASSWORD: 'secret', FLOWER_BASIC_AUTH: 'admin:secret' };
 
 test('.env.example has every variable that compose.yaml takes from .env, and no secret', () => {
-  const asked = new Set([...read('compose.yaml').matchAll(/[^$]\$\{(\w+)/g)].map(([, name = '']) => name));
-  const variables = [...read('.env.example').matchAll(/^(\w+)=/gm)].map(([, name = '']) => name);
-  expect(new Set(variables)).toEqual(asked);
-  for (const secret of Object.keys(secrets)) expect(read('.env.example')).toContain(`\n${secret}=\n`);
+  expectWholeEnvExample(example, Object.keys(secrets));
 });
 
 needs(test, noCompose)('docker-compose reads compose.yaml and what a clone adds to it', () => {

@@ -20,6 +20,17 @@ export function readCompose(example: string): { readonly services: Readonly<Reco
   return parse(readFileSync(join(example, 'compose.yaml'), 'utf8'), { merge: true });
 }
 
+/** .env.example has every variable that compose.yaml takes from .env, and no secret. */
+export function expectWholeEnvExample(example: string, secrets: readonly string[]): void {
+  const [compose, env] = ['compose.yaml', '.env.example'].map((path) =>
+    readFileSync(join(example, path), 'utf8'),
+  );
+  const asked = new Set([...(compose ?? '').matchAll(/[^$]\$\{(\w+)/g)].map(([, name = '']) => name));
+  const variables = [...(env ?? '').matchAll(/^(\w+)=/gm)].map(([, name = '']) => name);
+  expect(new Set(variables)).toEqual(asked);
+  for (const secret of secrets) expect(env).toContain(`\n${secret}=\n`);
+}
+
 /** What `docker-compose config` prints. */
 export interface Config {
   readonly services: Readonly<

@@ -1,21 +1,16 @@
 // The compose.yaml of examples/task-tracker. That its programs work on PostgreSQL and Redis: task-tracker.long.test.ts.
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { root } from '../e2e/harness/built.ts';
 import { needs } from '../needs.ts';
-import { type Config, composeConfig, noCompose } from './compose.ts';
+import { type Config, composeConfig, expectWholeEnvExample, noCompose } from './compose.ts';
 
 const example = join(root, 'examples/task-tracker');
-const read = (path: string): string => readFileSync(join(example, path), 'utf8');
 const secrets = { POSTGRES_PASSWORD: 'secret', REDIS_PASSWORD: 'secret', FLOWER_BASIC_AUTH: 'admin:secret' };
 
 test('.env.example has every variable that compose.yaml takes from .env, and no secret', () => {
-  const asked = new Set([...read('compose.yaml').matchAll(/[^$]\$\{(\w+)/g)].map(([, name = '']) => name));
-  const variables = [...read('.env.example').matchAll(/^(\w+)=/gm)].map(([, name = '']) => name);
-  expect(new Set(variables)).toEqual(asked);
-  for (const secret of Object.keys(secrets)) expect(read('.env.example')).toContain(`\n${secret}=\n`);
+  expectWholeEnvExample(example, Object.keys(secrets));
 });
 
 needs(test, noCompose)('docker-compose reads compose.yaml and what a clone adds to it', () => {
