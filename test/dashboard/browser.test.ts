@@ -258,6 +258,36 @@ needs(describe, noChromium)('the dashboard in a browser without network', () => 
     expect(wrongs).toEqual([]);
   });
 
+  it('messages of a queue are rescheduled and deleted by a query, each after a preview', async () => {
+    for (const n of [1, 2, 3])
+      await app.send(n === 3 ? 'shop.other' : 'shop.unserved', [n], { queue: 'planned' });
+    await open('/queues/planned');
+    const dialog = page.getByRole('dialog');
+    await page.getByRole('button', { name: 'Reschedule…' }).click();
+    await dialog.getByLabel('Only these (a query)').fill('name:shop.unserved');
+    await dialog.getByLabel('Due in').fill('soon');
+    await dialog.getByText('A number with s, m, h or d; or 0').waitFor();
+    await dialog.getByLabel('Due in').fill('2h');
+    await dialog.getByText('Changes 2 waiting tasks of planned.').waitFor();
+    await page.evaluate(axe);
+    expect(await faults()).toEqual([]);
+    await dialog.getByRole('button', { name: 'Reschedule', exact: true }).click();
+    await page.locator('.toast').getByText('2 tasks rescheduled').waitFor();
+    expect(await (await app.broker()).size('planned')).toMatchObject({ ready: 1, scheduled: 2 });
+    await page.getByRole('button', { name: 'Purge…' }).click();
+    await dialog.getByText('Deletes 3 messages for good').waitFor();
+    await dialog.getByLabel('Only these (a query)').fill('args.0:2');
+    await dialog.getByText('Deletes 1 message for good').waitFor();
+    await dialog.getByLabel('Type planned').fill('planned');
+    await page.evaluate(axe);
+    expect(await faults()).toEqual([]);
+    await dialog.getByRole('button', { name: 'Purge', exact: true }).click();
+    await page.locator('.toast').getByText('1 message deleted').waitFor();
+    expect(await (await app.broker()).size('planned')).toMatchObject({ ready: 1, scheduled: 1 });
+    await app.queues.purge('planned');
+    expect(wrongs).toEqual([]);
+  });
+
   it('a queue is paused with a reason, and resumed, by its buttons', async () => {
     await open('/queues/later');
     await page.getByRole('button', { name: 'Pause later' }).click();

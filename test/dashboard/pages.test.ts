@@ -259,13 +259,19 @@ describe('what the pages ask for', () => {
     await post('/queues/celery/resume');
     await until(async () => (await line('celery'))?.ready === 0, 'the others to run');
     expect(await line('celery')).toMatchObject({ paused: null });
-    expect(await post('/queues/celery/purge')).toEqual({ purged: 1 });
+    expect(await post('/waiting/purge', { from: 'celery', query: 'name:no.such' })).toEqual({ purged: 0 });
+    const all = { from: 'celery', query: 'name:shop.slow' };
+    expect(await post('/waiting/purge', { ...all, dryRun: true })).toEqual({ purged: 1 });
+    expect(await post('/waiting/purge', all)).toEqual({ purged: 1 });
+    expect(await status('/waiting/purge', { from: 'celery', query: 'nme:x' })).toBe(400);
 
     for (const path of ['waiting?place=held', 'waiting?first=3'])
       expect(await status(`/queues/celery/${path}`), path).toBe(422);
-    for (const name of ['umbel.dead', 'x'.repeat(256)])
-      for (const action of ['pause', 'resume', 'purge'])
+    for (const name of ['umbel.dead', 'x'.repeat(256)]) {
+      for (const action of ['pause', 'resume'])
         expect(await status(`/queues/${name}/${action}`, {}), `${action} ${name}`).toBe(422);
+      expect(await status('/waiting/purge', { from: name }), `purge ${name}`).toBe(422);
+    }
     expect(await status(`/queues/celery/pause?reason=${'x'.repeat(501)}`, {})).toBe(422);
     expect(await app.queues.paused()).toEqual([]);
   });
@@ -314,7 +320,7 @@ describe('what the pages ask for', () => {
       return slow?.workers !== null;
     }, 'the request to the workers to end');
     expect(slow).toMatchObject({ ready: 1, scheduled: 1, workers: [] });
-    expect(await post('/queues/slow/purge')).toEqual({ purged: 2 });
+    expect(await post('/waiting/purge', { from: 'slow' })).toEqual({ purged: 2 });
 
     const ran = await post<{ id: string }>('/schedules/pulse/run');
     await post('/schedules/pulse/pause');
@@ -355,7 +361,9 @@ describe('what the pages ask for', () => {
       '/control',
       '/queues/celery/pause',
       '/queues/celery/resume',
-      '/queues/celery/purge',
+      '/waiting/purge',
+      '/restart',
+      '/chords/x/fire',
       '/schedules/pulse/run',
       '/schedules/pulse/pause',
       '/dead/replay',

@@ -325,8 +325,3 @@ export async function pauseQueue(
 export async function resumeQueue(control: Control, name: string): Promise<ControlOutcome> {
   return outcomeOf(await control.resume({ queue: name }));
 }
-
-/** Deletes the waiting messages, and returns their number. @throws BrokerUnavailable */
-export async function emptyQueue(app: App, name: string): Promise<{ readonly purged: number }> {
-  return { purged: await app.queues.purge(name) };
-}

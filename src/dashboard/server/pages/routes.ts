@@ -31,7 +31,6 @@ import { liveStream } from './live-stream.ts';
 import { taskMatrix } from './matrix.ts';
 import { overview } from './overview.ts';
 import {
-  emptyQueue,
   heldMessages,
   pauseQueue,
   peekQueue,
@@ -202,11 +201,6 @@ export function pageRoutes(context: DashboardContext) {
       const outcome = await resumeQueue(control, name);
       queues.forget();
       return c.json(outcome);
-    })
-    .post('/queues/:name/purge', admin, checked('param', queueName), reason, async (c) => {
-      const { name } = c.req.valid('param');
-      await c.var.audit('queue.purge', name, c.req.valid('query').reason);
-      return c.json(await emptyQueue(app, name));
     })
     .get('/doctor', needsToRead('operator'), async (c) => c.json(await doctor.report()))
     .get('/doctor/tasks', needsToRead('operator'), async (c) =>

@@ -4,10 +4,13 @@ import { z } from 'zod';
 import type { DashboardContext, DashboardEnv } from '../context.ts';
 import { needs } from '../roles.ts';
 import { actionReason, checked } from './checked.ts';
+import { queueName as checkedQueue } from './queues.ts';
 
 const query = z.string().max(2_048);
 const dryRun = z.boolean().default(false);
 const queueName = z.string().min(1).max(255);
+/** No queue of Umbel's own. */
+const ownQueue = checkedQueue.shape.name;
 const move = z.object({
   from: queueName,
   to: queueName,
@@ -15,6 +18,7 @@ const move = z.object({
   limit: z.number().int().min(1).optional(),
   dryRun,
 });
+const purge = z.object({ from: ownQueue, query: query.optional(), dryRun });
 const choice = z.union([
   z.object({ ids: z.array(z.string().min(1).max(512)).min(1).max(1_000) }),
   z.object({ query: query.min(1) }),
@@ -28,10 +32,10 @@ const changes = z.object({
 const promotion = z.object({ which: choice, dryRun });
 const rescheduling = z.object({ which: choice, changes, dryRun });
 
-/** Operators move messages, and promote and reschedule tasks. With `dryRun` nothing is changed, and the answer says what would be. */
+/** Operators move messages, and promote and reschedule tasks; admins delete messages. With `dryRun` nothing is changed, and the answer says what would be. */
 export function waitingRoutes(context: DashboardContext) {
   const { queues } = context.app;
-  const operator = needs('operator', context);
+  const [operator, admin] = [needs('operator', context), needs('admin', context)];
   const reason = checked('query', actionReason);
   return new Hono<DashboardEnv>()
     .post('/move', operator, reason, checked('json', move), async (c) => {
@@ -40,6 +44,12 @@ export function waitingRoutes(context: DashboardContext) {
       if (!isDry) await c.var.audit('queue.move', target, c.req.valid('query').reason);
       const which = { ...(text !== undefined && { query: text }), ...(limit !== undefined && { limit }) };
       return c.json({ moved: await queues.move(from, to, { ...which, dryRun: isDry }) });
+    })
+    .post('/purge', admin, reason, checked('json', purge), async (c) => {
+      const { from, query: text = '', dryRun: isDry } = c.req.valid('json');
+      const target = text === '' ? from : `${from}: ${text}`;
+      if (!isDry) await c.var.audit('queue.purge', target, c.req.valid('query').reason);
+      return c.json({ purged: await queues.purge(from, { query: text, dryRun: isDry }) });
     })
     .post('/promote', operator, reason, checked('json', promotion), async (c) => {
       const { which, dryRun: isDry } = c.req.valid('json');

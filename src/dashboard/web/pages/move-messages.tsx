@@ -1,9 +1,10 @@
 // Moves messages that wait to another queue.
 import type { JSX } from 'preact';
-import { useEffect, useState } from 'preact/hooks';
-import { answer, api, Fault, useLoaded } from '../api.ts';
+import { useState } from 'preact/hooks';
+import { answer, api, useLoaded } from '../api.ts';
 import { plural } from '../format.ts';
 import { FormDialog } from '../ui/form-dialog.tsx';
+import { Preview } from '../ui/preview.tsx';
 import { TextInput } from '../ui/text-input.tsx';
 
 export function MoveMessagesDialog({
@@ -20,7 +21,6 @@ export function MoveMessagesDialog({
   const { value } = useLoaded('queues', () => answer(api.queues.$get()));
   const target = to.trim();
   const order = { from, to: target, ...(query.trim() !== '' && { query: query.trim() }) };
-  const preview = usePreview(order);
   return (
     <FormDialog
       title={`Move messages of ${from}`}
@@ -46,43 +46,22 @@ export function MoveMessagesDialog({
         isMono
         onInput={setQuery}
       />
-      <p role="status" class={preview.isFault ? 'field-fault' : ''}>
-        {preview.text}
-      </p>
+      <Preview
+        order={JSON.stringify(order)}
+        ask={
+          target === ''
+            ? null
+            : async () => {
+                const { moved } = await answer(
+                  api.waiting.move.$post({ query: {}, json: { ...order, dryRun: true } }),
+                );
+                return `Moves ${plural(moved, 'message')} from ${from} to ${target}.`;
+              }
+        }
+      />
       <p class="dim">
         Messages that workers hold stay. Each message is in one of the two queues at any time.
       </p>
     </FormDialog>
   );
-}
-
-interface MoveOrder {
-  readonly from: string;
-  readonly to: string;
-  readonly query?: string;
-}
-
-/** What the move would do, asked of the server while the user types. */
-function usePreview(order: MoveOrder): { readonly text: string; readonly isFault: boolean } {
-  const [preview, setPreview] = useState({ text: '', isFault: false });
-  const key = JSON.stringify(order);
-  useEffect(() => {
-    let isOutdated = false;
-    const show = (text: string, isFault: boolean): void => {
-      if (!isOutdated) setPreview({ text, isFault });
-    };
-    const { from, to }: MoveOrder = order;
-    const timer = setTimeout(() => {
-      if (to === '') return show('', false);
-      void answer(api.waiting.move.$post({ query: {}, json: { ...order, dryRun: true } })).then(
-        ({ moved }) => show(`Moves ${plural(moved, 'message')} from ${from} to ${to}.`, false),
-        (error: unknown) => show(error instanceof Fault ? error.message : String(error), true),
-      );
-    }, 200);
-    return () => {
-      isOutdated = true;
-      clearTimeout(timer);
-    };
-  }, [key]);
-  return preview;
 }

@@ -13,6 +13,7 @@ import { Facts, PageHead, Panel } from '../ui/page-head.tsx';
 import { Tabs } from '../ui/tabs.tsx';
 import { Time } from '../ui/time.tsx';
 import { Told } from '../ui/told.tsx';
+import { PurgeDialog, RescheduleDialog } from './change-waiting.tsx';
 import { MoveMessagesDialog } from './move-messages.tsx';
 
 export function QueuesPage(): JSX.Element {
@@ -203,6 +204,8 @@ export function QueuePage({ name }: { name: string }): JSX.Element {
       </Empty>
     );
   const { ready, scheduled, held, paused } = queue;
+  const change = search.value.get('change');
+  const dialog = { onClose: () => setSearch({ change: null }), onDone: reload };
   return (
     <>
       <PageHead
@@ -221,14 +224,29 @@ export function QueuePage({ name }: { name: string }): JSX.Element {
             type="button"
             class="button"
             disabled={ready === 0 && scheduled === 0}
-            onClick={() => setSearch({ move: 'yes' })}
+            onClick={() => setSearch({ change: 'move' })}
           >
             Move…
+          </button>
+          <button
+            type="button"
+            class="button"
+            disabled={ready === 0 && scheduled === 0}
+            onClick={() => setSearch({ change: 'reschedule' })}
+          >
+            Reschedule…
           </button>
           <PauseButton queue={queue} reload={reload} />
         </Act>
         <Act needs="admin">
-          <PurgeButton queue={queue} reload={reload} />
+          <button
+            type="button"
+            class="button button-danger"
+            disabled={ready === 0 && scheduled === 0}
+            onClick={() => setSearch({ change: 'purge' })}
+          >
+            Purge…
+          </button>
         </Act>
       </PageHead>
       {fault !== null && (
@@ -291,9 +309,19 @@ export function QueuePage({ name }: { name: string }): JSX.Element {
           <Waiting key={tab} name={name} place={tab} total={tab === 'ready' ? ready : scheduled} />
         )}
       </Tabs>
-      {search.value.has('move') && (
+      {change === 'move' && (
         <Act>
-          <MoveMessagesDialog from={name} onClose={() => setSearch({ move: null })} onDone={reload} />
+          <MoveMessagesDialog from={name} {...dialog} />
+        </Act>
+      )}
+      {change === 'reschedule' && (
+        <Act>
+          <RescheduleDialog queue={queue} {...dialog} />
+        </Act>
+      )}
+      {change === 'purge' && (
+        <Act needs="admin">
+          <PurgeDialog queue={queue} {...dialog} />
         </Act>
       )}
     </>
@@ -575,52 +603,6 @@ function PauseButton({
       }
     >
       {word}…
-    </button>
-  );
-}
-
-function PurgeButton({ queue: { name, ready, scheduled, held }, reload }: QueueButton): JSX.Element {
-  return (
-    <button
-      type="button"
-      class="button button-danger"
-      disabled={ready === 0 && scheduled === 0}
-      onClick={() =>
-        confirm({
-          title: `Purge ${name}`,
-          verb: 'Purge',
-          danger: true,
-          type: name,
-          effect: (
-            <>
-              <p>
-                Deletes{' '}
-                {scheduled === null ? (
-                  <>
-                    <b>{plural(ready, 'waiting message')}</b> for good. Scheduled messages stay.
-                  </>
-                ) : (
-                  <>
-                    <b>{plural(ready + scheduled, 'message')}</b> for good: {count(ready)} waiting and{' '}
-                    {count(scheduled)} scheduled.
-                  </>
-                )}{' '}
-                These tasks never run.
-              </p>
-              <p>
-                Messages that workers hold stay{held === null || held === 0 ? '' : `: ${count(held)} now`}.
-              </p>
-            </>
-          ),
-          act: async (why) => {
-            const { purged } = await answer(api.queues[':name'].purge.$post({ query: why, param: { name } }));
-            await reload();
-            return `${plural(purged, 'message')} deleted.`;
-          },
-        })
-      }
-    >
-      Purge…
     </button>
   );
 }

@@ -17,13 +17,23 @@ export function Dialog({
   children: ComponentChildren;
 }): JSX.Element {
   const element = useRef<HTMLDialogElement>(null);
+  const isGone = useRef(false);
   useEffect(() => {
     const dialog = element.current;
     if (dialog !== null && !dialog.open) dialog.showModal();
-    return () => dialog?.close();
+    return () => {
+      isGone.current = true;
+      dialog?.close();
+    };
   }, []);
   return (
-    <dialog ref={element} class="dialog" aria-labelledby="dialog-title" onClose={onClose}>
+    <dialog
+      ref={element}
+      class="dialog"
+      aria-labelledby="dialog-title"
+      // The event comes later: then the next dialog may be open already, which `onClose` would close.
+      onClose={() => !isGone.current && onClose()}
+    >
       <header class="dialog-head">
         <h2 id="dialog-title">{title}</h2>
         <button type="button" class="icon-button" aria-label="Close" onClick={onClose}>

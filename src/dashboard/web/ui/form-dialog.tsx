@@ -11,6 +11,7 @@ export function FormDialog({
   ready,
   act,
   onClose,
+  danger = false,
   children,
 }: {
   title: string;
@@ -20,6 +21,8 @@ export function FormDialog({
   /** Resolves with what was done. */
   act: (why: Why) => Promise<string>;
   onClose: () => void;
+  /** It cannot be undone. */
+  danger?: boolean;
   children: ComponentChildren;
 }): JSX.Element {
   const [reason, setReason] = useState('');
@@ -59,7 +62,11 @@ export function FormDialog({
           <button type="button" class="button" onClick={onClose}>
             Cancel
           </button>
-          <button type="submit" class="button button-primary" disabled={busy || !ready}>
+          <button
+            type="submit"
+            class={`button ${danger ? 'button-danger' : 'button-primary'}`}
+            disabled={busy || !ready}
+          >
             {busy ? 'Working…' : verb}
           </button>
         </footer>
