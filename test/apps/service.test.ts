@@ -381,6 +381,12 @@ needs(test, noRedis)(
       (await ask<{ status: string }>(`/notifications/${id}`)).status;
     await until(async () => (await statusOf(first)) === 'SUCCESS', 'its result');
 
+    const healthStatus = async (): Promise<number> => (await fetch(`http://127.0.0.1:${api}/health`)).status;
+    process.kill(redis.pid ?? Number.NaN, 'SIGSTOP'); // it is connected, and does not answer
+    expect(await healthStatus()).toBe(503);
+    process.kill(redis.pid ?? Number.NaN, 'SIGCONT');
+    await until(async () => (await healthStatus()) === 200, 'the API to reach Redis again');
+
     const last = await notify('warm');
     await until(() => posted.length === 3, 'the last notification');
     const ended = programs.worker.end('SIGTERM');

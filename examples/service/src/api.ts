@@ -56,7 +56,14 @@ export function createApi(heartbeats: Heartbeats, logger: Logger): OpenAPIHono {
     if (path !== '/health' && path !== '/livez')
       logger.info({ method, path, status: context.res.status, ms: Math.round(performance.now() - begun) });
   });
-  api.use(bodyLimit({ maxSize: 100_000 }));
+  api.use(
+    bodyLimit({
+      maxSize: 100_000,
+      onError() {
+        throw new HTTPException(413, { message: 'the body is larger than 100 kB' });
+      },
+    }),
+  );
 
   api.get('/livez', (context) => context.text('ok')); // this process lives, whatever Redis does
   api.openapi(

@@ -29,7 +29,14 @@ const lastKey = 'maintenance:heartbeat:last';
 
 function inRedis(url: string, password: string | null): Heartbeats {
   const login = password === null ? {} : { password };
-  const redis = createClient({ url, ...login, disableOfflineQueue: true }); // while Redis is away a request fails at once, and does not pile up
+  const redis = createClient({
+    url,
+    ...login,
+    disableOfflineQueue: true, // while Redis is away a request fails at once, and does not pile up
+    // A Redis that is connected and does not answer is away, too.
+    pingInterval: 1000,
+    socket: { socketTimeout: 3000, reconnectStrategy: (tries) => Math.min(100 * tries, 2000) },
+  });
   redis.on('error', () => {}); // each request tells it, too
   const connected = redis.connect();
   connected.catch(() => {}); // as above

@@ -1,5 +1,6 @@
 // The HTTP API.
 import { z } from '@hono/zod-openapi';
+import { bodyLimit } from 'hono/body-limit';
 import { deleteCookie, getCookie, setCookie } from 'hono/cookie';
 import { cors } from 'hono/cors';
 import { csrf } from 'hono/csrf';
@@ -44,6 +45,15 @@ export function createApi({ app, database, cache, relay, live }: Parts) {
   // Of the requests that browsers send without asking, those of other sites are refused: the cookie would come with them.
   const ownPages = csrf();
   api.use((context, next) => (context.req.header('authorization') ? next() : ownPages(context, next)));
+
+  api.use(
+    bodyLimit({
+      maxSize: 100_000,
+      onError() {
+        throw refused(413, 'the body is larger than 100 kB');
+      },
+    }),
+  );
 
   const signedIn = createMiddleware<Env>(async (context, next) => {
     const bearer = /^Bearer (.+)$/i.exec(context.req.header('authorization') ?? '')?.[1];
@@ -235,11 +245,15 @@ export function createApi({ app, database, cache, relay, live }: Parts) {
   );
 
   route('get', '/health', 'Whether it works', {}, shapes.Health, async ({ context }) => {
+    const late = AbortSignal.timeout(3000); // what does not answer by then does not work
     const works = (asked: Promise<unknown>): Promise<boolean> =>
-      asked.then(
-        () => true,
-        () => false,
-      );
+      Promise.race([
+        asked.then(
+          () => true,
+          () => false,
+        ),
+        new Promise<false>((resolve) => late.addEventListener('abort', () => resolve(false))),
+      ]);
     const [databaseWorks, broker, cacheWorks] = await Promise.all([
       works(database.selectFrom('users').select('id').limit(1).execute()),
       works(app.broker().then((it) => it.queues())),

@@ -112,7 +112,13 @@ async function redis(url: string, password: string | null): Promise<Store> {
     url,
     ...login,
     disableOfflineQueue: true,
-    socket: { connectTimeout: 1000 },
+    // A Redis that is connected and does not answer is away, too.
+    pingInterval: 500,
+    socket: {
+      connectTimeout: 1000,
+      socketTimeout: 1500,
+      reconnectStrategy: (tries) => Math.min(100 * tries, 2000),
+    },
   });
   client.on('error', () => undefined); // told by whoever asks; it connects again by itself
   await Promise.race([client.connect(), new Promise((resolve) => setTimeout(resolve, 1000))]).catch(

@@ -87,7 +87,7 @@ export function createRouter(): { readonly api: OpenAPIHono<Env>; readonly route
   return { api, route };
 }
 
-export function refused(status: 401 | 404 | 409, message: string): HTTPException {
+export function refused(status: 401 | 404 | 409 | 413, message: string): HTTPException {
   return new HTTPException(status, { message });
 }
 

@@ -57,6 +57,8 @@ test('tasks are filtered, sorted and paged', async () => {
   const { body } = await client.ask('GET', '/tasks?sort=title&per_page=3&page=2');
   assert.deepEqual([body.items.length, body.total, body.pages], [1, 4, 2]);
   assert.equal((await client.ask('GET', '/tasks?sort=colour')).status, 422);
+  const large = await client.ask('POST', '/tasks', { title: 'x', description: 'x'.repeat(100_000) });
+  assert.deepEqual([large.status, large.body.detail], [413, 'the body is larger than 100 kB']);
 });
 
 test('what is read again comes from the cache, and after each kind of write it is new', async () => {
