@@ -160,7 +160,7 @@ export function createApi({ app, database, cache, relay, live }: Parts) {
     'Begin an export',
     { query: shapes.ExportQuery, status: 202 },
     shapes.Export,
-    ({ query, user }) => beginExport(database, user.id, query.export_format),
+    async ({ query, user }) => written(await beginExport(database, user.id, query.export_format)),
   );
   route('get', '/tasks/exports', 'Your exports, the latest first', {}, z.array(shapes.Export), ({ user }) =>
     exportsOf(database, user.id),
@@ -197,7 +197,8 @@ export function createApi({ app, database, cache, relay, live }: Parts) {
     'Change many tasks at once, each by a task of its own',
     { body: shapes.BulkUpdate, status: 202 },
     shapes.BulkResult,
-    ({ body, user }) => beginBulkUpdate(database, user.id, body.task_ids, body.update_data),
+    async ({ body, user }) =>
+      written(await beginBulkUpdate(database, user.id, body.task_ids, body.update_data)),
   );
   route(
     'get',

@@ -1,5 +1,5 @@
 // What runs in workers. `umbel -A ./server/app.ts worker`
-import { App, crontab, every } from 'umbel';
+import { App, crontab, every, group } from 'umbel';
 import { Cache } from './cache.ts';
 import {
   checkOverdue,
@@ -104,6 +104,20 @@ export const bulkUpdateTask = app.task(
   async (userId: number, id: number, changes: TaskChanges) => {
     const task = await updateTask(await database(), userId, id, changes);
     return task === undefined ? 'not found' : 'updated';
+  },
+);
+
+/** Sends the parts of a bulk update, whose ids are in the job's row: sent again, they are the same. */
+export const beginBulk = app.task(
+  'tracker.begin_bulk_update',
+  patiently,
+  async (jobId: string, userId: number, changes: TaskChanges) => {
+    const jobs = (await database()).selectFrom('jobs').select('detail').where('id', '=', jobId);
+    const parts = Object.entries<string>(JSON.parse((await jobs.executeTakeFirst())?.detail ?? '{}'));
+    await group(
+      parts.map(([id, taskId]) => bulkUpdateTask.s(userId, Number(id), changes).set({ taskId })),
+    ).delay();
+    return parts.length;
   },
 );
 

@@ -1,18 +1,16 @@
 // Exports and bulk updates: begun here, run by workers, and asked about here.
 import { randomUUID } from 'node:crypto';
-import { GroupResult, group } from 'umbel';
-import { app, bulkUpdateTask, exportUserTasks } from './app.ts';
+import { app, beginBulk, exportUserTasks } from './app.ts';
 import type { Database } from './database.ts';
 import type { Format } from './export.ts';
+import { post, type Sending } from './outbox.ts';
 import type { JobRow } from './schema.ts';
 import type { BulkResult, Export, TaskChanges } from './shapes.ts';
 
-/** The job first, then its task: whoever is told the id finds both. */
 export async function beginExport(database: Database, userId: number, format: Format): Promise<Export> {
   const id = randomUUID();
-  const job = await insert(database, { id, user_id: userId, kind: 'export', detail: format });
-  await exportUserTasks.applyAsync([userId, format], { taskId: id });
-  return exportStatus(job);
+  const job = { id, user_id: userId, kind: 'export', detail: format } as const;
+  return exportStatus(await begin(database, job, { id, task: exportUserTasks.name, args: [userId, format] }));
 }
 
 export async function exportStatus(job: JobRow): Promise<Export> {
@@ -49,18 +47,10 @@ export async function beginBulkUpdate(
   taskIds: readonly number[],
   changes: TaskChanges,
 ): Promise<BulkResult> {
-  const ids = [...new Set(taskIds)];
-  const bulk = group(ids.map((id) => bulkUpdateTask.s(userId, id, changes))).freeze();
-  if (!(bulk.result instanceof GroupResult)) throw new TypeError('a group has a group of results');
-  const results = Object.fromEntries(bulk.result.results.map(({ id }, at) => [ids[at], id]));
-  const job = await insert(database, {
-    id: bulk.result.id,
-    user_id: userId,
-    kind: 'bulk',
-    detail: JSON.stringify(results),
-  });
-  await bulk.delay();
-  return bulkStatus(job);
+  const id = randomUUID();
+  const results = Object.fromEntries([...new Set(taskIds)].map((taskId) => [taskId, randomUUID()]));
+  const job = { id, user_id: userId, kind: 'bulk', detail: JSON.stringify(results) } as const;
+  return bulkStatus(await begin(database, job, { task: beginBulk.name, args: [id, userId, changes] }));
 }
 
 export async function bulkStatus(job: JobRow): Promise<BulkResult> {
@@ -109,13 +99,18 @@ export async function exportsOf(database: Database, userId: number): Promise<Exp
   return Promise.all(jobs.map(exportStatus));
 }
 
-function insert(
+/** The job, and what is to be sent for it, in one transaction: there is none without the other. */
+function begin(
   database: Database,
   job: Pick<JobRow, 'id' | 'user_id' | 'kind' | 'detail'>,
+  sending: Sending,
 ): Promise<JobRow> {
-  return database
-    .insertInto('jobs')
-    .values({ ...job, created_at: new Date().toISOString(), content: null, rows: null })
-    .returningAll()
-    .executeTakeFirstOrThrow();
+  return database.transaction().execute(async (writing) => {
+    await post(writing, sending);
+    return writing
+      .insertInto('jobs')
+      .values({ ...job, created_at: new Date().toISOString(), content: null, rows: null })
+      .returningAll()
+      .executeTakeFirstOrThrow();
+  });
 }

@@ -1,5 +1,6 @@
 // Each program is killed again and again while people make tasks. No reminder may be lost, none may be sent that nobody is to get, and
-// a second copy only by the one way that no program can close: it has the same Message-ID, so that a mailbox shows one.
+// a second copy only by the one way that no program can close: it has the same Message-ID, so that a mailbox shows one. No export that is
+// listed, and no bulk update that was answered, may wait for ever.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -18,6 +19,7 @@ test(`after ${rounds} rounds of kill -9 each task that was made has its reminder
   const client = new Client(() => tracker.url);
   await client.register();
   const made: string[] = [];
+  const bulks: string[] = [];
   for (let round = 1; round <= rounds; round++) {
     let going = true;
     const people = [0, 1, 2].map(async (person) => {
@@ -30,13 +32,20 @@ test(`after ${rounds} rounds of kill -9 each task that was made has its reminder
         await sleep(random(20));
       }
     });
+    const jobs = [0, 1, 2].map(async () => {
+      await sleep(random(800));
+      await client.ask('POST', '/tasks/export').catch(() => undefined);
+      const request = { task_ids: [1, 2, 3], update_data: { priority: 'high' } };
+      const answer = await client.ask('POST', '/tasks/bulk-update', request).catch(() => undefined);
+      if (answer?.status === 202) bulks.push(answer.body.task_id);
+    });
     for (const program of (['web', 'worker', 'beat'] satisfies Program[]).filter(() => random(3) > 0)) {
       await sleep(random(400));
       await tracker.kill(program);
       await tracker.start(program);
     }
     going = false;
-    await Promise.all(people);
+    await Promise.all([...people, ...jobs]);
   }
   const subjects = () => [...tracker.catcher.mails.values()].map(({ subject }) => subject);
   const missing = (): string[] => {
@@ -48,6 +57,21 @@ test(`after ${rounds} rounds of kill -9 each task that was made has its reminder
     () => `${missing().slice(0, 5)}; said:\n${tracker.said.slice(-2000)}`,
   );
   assert.ok(made.length > 0);
+  const waiting = async (): Promise<readonly string[]> => {
+    const { body: exports } = await client.ask('GET', '/tasks/exports');
+    const bulk = bulks.map(async (id) => (await client.ask('GET', `/tasks/bulk-update/${id}`)).body);
+    const open = (await Promise.all(bulk)).filter(({ done, total }) => done < total);
+    const undone = exports.filter(({ status }: { readonly status: string }) => status !== 'SUCCESS');
+    return [...undone, ...open].map(({ task_id }) => task_id);
+  };
+  let left: readonly string[] = [];
+  await until(
+    async () => {
+      left = await waiting();
+      return left.length === 0;
+    },
+    () => `exports and bulk updates ${left}; said:\n${tracker.said.slice(-2000)}`,
+  );
   const ours = subjects().filter((subject) => subject.endsWith('!'));
   assert.equal(ours.length, new Set(ours).size, 'two reminders of one task');
   const copies = [...tracker.catcher.mails.values()].reduce((sum, mail) => sum + mail.copies - 1, 0);
