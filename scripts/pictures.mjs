@@ -50,7 +50,8 @@ try {
     svgOf(screenOf(terminal.output).slice(0, rows), columns, 'umbel top'),
   );
   await pageAs(`http://127.0.0.1:${port}/`, join(assets, 'dashboard.png'));
-  console.log('Wrote docs/assets/dashboard.png and docs/assets/top.svg.');
+  await pagesOf(`http://127.0.0.1:${port}`);
+  console.log('Wrote docs/assets: dashboard.png, top.svg and dashboard/.');
 } finally {
   for (const child of running) child.kill('SIGTERM');
   await Promise.all(
@@ -77,6 +78,65 @@ async function pageAs(url, path) {
   await page.waitForLoadState('networkidle').catch(() => {});
   await sleep(3_000);
   await page.screenshot({ path });
+  await browser.close();
+}
+
+/** A picture of each page of the dashboard, as small files: docs/assets/dashboard/. */
+async function pagesOf(url) {
+  const api = async (path) => (await fetch(`${url}/api/v1/${path}`)).json();
+  const first = async (query) => (await api(`tasks?limit=1&query=${encodeURIComponent(query)}`)).tasks[0];
+  const waiting = await first('name:images.resize queue:forgotten');
+  const album = await first('name:images.album state:success');
+  const job = await fetch(`${url}/api/v1/jobs`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ query: 'name:mail.welcome state:failure' }),
+  }).then((response) => response.json());
+  const pages = {
+    overview: '/',
+    tasks: '/tasks',
+    task: `/tasks/${album?.id}`, // a failed one would show the paths of this machine
+    workflow: `/workflows/${album?.rootId}`,
+    chord: `/tasks/${waiting?.id}`,
+    failures: '/failures',
+    job: `/jobs/${job.id}`,
+    queues: '/queues',
+    queue: '/queues/mail?tab=scheduled',
+    workers: '/workers',
+    worker: '/workers/celery@eu1?tab=limits',
+    schedules: '/schedules',
+    limits: '/limits',
+    dead: '/dead',
+    doctor: '/doctor?tab=tasks',
+    audit: '/audit',
+  };
+  const folder = join(assets, 'dashboard');
+  mkdirSync(folder, { recursive: true });
+  const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu'] });
+  const page = await browser.newPage({ viewport: { width: 1120, height: 660 } });
+  const blank = await browser.newPage();
+  for (const [name, path] of Object.entries(pages)) {
+    await page.emulateMedia({ colorScheme: name === 'tasks' ? 'dark' : 'light' });
+    await page.goto(url + path);
+    await page.locator('main h1').waitFor();
+    await sleep(3_000);
+    const end = await page
+      .locator('main')
+      .evaluate((main) => main.lastElementChild?.getBoundingClientRect().bottom);
+    const height = Math.round(Math.min(660, Math.max(430, end + 24)));
+    const clip = { x: 0, y: 0, width: 1120, height };
+    const shot = `data:image/png;base64,${(await page.screenshot({ clip })).toString('base64')}`;
+    const webp = await blank.evaluate(async (source) => {
+      const image = new Image();
+      image.src = source;
+      await image.decode();
+      const canvas = document.createElement('canvas');
+      [canvas.width, canvas.height] = [image.width, image.height];
+      canvas.getContext('2d').drawImage(image, 0, 0);
+      return canvas.toDataURL('image/webp', 0.8).split(',')[1];
+    }, shot);
+    writeFileSync(join(folder, `${name}.webp`), Buffer.from(webp, 'base64'));
+  }
   await browser.close();
 }
 

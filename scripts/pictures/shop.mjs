@@ -21,5 +21,9 @@ app.task('mail.welcome', { queue: 'mail' }, async (to) => {
 });
 app.task('mail.receipt', { queue: 'mail', rateLimit: '20/s' }, () => work(30));
 app.task('images.resize', { queue: 'images', timeLimit: 30 }, () => work(350));
-const build = app.task('reports.build', { queue: 'reports' }, () => work(1_500));
+app.task('images.album', { queue: 'images' }, (photos) => ({ photos: photos.length }));
+const build = app.task('reports.build', { queue: 'reports', concurrency: { limit: 2, key: 0 } }, () =>
+  work(1_500),
+);
+app.task('reports.month', { queue: 'reports', unique: { key: 0 } }, () => work(20_000));
 app.schedule('nightly-report', every('20s'), build.s('today'));
