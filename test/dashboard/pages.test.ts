@@ -414,7 +414,8 @@ describe('the live feed', () => {
 
   it('gathers what happens, and a reader that is slow is told that it missed something', async () => {
     const cluster = new ClusterState();
-    const feed = new LiveFeed(cluster);
+    let problem: string | null = null;
+    const feed = new LiveFeed(cluster, () => problem);
     const leaving = new AbortController();
     const reading = feed.read(leaving.signal);
     const next = async (): Promise<LiveDelta> => {
@@ -439,6 +440,10 @@ describe('the live feed', () => {
       partial: false,
       tasks: [{ id: 'id1' }, { id: 'id2' }],
     });
+    problem = 'connect ECONNREFUSED';
+    expect(await next()).toMatchObject({ tasks: [], brokerProblem: problem });
+    problem = null;
+    expect(await next()).toMatchObject({ brokerProblem: null });
     leaving.abort();
     expect((await reading.next()).done).toBe(true);
     expect(feed.readers).toBe(0);

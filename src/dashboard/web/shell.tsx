@@ -5,7 +5,7 @@ import { useEffect } from 'preact/hooks';
 import { me } from './api.ts';
 import { utcTime } from './format.ts';
 import { keyMap, useKeys } from './keys.ts';
-import { clock, lastMessageAt, live, paused } from './live.ts';
+import { clock, lastMessageAt, live, paused, useDeltas } from './live.ts';
 import { AuditPage } from './pages/audit.tsx';
 import { DeadLetterPage, DeadLettersPage } from './pages/dead-letters.tsx';
 import { DoctorPage } from './pages/doctor.tsx';
@@ -26,7 +26,7 @@ import { density, shortcuts, theme, timeStyle } from './preferences.ts';
 import { base, link, navigate, path, under } from './router.ts';
 import { ConfirmDialog, Dialog, Toasts } from './ui/dialog.tsx';
 import { Icon, type IconName } from './ui/icon.tsx';
-import { Empty } from './ui/notice.tsx';
+import { Empty, Warning } from './ui/notice.tsx';
 import type { PaletteEntry } from './ui/palette-match.ts';
 
 interface Place {
@@ -54,8 +54,12 @@ const places: readonly Place[] = [
 
 const railOpen = signal(false);
 const helpOpen = signal(false);
+const brokerProblem = signal<string | null>(null);
 
 export function Shell(): JSX.Element {
+  useDeltas((delta) => {
+    brokerProblem.value = delta.brokerProblem;
+  });
   useKeys({
     '?': () => {
       helpOpen.value = true;
@@ -179,6 +183,11 @@ export function Shell(): JSX.Element {
         </div>
       </nav>
       <main id="content" class="content" tabIndex={-1}>
+        {brokerProblem.value !== null && (
+          <Warning tone="red">
+            <b>The broker is away.</b> What is shown was known before. {brokerProblem.value}
+          </Warning>
+        )}
         <Page />
       </main>
       <Toasts />

@@ -17,6 +17,8 @@ export interface LiveDelta {
   readonly partial: boolean;
   readonly counts: Readonly<Record<ActivityKind, number>>;
   readonly workers: readonly LiveWorker[];
+  /** Why the broker cannot be asked now; null: it can. */
+  readonly brokerProblem: string | null;
 }
 
 interface LiveTask {
@@ -74,9 +76,13 @@ export class LiveFeed {
   readonly #beganAt = Date.now();
   #loading: Promise<void> | null = null;
 
+  readonly #brokerProblem: () => string | null;
+  #sentProblem: string | null = null;
+
   /** `cluster` must have recorded an event before {@link add} is called with it. */
-  constructor(cluster: ClusterState) {
+  constructor(cluster: ClusterState, brokerProblem: () => string | null = () => null) {
     this.#cluster = cluster;
+    this.#brokerProblem = brokerProblem;
   }
 
   /** Adds the last hour of the history to the statistics. Does it once. */
@@ -157,7 +163,8 @@ export class LiveFeed {
 
   #first(at: number): LiveDelta {
     const counts = { sent: 0, succeeded: 0, failed: 0, retried: 0 };
-    return { at, tasks: [], partial: false, counts, workers: this.#workers(at) };
+    const brokerProblem = this.#brokerProblem();
+    return { at, tasks: [], partial: false, counts, workers: this.#workers(at), brokerProblem };
   }
 
   #send(at: number): void {
@@ -167,7 +174,10 @@ export class LiveFeed {
       this.#sentWorkers.set(worker.name, text);
       return true;
     });
-    if (this.#changed.size === 0 && workers.length === 0 && at - this.#sentAt < idleMs) return;
+    const brokerProblem = this.#brokerProblem();
+    const isIdle = this.#changed.size === 0 && workers.length === 0 && brokerProblem === this.#sentProblem;
+    if (isIdle && at - this.#sentAt < idleMs) return;
+    this.#sentProblem = brokerProblem;
     this.#sentAt = at;
     const ids = [...this.#changed];
     const delta: LiveDelta = {
@@ -176,6 +186,7 @@ export class LiveFeed {
       partial: ids.length > maxTasks,
       counts: this.#counts,
       workers,
+      brokerProblem,
     };
     this.#changed.clear();
     this.#counts = { sent: 0, succeeded: 0, failed: 0, retried: 0 };
@@ -217,5 +228,6 @@ function merged(before: LiveDelta, next: LiveDelta): LiveDelta {
       retried: before.counts.retried + next.counts.retried,
     },
     workers: [...workers.values()],
+    brokerProblem: next.brokerProblem,
   };
 }

@@ -72,6 +72,10 @@ async function brokerFacts(app: App): Promise<BrokerFacts> {
   const url = redacted(app.config.broker);
   const opened = await part(app.broker());
   if (opened.value === null) return { kind: null, url, problem: opened.problem };
-  const { name, status } = opened.value;
-  return { kind: name, url, problem: status.reason };
+  return { kind: opened.value.name, url, problem: brokerProblem(app) };
+}
+
+/** What is wrong with the connection, for people; null: nothing, or it is not open yet. */
+export function brokerProblem({ stores }: App): string | null {
+  return stores?.transport.status.reason ?? null;
 }

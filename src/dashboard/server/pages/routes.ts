@@ -29,7 +29,8 @@ import { heldLock, releaseLock, showLimits, showLocks } from './limits.ts';
 import { LiveFeed } from './live-feed.ts';
 import { liveStream } from './live-stream.ts';
 import { taskMatrix } from './matrix.ts';
-import { overview } from './overview.ts';
+import { brokerProblem, overview } from './overview.ts';
+import { soon } from './part.ts';
 import {
   heldMessages,
   pauseQueue,
@@ -86,7 +87,7 @@ export function pageRoutes(context: DashboardContext) {
   const workers = new WorkerDetails(cluster, { control, fleet });
   const queues = new QueueWatch(app, fleet);
   const doctor = new Doctor(app);
-  const feed = new LiveFeed(cluster);
+  const feed = new LiveFeed(cluster, () => brokerProblem(app));
   context.onClose(context.onEvent((event) => feed.add(event)));
   const [operator, admin] = [needs('operator', context), needs('admin', context)];
   const reason = checked('query', actionReason);
@@ -180,7 +181,7 @@ export function pageRoutes(context: DashboardContext) {
       workers.forget();
       return c.json(outcome);
     })
-    .get('/queues', async (c) => c.json(await queues.list()))
+    .get('/queues', async (c) => c.json(await soon(queues.list())))
     .get('/queues/:name/waiting', checked('param', queueName), checked('query', waitingFilter), async (c) =>
       c.json(await peekQueue(app, c.req.valid('param').name, c.req.valid('query'))),
     )
@@ -224,11 +225,11 @@ export function pageRoutes(context: DashboardContext) {
     .route('/restart', restartRoutes(context))
     .get('/dead', checked('query', deadList), async (c) => {
       const { before = null, ...filter } = c.req.valid('query');
-      return c.json(await listDeadLetters(app, filter, before));
+      return c.json(await soon(listDeadLetters(app, filter, before)));
     })
     .get('/dead/:id{[0-9]+}', async (c) => {
       const id = c.req.param('id');
-      return c.json(found(await showDeadLetter(app, Number(id)), `there is no dead letter ${id}`));
+      return c.json(found(await soon(showDeadLetter(app, Number(id))), `there is no dead letter ${id}`));
     })
     .post('/dead/replay', operator, reason, checked('json', letterIds), async (c) => {
       const { ids } = c.req.valid('json');

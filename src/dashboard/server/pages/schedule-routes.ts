@@ -1,9 +1,11 @@
 // The routes of the schedules.
+
 import { Hono } from 'hono';
 import { z } from 'zod';
 import type { DashboardContext, DashboardEnv } from '../context.ts';
 import { needs } from '../roles.ts';
 import { actionReason, checked } from './checked.ts';
+import { soon } from './part.ts';
 import { scheduleForm } from './schedule-form.ts';
 import { SchedulePages } from './schedules.ts';
 
@@ -18,7 +20,7 @@ export function scheduleRoutes(context: DashboardContext) {
   const [operator, admin] = [needs('operator', context), needs('admin', context)];
   const reason = checked('query', actionReason);
   return new Hono<DashboardEnv>()
-    .get('/', async (c) => c.json(await schedules.list()))
+    .get('/', async (c) => c.json(await soon(schedules.list())))
     .get('/calendar', async (c) => c.json(await schedules.calendar()))
     .post('/check', admin, checked('json', scheduleCheck), async (c) => {
       const { form, changes } = c.req.valid('json');
@@ -43,7 +45,7 @@ export function scheduleRoutes(context: DashboardContext) {
       await schedules.remove(name);
       return c.json({ done: true });
     })
-    .get('/:name/runs', async (c) => c.json({ runs: await schedules.runs(c.req.param('name')) }))
+    .get('/:name/runs', async (c) => c.json({ runs: await soon(schedules.runs(c.req.param('name'))) }))
     .post('/:name/run', operator, reason, async (c) => {
       const name = c.req.param('name');
       await c.var.audit('schedule.run', name, c.req.valid('query').reason);

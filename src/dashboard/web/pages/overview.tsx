@@ -336,11 +336,6 @@ function Warnings({ board }: { board: Overview }): JSX.Element {
   const recordedUntil = history.value?.recordedUntil ?? null;
   return (
     <div class="warnings">
-      {broker.problem !== null && (
-        <Warning tone="red">
-          <b>The broker is away.</b> {broker.problem}
-        </Warning>
-      )}
       {workers.problem !== null && broker.problem === null && (
         <Warning tone="red">
           <b>The workers are unreachable.</b> {workers.problem}
