@@ -25,7 +25,7 @@ function newLocks(): Locks {
 /** Workers whose processes a supervisor starts again two seconds after their end, and what happens to them. */
 function newFleet(
   names: readonly string[],
-  { returns = (_: string): boolean => true, samePid = false, ends = 1 } = {},
+  { returns = (_: string): boolean => true, samePid = false, ends = 1, pool = 'umbel:async' } = {},
 ) {
   let ms = 1_000_000;
   const events: string[] = [];
@@ -50,7 +50,11 @@ function newFleet(
         const began = startedAt.get(name);
         const replies = new Map<string, Json>();
         if (began !== undefined)
-          replies.set(name, { pid: pids.get(name) ?? 0, uptime: Math.floor((ms - began) / 1000) });
+          replies.set(name, {
+            pid: pids.get(name) ?? 0,
+            uptime: Math.floor((ms - began) / 1000),
+            pool: pool === '' ? {} : { implementation: pool },
+          });
         return { replies, silent: [] };
       },
     }),
@@ -68,6 +72,12 @@ function newFleet(
         });
     },
   };
+  /** Does not answer for so many seconds, because it is busy. */
+  const silence = (name: string, seconds: number): void => {
+    const began = startedAt.get(name) ?? 0;
+    startedAt.delete(name);
+    changes.push({ at: ms + seconds * 1000, change: () => startedAt.set(name, began) });
+  };
   const locks = newLocks();
   const restart = (): RollingRestart =>
     new RollingRestart({
@@ -83,7 +93,7 @@ function newFleet(
     audit: async (name) => void events.push(`write ${name}`),
     ...more,
   });
-  return { events, restart, order, leaving, startedAt };
+  return { events, restart, order, leaving, startedAt, silence };
 }
 
 describe('a rolling restart', () => {
@@ -113,10 +123,46 @@ describe('a rolling restart', () => {
     await one.settled();
     expect(one.status).toMatchObject({
       state: 'stopped',
-      problem: 'b did not come back within 60 s. Start it, then restart the others: they were not touched.',
+      problem: 'b did not come back within 60 s: start it. The others were not touched.',
       lines: [{ state: 'back' }, { state: 'failed' }, { state: 'waiting' }],
     });
     expect(events).not.toContain('end c');
+  });
+
+  it.each([
+    '',
+    'celery.concurrency.solo:TaskPool',
+  ])("does not take a worker of Python's that still ends its tasks for one that is gone (pool: %s)", async (pool) => {
+    const { events, restart, order } = newFleet(['a', 'b'], { returns: () => false, pool });
+    const one = restart();
+    await one.start(order());
+    await one.settled();
+    expect(one.status?.problem).toBe(
+      "a did not come back within 60 s. A worker of Python's does not answer while it ends its tasks: if its process is gone, start it. The others were not touched.",
+    );
+    expect(events).not.toContain('end b');
+  });
+
+  it('waits for one that is busy at its turn, and gives up one that stays silent', async () => {
+    for (const [seconds, state] of [
+      [30, 'done'],
+      [90, 'stopped'],
+    ] as const) {
+      const { events, restart, order, silence } = newFleet(['a', 'b']);
+      const one = restart();
+      await one.start(
+        order({
+          audit: async (name) => {
+            events.push(`write ${name}`);
+            if (name === 'a') silence('b', seconds);
+          },
+        }),
+      );
+      await one.settled();
+      expect(one.status?.state, `${seconds} s`).toBe(state);
+      expect(events.includes('end b')).toBe(state === 'done');
+      if (state === 'stopped') expect(one.status?.problem).toContain('b has not answered for 60 s');
+    }
   });
 
   it('says so when the tasks of one take longer', async () => {

@@ -5,14 +5,14 @@ import { App } from '../../../src/index.ts';
 import { Worker } from '../../../src/worker/worker.ts';
 import { defineCounted } from './counted.ts';
 
-const { INTEROP_SETTINGS, INTEROP_QUEUES, INTEROP_LEDGERS, INTEROP_SLOTS = '4' } = process.env;
+const { INTEROP_SETTINGS, INTEROP_QUEUES, INTEROP_LEDGERS, INTEROP_SLOTS = '4', INTEROP_NAME } = process.env;
 const app = new App('interop', JSON.parse(INTEROP_SETTINGS ?? '{}'));
 defineCounted(app, INTEROP_LEDGERS ?? '.');
 
 const worker = new Worker(app, {
   queues: (INTEROP_QUEUES ?? 'celery').split(','),
   concurrency: Number(INTEROP_SLOTS),
-  name: `typescript-${process.pid}@%h`,
+  name: INTEROP_NAME ?? `typescript-${process.pid}@%h`,
 });
 const running = worker.run();
 await worker.start();

@@ -2,12 +2,16 @@
 import { randomUUID } from 'node:crypto';
 import type { Control } from '../../../control/control.ts';
 import type { Clock } from '../../../lib/clock.ts';
+import { isRecord } from '../../../lib/narrow.ts';
 import type { Json } from '../../../protocol/message.ts';
 import type { Locks } from '../../../stores/locks.ts';
 import { numberOr } from './workers.ts';
 
-/** `ending`: it was told to shut down, and still answers. `away`: it does not answer: it ends, or starts. */
-type RestartState = 'waiting' | 'ending' | 'away' | 'back' | 'failed';
+/**
+ * `silent`: it is its turn, and it does not answer yet. `ending`: it was told to shut down, and still answers. `away`: it does not answer: it ends, or
+ * starts. A worker of Python's does not answer while it ends its tasks.
+ */
+type RestartState = 'waiting' | 'silent' | 'ending' | 'away' | 'back' | 'failed';
 
 export interface RestartLine {
   readonly worker: string;
@@ -113,7 +117,7 @@ export class RollingRestart {
     }
     if (silent.length > 0) {
       await locks?.release(lockKey, id);
-      return `${silent.join(', ')} ${silent.length === 1 ? 'does' : 'do'} not answer: start what is down first, or leave it out`;
+      return `${silent.join(', ')} ${silent.length === 1 ? 'does' : 'do'} not answer: start what is down first, or leave it out. A worker of Python's with -P solo does not answer while it runs a task`;
     }
     this.#status = {
       state: 'running',
@@ -144,9 +148,7 @@ export class RollingRestart {
   async #run({ workers, patience, audit }: RestartOrder, keep: () => Promise<void>): Promise<void> {
     const { control, clock, signal } = this.#tools;
     for (const worker of workers) {
-      if (this.#status?.stopping === true)
-        throw new Error('It was stopped by hand. The workers that wait were not touched.');
-      const before = await this.#ready(worker);
+      const before = await this.#ready(worker, patience);
       await keep();
       await audit(worker);
       signal.throwIfAborted();
@@ -160,12 +162,8 @@ export class RollingRestart {
         this.#change(worker, { state: now === null ? 'away' : 'ending' });
         if (elapsed >= patience) {
           this.#change(worker, { state: 'failed' });
-          const isLast = worker === workers.at(-1);
-          throw new Error(
-            now === null
-              ? `${worker} did not come back within ${patience} s. Start it${isLast ? '.' : ', then restart the others: they were not touched.'}`
-              : `${worker} still runs after ${patience} s: its tasks take longer. It ends after them${isLast ? '.' : '; the others were not touched.'}`,
-          );
+          const why = now === null ? awayFor(worker, patience, before) : stillRuns(worker, patience);
+          throw new Error(worker === workers.at(-1) ? why : `${why} The others were not touched.`);
         }
         await keep().catch(() => undefined);
         await clock.sleep(lookMs, signal);
@@ -174,18 +172,21 @@ export class RollingRestart {
     }
   }
 
-  /** What a worker tells that is to be restarted. @throws Error with the sentence why it stops */
-  async #ready(worker: string): Promise<Json> {
+  /** What a worker tells that is to be restarted. Waits for one that is busy. @throws Error with the sentence why it stops */
+  async #ready(worker: string, patience: number): Promise<Json> {
     const { clock, signal } = this.#tools;
-    for (;;) {
+    for (const late = clock.monotonic() + patience * 1000; ; ) {
+      if (this.#status?.stopping === true)
+        throw new Error('It was stopped by hand. The workers that wait were not touched.');
       const found = await this.#look(worker);
-      if (found === null) {
+      if (found !== null && (numberOr(found.uptime) ?? minUptime) >= minUptime) return found;
+      this.#change(worker, { state: found === null ? 'silent' : 'waiting' });
+      if (found === null && clock.monotonic() >= late) {
         this.#change(worker, { state: 'failed' });
         throw new Error(
-          `${worker} does not answer any more. It was not told to shut down, and neither were those after it.`,
+          `${worker} has not answered for ${patience} s. It was not told to shut down, and neither were those after it.`,
         );
       }
-      if ((numberOr(found.uptime) ?? minUptime) >= minUptime) return found;
       await clock.sleep(lookMs, signal);
     }
   }
@@ -205,6 +206,22 @@ export class RollingRestart {
   #end(state: 'done' | 'stopped', problem: string | null): void {
     if (this.#status !== null) this.#status = { ...this.#status, state, problem };
   }
+}
+
+/** The end of the tasks of a worker of Python's looks like a worker that is gone: a second one beside it would be a wrong advice. */
+function awayFor(worker: string, patience: number, before: Json): string {
+  return isOurs(before)
+    ? `${worker} did not come back within ${patience} s: start it.`
+    : `${worker} did not come back within ${patience} s. A worker of Python's does not answer while it ends its tasks: if its process is gone, start it.`;
+}
+
+function stillRuns(worker: string, patience: number): string {
+  return `${worker} still runs after ${patience} s: its tasks take longer. It ends after them.`;
+}
+
+/** Its pool has a name of ours. Celery names its own, and `prefork` of Celery 5.2 has no name. */
+function isOurs({ pool }: Json): boolean {
+  return isRecord(pool) && String(pool.implementation).startsWith('umbel:');
 }
 
 /** A process that runs for a shorter time could not be told from the one that follows it, seconds. */

@@ -79,7 +79,8 @@ function RestartDialog({
         Shuts down <b>{plural(chosen.length, 'worker')}</b>, one after the other. Each finishes what it runs (
         {plural(running, 'task')} now) and ends; <b>whoever started it has to start it again</b>: systemd,
         Kubernetes, Docker. The next one is told only when the one before is back and answers. If one does not
-        come back in time, or the dashboard ends, no further one is touched.
+        come back in time, or the dashboard ends, no further one is touched. A worker of Python’s does not
+        answer while it ends its tasks: it is away meanwhile.
       </p>
       <fieldset>
         <legend class="dim">Workers, in this order</legend>
@@ -114,6 +115,7 @@ function RestartDialog({
 
 const looks: Readonly<Record<RestartLine['state'], readonly [tone: string, word: string]>> = {
   waiting: ['stone', 'waits'],
+  silent: ['amber', 'does not answer'],
   ending: ['amber', 'ends its tasks'],
   away: ['amber', 'is away'],
   back: ['green', 'is back'],
@@ -188,7 +190,9 @@ function RestartPanel({
                 <a href={workerLink(worker)}>{worker}</a>
               </td>
               <td>
-                <span class={`badge tone-${looks[each][0]}`}>{looks[each][1]}</span>
+                <span class={`badge tone-${looks[each][0]}`}>
+                  {each === 'waiting' && state === 'stopped' ? 'not touched' : looks[each][1]}
+                </span>
               </td>
               <td class="right hide-s">
                 <Time at={askedAt} />
