@@ -102,6 +102,7 @@ it('each page answers while the workers are asked and none has replied', async (
     '/api/v1/queues',
     '/api/v1/queues/celery/held',
     '/api/v1/limits',
+    '/api/v1/doctor',
     '/api/v1/doctor/tasks',
     '/metrics',
   ];
@@ -110,6 +111,7 @@ it('each page answers while the workers are asked and none has replied', async (
   for (const page of ['/api/v1/queues/celery/held', '/api/v1/limits', '/api/v1/doctor/tasks'])
     expect((await ask(page)).body, page).toMatchObject({ told: { asking: true, at: null } });
   expect((await ask('/api/v1/workers/celery@here')).body).toMatchObject({ asking: true, at: null });
+  expect((await ask('/api/v1/doctor')).body).toMatchObject({ examining: true, findings: null });
   expect((await ask('/metrics')).text).not.toContain('celery_active_worker_count{');
   release.resolve();
   await until(
@@ -124,5 +126,9 @@ it('each page answers while the workers are asked and none has replied', async (
   await until(
     async () => ((await ask('/api/v1/workers/celery@here')).body as { at: number | null }).at !== null,
     'the page of the worker',
+  );
+  await until(
+    async () => ((await ask('/api/v1/doctor')).body as { findings: unknown }).findings !== null,
+    'the findings of the doctor',
   );
 });

@@ -5,6 +5,8 @@ import { FlowerMetrics } from '../../src/dashboard/server/flower/metrics.ts';
 import { searchQuery } from '../../src/dashboard/server/flower/search.ts';
 import { ClusterState } from '../../src/events/cluster-state.ts';
 import { parseQuery } from '../../src/history/parse-query.ts';
+import { deferred } from '../../src/lib/deferred.ts';
+import { eventsMessage } from '../../src/protocol/event.ts';
 import { patience, until } from '../until.ts';
 import { newApp, startWorker } from '../worker/bench.ts';
 import { type Ask, form, newDashboard, told } from './bench.ts';
@@ -179,6 +181,48 @@ describe('workers', () => {
     expect((await ask('/api/queues/length')).body).toEqual({
       active_queues: [{ name: 'celery', messages: 0, messages_scheduled: 0, messages_unacknowledged: 0 }],
     });
+  });
+
+  it('that do not reply are no error: the others are told, and what they told before', async () => {
+    const { app, ask } = await openShop();
+    const { fanout } = await app.broker();
+    const exchange = { name: 'celeryev', type: 'topic', durable: true } as const;
+    const heartbeat = {
+      type: 'worker-heartbeat',
+      hostname: 'silent@here',
+      utcoffset: 0,
+      pid: 1,
+      clock: 1,
+      freq: 60,
+    };
+    const text = JSON.stringify({ ...heartbeat, timestamp: Date.now() / 1000, active: 0, processed: 0 });
+    const key = 'worker.heartbeat';
+    await fanout.publish(exchange, key, eventsMessage(exchange.name, text, 'silent@here', key));
+    const status = async (): Promise<unknown> => (await ask('/api/workers?status=1')).body;
+    await until(async () => JSON.stringify(await status()).includes('silent@here'), 'its heartbeat');
+    const both = await ask('/api/workers?refresh=1');
+    expect([both.status, Object.keys(both.body as object)]).toEqual([200, [worker]]);
+    expect(await ask('/api/workers?workername=silent@here')).toMatchObject({ status: 404 });
+    // Nobody replies, as the questions do not leave: the request ends, with what is known.
+    const askAnother = newDashboard(app);
+    await askAnother('/api/workers?status=1');
+    const release = deferred<void>();
+    const publish = fanout.publish.bind(fanout);
+    const held: typeof publish = async (...message) => {
+      await release.promise;
+      await publish(...message);
+    };
+    Object.assign(fanout, { publish: held });
+    const [known, unknown] = await Promise.all([
+      ask('/api/workers?refresh=1'),
+      askAnother('/api/workers?refresh=1'),
+    ]);
+    release.resolve();
+    expect([known.status, known.body]).toEqual([200, both.body]);
+    expect([unknown.status, unknown.text]).toEqual([
+      503,
+      'Failed to update workers: the broker did not answer in time',
+    ]);
   });
 
   it('do what they are told', async () => {

@@ -1,4 +1,7 @@
 // The replies of each worker to eight inspect commands, in Flower's format.
+import { Problem } from '../../../http/problem.ts';
+import { systemClock } from '../../../lib/clock.ts';
+import { atMost } from '../../../lib/deadline.ts';
 import { isRecord } from '../../../lib/narrow.ts';
 import type { Json } from '../../../protocol/message.ts';
 import type { DashboardContext } from '../context.ts';
@@ -21,38 +24,59 @@ type WorkerRecord = Readonly<Record<string, unknown>> & { readonly timestamp: nu
 
 /** Older replies are requested again, milliseconds. */
 const freshMs = 5_000;
+/** How long the broker has to take the questions, beyond the time that workers have to reply, milliseconds. */
+const brokerMs = 4_000;
 
 export class WorkerRecords {
   readonly #context: DashboardContext;
   readonly #metrics: FlowerMetrics;
   readonly #records = new Map<string, WorkerRecord>();
+  /** When each worker was asked, also without a reply: one that is silent is not asked at each request. Milliseconds since 1970. */
+  readonly #askedAt = new Map<string, number>();
   #asking: Promise<void> | null = null;
+  #askingStale: Promise<void> | null = null;
 
   constructor(context: DashboardContext, metrics: FlowerMetrics) {
     this.#context = context;
     this.#metrics = metrics;
   }
 
-  /** The records of all known workers. At the first call and with `refresh`, all workers are asked. @throws BrokerUnavailable */
+  /**
+   * The records of all known workers. At the first call and with `refresh`, all workers are asked; who does not reply in time is there with the
+   * record of before, if there is one.
+   * @throws BrokerUnavailable, Problem 503 when nothing is known in time
+   */
   async all(refresh: boolean): Promise<ReadonlyMap<string, WorkerRecord>> {
-    const { cluster } = this.#context;
     if (refresh || this.#records.size === 0) {
       this.#asking ??= this.#ask().finally(() => {
         this.#asking = null;
       });
-      await this.#asking;
+      await this.#inTime(this.#asking);
     }
-    const due = Date.now() / 1000 - freshMs / 1000;
-    const names = new Set([
-      ...cluster.aliveWorkers().map(({ hostname }) => hostname),
-      ...this.#records.keys(),
-    ]);
-    const stale = [...names].filter(
-      (name) => (this.#records.get(name)?.timestamp ?? 0) < due && this.#mayAnswer(name),
-    );
-    if (stale.length > 0) await this.#ask(stale);
+    const stale = this.#stale();
+    if (stale.length > 0)
+      this.#askingStale ??= this.#ask(stale).finally(() => {
+        this.#askingStale = null;
+      });
+    if (this.#askingStale !== null) await this.#inTime(this.#askingStale);
     this.#forgetSurplus();
     return new Map([...this.#records].sort(([a], [b]) => (a < b ? -1 : 1)));
+  }
+
+  /** Workers whose records are old, or that are alive without one. */
+  #stale(): readonly string[] {
+    const due = Date.now() - freshMs;
+    const alive = this.#context.cluster.aliveWorkers().map(({ hostname }) => hostname);
+    return [...new Set([...alive, ...this.#records.keys()])].filter(
+      (name) => (this.#askedAt.get(name) ?? 0) < due && this.#mayAnswer(name),
+    );
+  }
+
+  /** Waits for what is asked, not longer than workers and broker have: then what is known counts. @throws Problem 503 when nothing is known */
+  async #inTime(asking: Promise<void>): Promise<void> {
+    const limitMs = this.#context.settings.inspectTimeout * 1000 + brokerMs;
+    if ((await atMost(limitMs, asking, systemClock)) || this.#records.size > 0) return;
+    throw new Problem(503, 'Failed to update workers: the broker did not answer in time');
   }
 
   /** Undefined: no worker of this name is known or replies. @throws BrokerUnavailable */
@@ -95,10 +119,16 @@ export class WorkerRecords {
   }
 
   async #ask(destination?: readonly string[]): Promise<void> {
-    const { control, settings } = this.#context;
+    const { cluster, control, settings } = this.#context;
     const found = new Map<string, Record<string, unknown>>();
+    const now = Date.now();
+    const asked = destination ?? [
+      ...cluster.workers.map(({ hostname }) => hostname),
+      ...this.#records.keys(),
+    ];
+    for (const name of asked) this.#askedAt.set(name, now);
     const options = { timeout: settings.inspectTimeout, ...(destination !== undefined && { destination }) };
-    await Promise.all(
+    const outcomes = await Promise.allSettled(
       questions.map(async ([key, method, args]) => {
         const { replies } = await control.ask(method, args, options);
         for (const [name, value] of replies) {
@@ -108,22 +138,31 @@ export class WorkerRecords {
         }
       }),
     );
+    for (const outcome of outcomes)
+      if (outcome.status === 'rejected' && found.size === 0) throw outcome.reason;
     const timestamp = Date.now() / 1000;
     for (const [name, answers] of found) {
       const known = questions.flatMap(([key]) => (key in answers ? [[key, answers[key]] as const] : []));
       this.#records.delete(name);
       this.#records.set(name, { ...Object.fromEntries(known), timestamp });
+      this.#askedAt.set(name, now);
     }
     // Forget asked workers that did not reply and never sent an event.
     for (const name of destination ?? [])
-      if (!found.has(name) && this.#context.cluster.worker(name) === undefined) this.#records.delete(name);
+      if (!found.has(name) && cluster.worker(name) === undefined) this.#forget(name);
   }
 
   #forgetSurplus(): void {
-    for (const name of this.#records.keys()) {
-      if (this.#records.size <= this.#context.settings.maxWorkers) return;
-      this.#records.delete(name);
-    }
+    for (const names of [this.#askedAt, this.#records])
+      for (const name of names.keys()) {
+        if (names.size <= this.#context.settings.maxWorkers) break;
+        this.#forget(name);
+      }
+  }
+
+  #forget(name: string): void {
+    this.#records.delete(name);
+    this.#askedAt.delete(name);
   }
 }
 

@@ -59,6 +59,7 @@ const taskList = z.object({
 });
 const deadList = deadLetterFilter.extend({ before: z.coerce.number().int().min(1).optional() });
 const auditList = z.object({ before: z.coerce.number().int().min(1).optional() });
+const doctorVisit = z.object({ again: z.enum(['true', 'false']).default('false') });
 /** The bytes of a request's body: the arguments of a task that is run again, or a thousand ids. */
 const maxBodySize = 1024 * 1024;
 /** Entries of a page of the audit log. */
@@ -203,7 +204,9 @@ export function pageRoutes(context: DashboardContext) {
       queues.forget();
       return c.json(outcome);
     })
-    .get('/doctor', needsToRead('operator'), async (c) => c.json(await doctor.report()))
+    .get('/doctor', needsToRead('operator'), checked('query', doctorVisit), (c) =>
+      c.json(doctor.report(c.req.valid('query').again === 'true')),
+    )
     .get('/doctor/tasks', needsToRead('operator'), async (c) =>
       c.json(await taskMatrix(app, { cluster, fleet })),
     )

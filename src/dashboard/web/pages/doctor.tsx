@@ -1,13 +1,15 @@
 // Doctor: common mistakes in the application, the broker and the workers; and which worker knows which task.
 import type { JSX } from 'preact';
-import { useState } from 'preact/hooks';
-import type { DoctorReport } from '../../server/pages/doctor.ts';
+import { useRef } from 'preact/hooks';
+import type { Finding } from '../../../doctor/finding.ts';
 import { answer, api, useLoaded } from '../api.ts';
 import { plural } from '../format.ts';
+import { useReloadSoon } from '../live.ts';
 import { search, setSearch } from '../router.ts';
-import { Empty, FaultNote, Loading } from '../ui/notice.tsx';
+import { Empty, FaultNote, Loading, Warning } from '../ui/notice.tsx';
 import { PageHead } from '../ui/page-head.tsx';
 import { type Tab, Tabs } from '../ui/tabs.tsx';
+import { Time } from '../ui/time.tsx';
 import { TaskMatrixTable } from './task-matrix.tsx';
 
 const tones = { error: 'red', warning: 'amber', note: 'blue' } as const;
@@ -35,31 +37,54 @@ export function DoctorPage(): JSX.Element {
 }
 
 function Findings(): JSX.Element {
-  const { value, fault, reload } = useLoaded('doctor', () => answer(api.doctor.$get()));
-  const [busy, setBusy] = useState(false);
-  const again = async (): Promise<void> => {
-    setBusy(true);
-    await reload();
-    setBusy(false);
+  const again = useRef(false);
+  const { value, fault, reload } = useLoaded('doctor', () => {
+    const query = { again: again.current ? 'true' : 'false' } as const;
+    again.current = false;
+    return answer(api.doctor.$get({ query }));
+  });
+  useReloadSoon(value?.examining === true, value, reload);
+  const examineAgain = (): void => {
+    again.current = true;
+    void reload();
   };
+  const findings = value?.findings ?? null;
   return (
     <>
       <div class="tab-head">
-        <span class="dim">{value === null ? 'Checking takes a few seconds.' : summaryOf(value)}</span>
-        <button type="button" class="button" disabled={busy || value === null} onClick={() => void again()}>
-          {busy ? 'Checking…' : 'Check again'}
+        <span class="dim">
+          {findings === null ? (
+            'Checking takes a few seconds.'
+          ) : (
+            <>
+              {summaryOf(findings)}, found <Time at={value?.at ?? null} />
+            </>
+          )}
+        </span>
+        <button
+          type="button"
+          class="button"
+          disabled={value === null || value.examining}
+          onClick={examineAgain}
+        >
+          {value?.examining === true ? 'Checking…' : 'Check again'}
         </button>
       </div>
       {fault !== null && <FaultNote fault={fault} retry={reload} />}
-      {value === null && fault === null && <Loading />}
-      {value?.findings.length === 0 && (
+      {value !== null && value.problem !== null && (
+        <Warning tone="red">
+          <b>The last check failed.</b> {value.problem}
+        </Warning>
+      )}
+      {findings === null && fault === null && (value === null || value.examining) && <Loading />}
+      {findings?.length === 0 && (
         <Empty kind="good" title="No problems found">
           The checks found no common mistake.
         </Empty>
       )}
-      {value !== null && value.findings.length > 0 && (
+      {findings !== null && findings.length > 0 && (
         <ul class="stack">
-          {value.findings.map(({ check, level, what, why, fix }) => (
+          {findings.map(({ check, level, what, why, fix }) => (
             <li key={`${check} ${what}`} class="panel">
               <div class="panel-body finding">
                 <p>
@@ -80,7 +105,7 @@ function Findings(): JSX.Element {
           ))}
         </ul>
       )}
-      {value !== null && (
+      {value !== null && findings !== null && (
         <p class="dim">
           {value.hasTasks
             ? 'The source files of the application are not read here: '
@@ -92,7 +117,7 @@ function Findings(): JSX.Element {
   );
 }
 
-function summaryOf({ findings }: DoctorReport): string {
+function summaryOf(findings: readonly Finding[]): string {
   const of = (level: keyof typeof tones): number => findings.filter((each) => each.level === level).length;
   return `${plural(of('error'), 'error')}, ${plural(of('warning'), 'warning')}, ${plural(of('note'), 'note')}`;
 }
