@@ -20,7 +20,7 @@ if (!env.SMTP_URL) {
   env.SMTP_URL = `smtp://127.0.0.1:${smtp}`;
   env.MAIL_PAGE = `http://127.0.0.1:${pages}`;
 }
-const { port } = await start('web', ['--import', 'tsx', 'server/main.ts', '--seed']);
+const { port } = await start('web', ['--import', 'tsx', 'dev/seed.ts']);
 void start('worker', [...umbel, 'worker', '-q', '-l', 'info', '--log-format', 'pretty']);
 void start('beat', [...umbel, 'beat', '-q', '-l', 'warning', '--log-format', 'pretty']);
 const url = `http://${env.HOST ?? '127.0.0.1'}:${port}`;

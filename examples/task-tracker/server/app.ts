@@ -10,14 +10,14 @@ import {
   sendOverdueNotice,
 } from './chores.ts';
 import { openDatabase } from './database.ts';
-import { type Format, writer } from './export.ts';
+import { type Format, file } from './export.ts';
 import { smtpMailer } from './mail.ts';
 import { relay } from './outbox.ts';
 import { sendReminder, sendTaskReminder } from './reminders.ts';
 import { settings } from './settings.ts';
-import type { TaskChanges } from './shapes.ts';
+import type { Task, TaskChanges } from './shapes.ts';
 import { statisticsOf } from './statistics.ts';
-import { allTasks, updateTask } from './tasks.ts';
+import { allTasks, countOf, tasksOf, updateTask } from './tasks.ts';
 
 export const app: App = new App('task-tracker', {
   broker: settings.brokerUrl,
@@ -75,26 +75,17 @@ export const exportUserTasks = app.task(
   'tracker.export_user_tasks',
   { bind: true, softTimeLimit: '10m', timeLimit: '11m' },
   async (task, userId: number, format: Format) => {
-    const { begin, row, end } = writer(format);
     const db = await database();
-    const { total } = await db
-      .selectFrom('tasks')
-      .select(({ fn }) => fn.countAll<number>().as('total'))
-      .where('owner_id', '=', userId)
-      .executeTakeFirstOrThrow();
-    let content = begin;
-    let done = 0;
-    for await (const tasks of allTasks(db, userId, 50)) {
+    const total = await countOf(tasksOf(db, userId));
+    const tasks: Task[] = [];
+    for await (const some of allTasks(db, userId, 50)) {
       task.signal.throwIfAborted();
-      for (const each of tasks) content += row(each, done++ === 0);
-      await task.updateState('PROGRESS', { done, total: Math.max(done, total) });
+      tasks.push(...some);
+      await task.updateState('PROGRESS', { done: tasks.length, total: Math.max(tasks.length, total) });
     }
-    await db
-      .updateTable('jobs')
-      .set({ content: content + end, rows: done })
-      .where('id', '=', task.request.id)
-      .execute();
-    return { rows: done, bytes: Buffer.byteLength(content + end) };
+    const done = { content: file(format, tasks), rows: tasks.length };
+    await db.updateTable('jobs').set(done).where('id', '=', task.request.id).execute();
+    return done.rows;
   },
 );
 

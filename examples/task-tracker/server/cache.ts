@@ -33,8 +33,14 @@ export class Cache {
       : new Cache('redis', await redis(settings.redisUrl, settings.redisPassword));
   }
 
-  /** What is kept under this key, else what `load` gives, which is then kept. */
-  async remember<T>(key: string, seconds: number, load: () => Promise<T>): Promise<T> {
+  /** What is kept of this user under this name, else what `load` gives, which is then kept. */
+  async remember<T>(
+    user: { readonly id: number; readonly revision: number },
+    name: string,
+    seconds: number,
+    load: () => Promise<T>,
+  ): Promise<T> {
+    const key = `tracker:${user.id}:${user.revision}:${name}`;
     const found = await this.#try(() => this.#store.get(key));
     if (typeof found === 'string') {
       this.#hits++;
@@ -42,19 +48,15 @@ export class Cache {
     }
     this.#misses++;
     const value = await load();
-    await this.put(key, seconds, value);
-    return value;
-  }
-
-  async put(key: string, seconds: number, value: unknown): Promise<void> {
     await this.#try(() => this.#store.set(key, JSON.stringify(value), seconds));
+    return value;
   }
 
   /** Asks it for something that was just put there. */
   async status(): Promise<CacheStatus> {
-    await this.put('tracker:check', 10, 'works');
+    await this.#try(() => this.#store.set('tracker:check', 'works', 10));
     const check = await this.#try(() => this.#store.get('tracker:check'));
-    return { kind: this.#kind, available: check === '"works"', hits: this.#hits, misses: this.#misses };
+    return { kind: this.#kind, available: check === 'works', hits: this.#hits, misses: this.#misses };
   }
 
   close(): Promise<void> {
@@ -74,17 +76,6 @@ export class Cache {
       return undefined;
     }
   }
-}
-
-export const keys = {
-  list: (user: Reader, query: object) => `tracker:${user.id}:${user.revision}:list:${JSON.stringify(query)}`,
-  task: (user: Reader, id: number) => `tracker:${user.id}:${user.revision}:task:${id}`,
-  statistics: (user: Reader) => `tracker:${user.id}:${user.revision}:statistics`,
-};
-
-interface Reader {
-  readonly id: number;
-  readonly revision: number;
 }
 
 function memory(): Store {

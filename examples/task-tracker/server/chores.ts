@@ -1,11 +1,13 @@
 // What is done by itself: once an hour what is overdue is told, and at night what is old is removed.
 import { randomUUID } from 'node:crypto';
+import type { DeleteResult, ExpressionBuilder } from 'kysely';
 import type { App } from 'umbel';
 import { crontab } from 'umbel';
 import { Schedules } from 'umbel/beat';
 import { change, type Database } from './database.ts';
 import type { Mailer } from './mail.ts';
 import { post } from './outbox.ts';
+import type { Tables } from './schema.ts';
 
 export const sendOverdueNotice = 'tracker.send_overdue_notice';
 export const dailyCleanup = 'tracker.daily_cleanup';
@@ -14,30 +16,18 @@ const dayMs = 86_400_000;
 
 /** Marks what has become overdue, once, and posts a notice to each owner. Resolves with how many tasks that were. */
 export async function checkOverdue(database: Database, now: Date): Promise<number> {
-  const owners = await database
-    .selectFrom('tasks')
-    .select('owner_id')
-    .distinct()
-    .where('status', '!=', 'done')
-    .where('deadline', '<', now.toISOString())
-    .where('overdue_at', 'is', null)
-    .execute();
+  const at = now.toISOString();
+  const late = ({ eb, and }: ExpressionBuilder<Tables, 'tasks'>) =>
+    and([eb('status', '!=', 'done'), eb('deadline', '<', at), eb('overdue_at', 'is', null)]);
   let marked = 0;
+  const owners = await database.selectFrom('tasks').select('owner_id').distinct().where(late).execute();
   for (const { owner_id } of owners) {
     marked += await change(database, owner_id, async (writing) => {
-      const late = await writing
-        .updateTable('tasks')
-        .set({ overdue_at: now.toISOString() })
-        .where('owner_id', '=', owner_id)
-        .where('status', '!=', 'done')
-        .where('deadline', '<', now.toISOString())
-        .where('overdue_at', 'is', null)
-        .returning('id')
-        .execute();
+      const tasks = writing.updateTable('tasks').set({ overdue_at: at }).where('owner_id', '=', owner_id);
+      const ids = (await tasks.where(late).returning('id').execute()).map((task) => task.id);
       const id = randomUUID();
-      const args = [id, owner_id, late.map((task) => task.id)];
-      if (late.length > 0) await post(writing, { id, task: sendOverdueNotice, args });
-      return late.length;
+      if (ids.length > 0) await post(writing, { id, task: sendOverdueNotice, args: [id, owner_id, ids] });
+      return ids.length;
     });
   }
   return marked;
@@ -70,36 +60,23 @@ export async function sendNotice(
   return true;
 }
 
-export interface Cleaned {
-  readonly sessions: number;
-  readonly jobs: number;
-  readonly reminders: number;
-}
-
-/** Of the users in this time zone: logins that have ended, exports and bulk updates of last week, reminders sent a month ago. */
-export async function cleanUp(database: Database, timezone: string, now: Date): Promise<Cleaned> {
+/**
+ * Of the users in this time zone: logins that have ended, exports and bulk updates of last week, reminders sent a month ago.
+ * Resolves with how many of each that were.
+ */
+export async function cleanUp(database: Database, timezone: string, now: Date) {
   const ago = (days: number) => new Date(now.getTime() - days * dayMs).toISOString();
   const users = database.selectFrom('users').select('users.id').where('timezone', '=', timezone);
-  const sessions = await database
-    .deleteFrom('sessions')
-    .where('user_id', 'in', users)
-    .where('expires_at', '<', now.toISOString())
-    .executeTakeFirst();
-  const jobs = await database
-    .deleteFrom('jobs')
-    .where('user_id', 'in', users)
-    .where('created_at', '<', ago(7))
-    .executeTakeFirst();
   const tasks = database.selectFrom('tasks').select('tasks.id').where('owner_id', 'in', users);
-  const reminders = await database
-    .deleteFrom('reminders')
-    .where('task_id', 'in', tasks)
-    .where('sent_at', '<', ago(30))
-    .executeTakeFirst();
+  const sessions = database.deleteFrom('sessions').where('user_id', 'in', users);
+  const jobs = database.deleteFrom('jobs').where('user_id', 'in', users);
+  const reminders = database.deleteFrom('reminders').where('task_id', 'in', tasks);
+  const deleted = async (old: { executeTakeFirst(): Promise<DeleteResult> }): Promise<number> =>
+    Number((await old.executeTakeFirst()).numDeletedRows);
   return {
-    sessions: Number(sessions.numDeletedRows),
-    jobs: Number(jobs.numDeletedRows),
-    reminders: Number(reminders.numDeletedRows),
+    sessions: await deleted(sessions.where('expires_at', '<', ago(0))),
+    jobs: await deleted(jobs.where('created_at', '<', ago(7))),
+    reminders: await deleted(reminders.where('sent_at', '<', ago(30))),
   };
 }
 

@@ -20,24 +20,10 @@ const columns = [
   'completed_at',
 ] as const;
 
-/** The beginning, each task, and the end; put together they are the file. */
-export function writer(format: Format): {
-  begin: string;
-  row(task: Task, first: boolean): string;
-  end: string;
-} {
-  if (format === 'csv')
-    return {
-      begin: `${columns.join(',')}\r\n`,
-      row: (task) => `${columns.map((name) => cell(task[name])).join(',')}\r\n`,
-      end: '',
-    };
-  return {
-    begin: '[',
-    row: (task, first) =>
-      `${first ? '' : ','}\n  ${JSON.stringify(Object.fromEntries(columns.map((name) => [name, task[name]])))}`,
-    end: '\n]\n',
-  };
+export function file(format: Format, tasks: readonly Task[]): string {
+  if (format === 'json') return `${JSON.stringify(tasks, [...columns], 2)}\n`;
+  const rows = tasks.map((task) => columns.map((name) => cell(task[name])));
+  return [columns, ...rows].map((row) => `${row.join(',')}\r\n`).join('');
 }
 
 function cell(value: string | number | null): string {

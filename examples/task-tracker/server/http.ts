@@ -1,4 +1,4 @@
-// How a route is written here: what it takes and what it answers are checked, and shown at /docs; its handler gives a value.
+// How a route is written here: what it takes is checked, what it takes and answers is shown at /docs; its handler gives a value.
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi';
 import type { Context, Handler } from 'hono';
 import { HTTPException } from 'hono/http-exception';
@@ -8,72 +8,55 @@ export interface Env {
   Variables: { user: User; token: string };
 }
 
-interface Takes<Body extends z.ZodType, Query extends z.ZodObject, Params extends z.ZodObject> {
-  readonly body?: Body;
-  readonly query?: Query;
-  readonly params?: Params;
-  /** Of the answer; default 200, and 204 where there is none. */
-  readonly status?: 200 | 201 | 202;
+interface Takes {
+  readonly body?: z.ZodType;
+  readonly query?: z.ZodObject;
+  readonly params?: z.ZodObject;
 }
 
-/** Null answers nothing. A handler refuses by throwing {@link refused}; one that must set the status itself gives a Response. */
-export type Route = <
-  Answer extends z.ZodType | null,
-  Body extends z.ZodType = z.ZodNever,
-  Query extends z.ZodObject = z.ZodObject,
-  Params extends z.ZodObject = z.ZodObject,
->(
-  method: 'get' | 'post' | 'patch' | 'delete',
-  path: string,
-  summary: string,
-  takes: Takes<Body, Query, Params>,
-  answer: Answer,
-  handler: (given: {
-    readonly body: z.output<Body>;
-    readonly query: z.output<Query>;
-    readonly params: z.output<Params>;
-    readonly user: User;
-    readonly context: Context<Env>;
-  }) => Given<Answer> | Promise<Given<Answer>>,
-) => void;
+interface Route {
+  readonly method: 'get' | 'post' | 'patch' | 'delete';
+  readonly path: string;
+  readonly summary: string;
+  readonly takes: Takes;
+  /** null: it answers nothing. */
+  readonly answer: z.ZodType | null;
+  readonly status: 200 | 201 | 202 | 204;
+}
 
-type Given<Answer> = Response | (Answer extends z.ZodType ? z.output<Answer> : undefined);
+/** A handler refuses by throwing {@link refused}; one that must set the status itself gives a Response. */
+export type Handlers<Routes extends Readonly<Record<string, Route>>> = {
+  readonly [Name in keyof Routes]: (
+    given: Given<Routes[Name]['takes']>,
+  ) => Answered<Routes[Name]['answer']> | Promise<Answered<Routes[Name]['answer']>>;
+};
 
-export function createRouter(): { readonly api: OpenAPIHono<Env>; readonly route: Route } {
+type Given<T extends Takes> = { readonly [Part in keyof T]: z.output<T[Part]> } & {
+  readonly user: User;
+  readonly context: Context<Env>;
+};
+type Answered<Answer> = Response | (Answer extends z.ZodType ? z.output<Answer> : undefined);
+
+const by =
+  <const Method extends Route['method']>(method: Method) =>
+  <const T extends Takes, Answer extends z.ZodType | null>(
+    path: string,
+    summary: string,
+    takes: T,
+    answer: Answer,
+    status: Route['status'] = answer ? 200 : 204,
+  ) => ({ method, path, summary, takes, answer, status });
+export const [get, post, patch, remove] = [by('get'), by('post'), by('patch'), by('delete')];
+
+export function createRouter(): OpenAPIHono<Env> {
   const api = new OpenAPIHono<Env>({
-    defaultHook: (result, context) => {
+    defaultHook(result, context) {
       if (result.success) return;
       const errors = result.error.issues.map(({ path, message }) => ({ path: path.join('.'), message }));
       const detail = errors.map(({ path, message }) => (path === '' ? message : `${path}: ${message}`));
       return context.json({ detail: detail.join('; '), errors }, 422);
     },
   });
-  const route: Route = (method, path, summary, { body, query, params, status = 200 }, answer, handler) => {
-    const request = {
-      ...(body && { body: { required: true, content: { 'application/json': { schema: body } } } }),
-      ...(query && { query }),
-      ...(params && { params }),
-    };
-    const good = answer
-      ? { [status]: { description: 'Done', content: { 'application/json': { schema: answer } } } }
-      : { 204: { description: 'Done' } };
-    const bad = { default: { description: 'Refused', content: { 'application/json': { schema: Problem } } } };
-    const described = { method, path, summary, tags: [path.split('/')[1] ?? ''], request };
-    const handle: Handler<Env> = async (context) => {
-      // What was checked before, by the schemas above.
-      const valid = (where: string): never => context.req.valid(where as never);
-      const value = await handler({
-        body: body && valid('json'),
-        query: query && valid('query'),
-        params: params && valid('param'),
-        user: context.var.user,
-        context,
-      } as Parameters<typeof handler>[0]);
-      if (value instanceof Response) return value;
-      return answer ? context.json(value as object, status) : context.body(null, 204);
-    };
-    api.openapi(createRoute({ ...described, responses: { ...good, ...bad } }), handle as never);
-  };
   api.onError((error, context) => {
     if (error instanceof HTTPException)
       return context.json({ detail: error.message || 'refused' }, error.status);
@@ -84,7 +67,41 @@ export function createRouter(): { readonly api: OpenAPIHono<Env>; readonly route
       : context.json({ detail: 'something is wrong here' }, 500);
   });
   api.notFound((context) => context.json({ detail: `there is no ${context.req.path}` }, 404));
-  return { api, route };
+  return api;
+}
+
+/** Each route gets the handler of its name. */
+export function serveRoutes<const Routes extends Readonly<Record<string, Route>>>(
+  api: OpenAPIHono<Env>,
+  routes: Routes,
+  handlers: Handlers<Routes>,
+): void {
+  for (const [name, { takes, answer, status, ...described }] of Object.entries(routes)) {
+    const { body, query, params } = takes;
+    const request = {
+      ...(body && { body: { required: true, content: { 'application/json': { schema: body } } } }),
+      ...(query && { query }),
+      ...(params && { params }),
+    };
+    const responses = {
+      [status]: {
+        description: 'Done',
+        ...(answer && { content: { 'application/json': { schema: answer } } }),
+      },
+      default: { description: 'Refused', content: { 'application/json': { schema: Problem } } },
+    };
+    // The types of what a handler takes and gives were compared with its route above.
+    const handler = handlers[name] as (given: object) => unknown;
+    const handle: Handler<Env> = async (context) => {
+      const valid = (where: string) => context.req.valid(where as never);
+      const given = { body: valid('json'), query: valid('query'), params: valid('param') };
+      const value = await handler({ ...given, user: context.var.user, context });
+      if (value instanceof Response) return value;
+      return status === 204 ? context.body(null, 204) : context.json(value as object, status);
+    };
+    const tags = [described.path.split('/')[1] ?? ''];
+    api.openapi(createRoute({ ...described, tags, request, responses }), handle as never);
+  }
 }
 
 export function refused(status: 401 | 404 | 409 | 413, message: string): HTTPException {

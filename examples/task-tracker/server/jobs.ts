@@ -57,14 +57,11 @@ export async function bulkStatus(job: JobRow): Promise<BulkResult> {
   const results: Record<string, string> = JSON.parse(job.detail);
   const items = await Promise.all(
     Object.entries(results).map(async ([taskId, id]) => {
-      const record = await app.result(id).record();
-      const failed = record?.status === 'FAILURE' || record?.status === 'REVOKED';
-      const outcome = failed
-        ? 'failed'
-        : record?.status === 'SUCCESS'
-          ? (record.result as 'updated' | 'not found')
-          : 'waiting';
-      return { task_id: Number(taskId), outcome, error: failed ? 'it could not be updated' : null } as const;
+      const { status, result } = (await app.result(id).record()) ?? {};
+      const failed = status === 'FAILURE' || status === 'REVOKED';
+      const ended = status === 'SUCCESS' ? (result as 'updated' | 'not found') : ('waiting' as const); // as the task says
+      const error = failed ? 'it could not be updated' : null;
+      return { task_id: Number(taskId), outcome: failed ? ('failed' as const) : ended, error };
     }),
   );
   const done = items.filter(({ outcome }) => outcome !== 'waiting').length;
@@ -77,26 +74,17 @@ export async function findJob(
   kind: JobRow['kind'],
   id: string,
 ): Promise<JobRow | undefined> {
-  return database
-    .selectFrom('jobs')
-    .selectAll()
-    .where('id', '=', id)
-    .where('user_id', '=', userId)
-    .where('kind', '=', kind)
-    .executeTakeFirst();
+  return jobsOf(database, userId, kind).where('id', '=', id).executeTakeFirst();
 }
 
 /** The latest first. */
 export async function exportsOf(database: Database, userId: number): Promise<Export[]> {
-  const jobs = await database
-    .selectFrom('jobs')
-    .selectAll()
-    .where('user_id', '=', userId)
-    .where('kind', '=', 'export')
-    .orderBy('created_at', 'desc')
-    .limit(20)
-    .execute();
-  return Promise.all(jobs.map(exportStatus));
+  const jobs = jobsOf(database, userId, 'export').orderBy('created_at', 'desc').limit(20);
+  return Promise.all((await jobs.execute()).map(exportStatus));
+}
+
+function jobsOf(database: Database, userId: number, kind: JobRow['kind']) {
+  return database.selectFrom('jobs').selectAll().where('user_id', '=', userId).where('kind', '=', kind);
 }
 
 /** The job, and what is to be sent for it, in one transaction: there is none without the other. */

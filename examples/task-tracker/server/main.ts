@@ -8,12 +8,10 @@ import { migrate, openDatabase } from './database.ts';
 import { Live } from './live.ts';
 import { Relay } from './outbox.ts';
 import { createPages } from './pages.ts';
-import { seed } from './seed.ts';
 import { settings } from './settings.ts';
 
 const database = await openDatabase();
 await migrate(database);
-if (process.argv.includes('--seed')) await seed(database, app);
 const cache = await Cache.open();
 const relay = new Relay(database, app);
 const live = new Live(database);

@@ -42,37 +42,28 @@ export async function relay(database: Database, app: App): Promise<number> {
 
 /** Relays in the background after each write, once at a time. What it cannot send now, the schedule `outbox` sends later. */
 export class Relay {
-  readonly #database: Database;
-  readonly #app: App;
-  #running: Promise<void> | null = null;
-  #again = false;
+  readonly #relay: () => Promise<number>;
+  #running: Promise<unknown> = Promise.resolve();
+  #waiting = false;
 
   constructor(database: Database, app: App) {
-    this.#database = database;
-    this.#app = app;
+    this.#relay = () => relay(database, app);
   }
 
   /** Does not throw. */
   nudge(): void {
-    this.#again = true;
-    this.#running ??= this.#run().finally(() => {
-      this.#running = null;
-    });
+    if (this.#waiting) return; // the one that will start sees this write, too
+    this.#waiting = true;
+    this.#running = this.#running
+      .then(() => {
+        this.#waiting = false;
+        return this.#relay();
+      })
+      .catch((error: Error) => console.error(`outbox: ${error.message}; it will be tried again`));
   }
 
   /** Waits for what is under way. */
   async stop(): Promise<void> {
     await this.#running;
-  }
-
-  async #run(): Promise<void> {
-    while (this.#again) {
-      this.#again = false;
-      try {
-        await relay(this.#database, this.#app);
-      } catch (error) {
-        console.error(`outbox: ${error instanceof Error ? error.message : error}; it will be tried again`);
-      }
-    }
   }
 }

@@ -32,10 +32,6 @@ export async function planReminder(writing: Writing, task: TaskRow): Promise<voi
   await post(writing, { id, task: sendTaskReminder, args: [id], eta });
 }
 
-export async function cancelReminder(writing: Writing, taskId: number): Promise<void> {
-  await writing.deleteFrom('reminders').where('task_id', '=', taskId).where('sent_at', 'is', null).execute();
-}
-
 /** What became of it. */
 export type Reminded = 'sent' | 'sent before' | 'not wanted any more';
 
@@ -87,16 +83,16 @@ export async function sendReminder(database: Database, mailer: Mailer, id: strin
 /** So that a task that is opened again, or gets its old deadline back, is reminded of. false: it is wanted again meanwhile. */
 function forget(database: Database, ownerId: number, id: string): Promise<boolean> {
   return change(database, ownerId, async (writing) => {
-    const wanted = await writing
-      .selectFrom('reminders')
-      .innerJoin('tasks', 'tasks.id', 'reminders.task_id')
-      .select('reminders.id')
-      .where('reminders.id', '=', id)
-      .where('tasks.status', '!=', 'done')
-      .whereRef('tasks.deadline', '=', 'reminders.deadline')
+    const deleted = await writing
+      .deleteFrom('reminders')
+      .where('id', '=', id)
+      .where(({ not, exists, selectFrom }) => {
+        const task = selectFrom('tasks').select('tasks.id').whereRef('tasks.id', '=', 'reminders.task_id');
+        return not(
+          exists(task.where('status', '!=', 'done').whereRef('tasks.deadline', '=', 'reminders.deadline')),
+        );
+      })
       .executeTakeFirst();
-    if (wanted !== undefined) return false;
-    await writing.deleteFrom('reminders').where('id', '=', id).execute();
-    return true;
+    return deleted.numDeletedRows > 0n;
   });
 }

@@ -1,44 +1,58 @@
 // What travels over HTTP: checked when it comes, shown at /docs.
 import { z } from '@hono/zod-openapi';
 import { formats } from './export.ts';
+import { get, patch, post, remove } from './http.ts';
 import { priorities, statuses } from './schema.ts';
 
-const timezone = z.string().refine(isTimeZone, 'is no time zone').openapi({ example: 'Europe/Berlin' });
+/** What PostgreSQL could not store is refused here, where the sender can be told: NUL, and half of a surrogate pair. */
+const text = (max: number) =>
+  z
+    .string()
+    .max(max)
+    .regex(/^[^\0\p{Cs}]*$/u, 'has a NUL or half of a surrogate pair');
+/** Kept as it is called in lists of them: Intl takes `europe/berlin`, too. */
+const timezone = z
+  .string()
+  .refine(isTimeZone, { error: 'is no time zone', abort: true })
+  .transform((timeZone) => new Intl.DateTimeFormat('en', { timeZone }).resolvedOptions().timeZone)
+  .openapi({ type: 'string', example: 'Europe/Berlin' });
 /** With an offset; kept in UTC. */
 const moment = z.iso
   .datetime({ offset: true })
   .transform((text) => new Date(text).toISOString())
+  .refine((at) => at > '1900' && at < '2200', 'is not between 1900 and 2200')
   .openapi({ type: 'string', format: 'date-time', example: '2027-01-31T17:00:00Z' });
 const at = z.iso.datetime();
+const id = z.int().min(1).max(2_147_483_647); // what PostgreSQL's integer holds
 const email = z
   .email()
   .max(200)
   .transform((text) => text.toLowerCase());
 
-export const Registration = z
-  .object({ email, name: z.string().trim().min(1).max(100), password: z.string().min(8).max(200), timezone })
+const Registration = z
+  .object({ email, name: text(100).trim().min(1), password: z.string().min(8).max(200), timezone })
   .openapi('Registration');
-export const Login = z.object({ email, password: z.string().max(200) }).openapi('Login');
-export const User = z
+const Login = z.object({ email, password: z.string().max(200) }).openapi('Login');
+const User = z
   .object({ id: z.int(), email: z.string(), name: z.string(), timezone: z.string() })
   .openapi('User');
-export const Profile = z.object({ name: Registration.shape.name, timezone }).partial().openapi('Profile');
-export const Session = User.extend({ token: z.string() }).openapi('Session');
+const Profile = z.object({ name: Registration.shape.name, timezone }).partial().openapi('Profile');
+const Session = User.extend({ token: z.string() }).openapi('Session');
 
 const fields = {
-  title: z.string().trim().min(1).max(200),
-  description: z.string().max(10_000),
+  title: text(200).trim().min(1),
+  description: text(10_000),
   status: z.enum(statuses),
   priority: z.enum(priorities),
   deadline: moment.nullable(),
 };
-export const NewTask = z.object(fields).partial().required({ title: true }).openapi('NewTask');
-export const TaskChanges = z
+const NewTask = z.object(fields).partial().required({ title: true }).openapi('NewTask');
+const TaskChanges = z
   .object({ ...fields, completed: z.boolean() })
   .partial()
   .refine((changes) => Object.keys(changes).length > 0, 'changes nothing')
   .openapi('TaskChanges');
-export const Task = z
+const Task = z
   .object({
     id: z.int(),
     ...fields,
@@ -49,22 +63,22 @@ export const Task = z
     completed_at: at.nullable(),
   })
   .openapi('Task');
-export const TaskQuery = z.object({
+const TaskQuery = z.object({
   status: z.enum([...statuses, 'open']).optional(),
   priority: z.enum(priorities).optional(),
   due: z.enum(['overdue', 'day', 'week', 'none']).optional(),
-  search: z.string().max(100).optional(),
+  search: text(100).optional(),
   sort: z.enum(['deadline', 'priority', 'created', 'title']).default('deadline'),
   page: z.coerce.number().int().min(1).max(100_000).default(1),
   per_page: z.coerce.number().int().min(1).max(200).default(25),
 });
-export const TaskPage = z
+const TaskPage = z
   .object({ items: z.array(Task), total: z.int(), page: z.int(), pages: z.int() })
   .openapi('TaskPage');
 
 const counts = <Name extends string>(names: readonly Name[]) =>
   z.object(Object.fromEntries(names.map((name) => [name, z.int()])) as Record<Name, z.ZodInt>);
-export const Statistics = z
+const Statistics = z
   .object({
     total: z.int(),
     by_status: counts(statuses),
@@ -77,8 +91,11 @@ export const Statistics = z
   })
   .openapi('Statistics');
 
-export const ExportQuery = z.object({ export_format: z.enum(formats).default('json') });
-export const Export = z
+const OfJob = z.object({ task_id: z.string() });
+const OfTask = z.object({ id: z.coerce.number().pipe(id) });
+
+const ExportQuery = z.object({ export_format: z.enum(formats).default('json') });
+const Export = z
   .object({
     task_id: z.string(),
     format: z.enum(formats),
@@ -90,10 +107,10 @@ export const Export = z
     download: z.string().nullable(),
   })
   .openapi('Export');
-export const BulkUpdate = z
-  .object({ task_ids: z.array(z.int()).min(1).max(1000), update_data: TaskChanges })
+const BulkUpdate = z
+  .object({ task_ids: z.array(id).min(1).max(1000), update_data: TaskChanges })
   .openapi('BulkUpdate');
-export const BulkResult = z
+const BulkResult = z
   .object({
     task_id: z.string(),
     done: z.int(),
@@ -108,10 +125,10 @@ export const BulkResult = z
   })
   .openapi('BulkResult');
 
-export const CacheStatus = z
+const CacheStatus = z
   .object({ kind: z.enum(['redis', 'memory']), available: z.boolean(), hits: z.int(), misses: z.int() })
   .openapi('CacheStatus');
-export const Health = z
+const Health = z
   .object({
     status: z.enum(['ok', 'degraded']),
     database: z.boolean(),
@@ -129,12 +146,45 @@ export type Statistics = z.output<typeof Statistics>;
 export type Export = z.output<typeof Export>;
 export type BulkResult = z.output<typeof BulkResult>;
 export type CacheStatus = z.output<typeof CacheStatus>;
+export type Profile = z.output<typeof Profile>;
 export type Registration = z.output<typeof Registration>;
+
+/** The whole API, in the order in which its paths are tried; `handlers` in api.ts does what it says. */
+export const routes = {
+  register: post('/auth/register', 'Make an account', { body: Registration }, Session, 201),
+  login: post(
+    '/auth/login',
+    'Sign in: a cookie for browsers, a token for programs',
+    { body: Login },
+    Session,
+  ),
+  logout: post('/auth/logout', 'Sign out', {}, null),
+  me: get('/auth/me', 'Who you are', {}, User),
+  changeMe: patch('/auth/me', 'Change your name or time zone', { body: Profile }, User),
+  list: get('/tasks', 'Your tasks', { query: TaskQuery }, TaskPage),
+  create: post('/tasks', 'A new task; of its deadline you are reminded', { body: NewTask }, Task, 201),
+  statistics: get('/tasks/statistics', 'Your tasks as numbers', {}, Statistics),
+  beginExport: post('/tasks/export', 'Begin an export', { query: ExportQuery }, Export, 202),
+  exports: get('/tasks/exports', 'Your exports, the latest first', {}, z.array(Export)),
+  exportStatus: get('/tasks/export-status/{task_id}', 'How far an export is', { params: OfJob }, Export),
+  beginBulk: post(
+    '/tasks/bulk-update',
+    'Change many tasks, each by itself',
+    { body: BulkUpdate },
+    BulkResult,
+    202,
+  ),
+  bulkStatus: get('/tasks/bulk-update/{task_id}', 'What became of each', { params: OfJob }, BulkResult),
+  task: get('/tasks/{id}', 'A task', { params: OfTask }, Task),
+  update: patch('/tasks/{id}', 'Change a task', { params: OfTask, body: TaskChanges }, Task),
+  remove: remove('/tasks/{id}', 'Delete a task', { params: OfTask }, null),
+  health: get('/health', 'Whether it works', {}, Health),
+  cacheStatus: get('/cache/status', 'Whether the cache works', {}, CacheStatus),
+};
 
 function isTimeZone(name: string): boolean {
   try {
-    new Intl.DateTimeFormat('en', { timeZone: name });
-    return true;
+    return new Intl.DateTimeFormat('en', { timeZone: name }) !== undefined;
   } catch {
     return false;
   }

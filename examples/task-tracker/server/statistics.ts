@@ -1,8 +1,10 @@
 // What a user's tasks say as numbers.
-import { type Cache, keys, lifetimes } from './cache.ts';
+import { type Cache, lifetimes } from './cache.ts';
 import type { Database } from './database.ts';
 import { priorities, statuses, type TaskRow } from './schema.ts';
 import type { Statistics } from './shapes.ts';
+import { tasksOf } from './tasks.ts';
+import type { User } from './users.ts';
 
 type Counted = Pick<TaskRow, 'status' | 'priority' | 'deadline' | 'created_at' | 'completed_at'>;
 
@@ -12,16 +14,11 @@ const dayMs = 86_400_000;
 export function statisticsOf(
   database: Database,
   cache: Cache,
-  user: { id: number; revision: number; timezone: string },
+  user: Pick<User, 'id' | 'revision' | 'timezone'>,
 ): Promise<Statistics> {
-  return cache.remember(keys.statistics(user), lifetimes.statistics, async () => {
-    const rows = await database
-      .selectFrom('tasks')
-      .select(['status', 'priority', 'deadline', 'created_at', 'completed_at'])
-      .where('owner_id', '=', user.id)
-      .execute();
-    return count(rows, new Date(), user.timezone);
-  });
+  return cache.remember(user, 'statistics', lifetimes.statistics, async () =>
+    count(await tasksOf(database, user.id).selectAll().execute(), new Date(), user.timezone),
+  );
 }
 
 export function count(tasks: readonly Counted[], now: Date, timeZone: string): Statistics {
@@ -51,11 +48,8 @@ function days(tasks: readonly Counted[], now: Date, timeZone: string): Statistic
   const calendar = new Intl.DateTimeFormat('en-CA', { timeZone, dateStyle: 'short' }); // 2026-11-22
   const dayOf = (at: string | Date) => calendar.format(typeof at === 'string' ? new Date(at) : at);
   const created = tally(tasks, [], ({ created_at }) => dayOf(created_at));
-  const completed = tally(
-    tasks.filter((task) => task.completed_at !== null),
-    [],
-    ({ completed_at }) => dayOf(completed_at ?? ''),
-  );
+  const done = tasks.flatMap(({ completed_at }) => completed_at ?? []);
+  const completed = tally(done, [], dayOf);
   let open = tasks.filter(({ status }) => status !== 'done').length;
   const [year = 0, month = 1, day = 1] = dayOf(now).split('-').map(Number);
   // Calendar days, counted back in UTC, which has no day of 23 hours.

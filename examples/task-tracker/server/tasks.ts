@@ -1,9 +1,14 @@
 // The tasks that people have: reading and writing them. Every write goes through `change`.
 import { type ExpressionBuilder, sql } from 'kysely';
 import { change, type Database } from './database.ts';
-import { cancelReminder, planReminder } from './reminders.ts';
+import { planReminder } from './reminders.ts';
 import { priorities, type Status, type Tables, type TaskRow } from './schema.ts';
 import type { NewTask, Task, TaskChanges, TaskPage, TaskQuery } from './shapes.ts';
+
+/** The tasks of one user: every query begins with it. */
+export function tasksOf(database: Database, ownerId: number) {
+  return database.selectFrom('tasks').where('owner_id', '=', ownerId);
+}
 
 export async function createTask(database: Database, ownerId: number, task: NewTask): Promise<Task> {
   return change(database, ownerId, async (writing) => {
@@ -36,12 +41,7 @@ export async function updateTask(
   { completed, priority, ...changes }: TaskChanges,
 ): Promise<Task | undefined> {
   return change(database, ownerId, async (writing) => {
-    const before = await writing
-      .selectFrom('tasks')
-      .selectAll()
-      .where('id', '=', id)
-      .where('owner_id', '=', ownerId)
-      .executeTakeFirst();
+    const before = await tasksOf(writing, ownerId).selectAll().where('id', '=', id).executeTakeFirst();
     if (before === undefined) return undefined;
     const now = new Date().toISOString();
     const status =
@@ -68,7 +68,7 @@ export async function updateTask(
 /** false: the owner has no such task. */
 export async function deleteTask(database: Database, ownerId: number, id: number): Promise<boolean> {
   return change(database, ownerId, async (writing) => {
-    await cancelReminder(writing, id);
+    // Its reminders go with it.
     const deleted = await writing
       .deleteFrom('tasks')
       .where('id', '=', id)
@@ -79,23 +79,13 @@ export async function deleteTask(database: Database, ownerId: number, id: number
 }
 
 export async function findTask(database: Database, ownerId: number, id: number): Promise<Task | null> {
-  const row = await database
-    .selectFrom('tasks')
-    .selectAll()
-    .where('id', '=', id)
-    .where('owner_id', '=', ownerId)
-    .executeTakeFirst();
+  const row = await tasksOf(database, ownerId).selectAll().where('id', '=', id).executeTakeFirst();
   return row === undefined ? null : shown(row);
 }
 
 export async function listTasks(database: Database, ownerId: number, query: TaskQuery): Promise<TaskPage> {
-  const found = database
-    .selectFrom('tasks')
-    .where('owner_id', '=', ownerId)
-    .where((eb) => filters(eb, query));
-  const { total } = await found
-    .select(({ fn }) => fn.countAll<number>().as('total'))
-    .executeTakeFirstOrThrow();
+  const found = tasksOf(database, ownerId).where((eb) => filters(eb, query));
+  const total = await countOf(found);
   const rows = await found
     .selectAll()
     .$if(query.sort === 'deadline', (it) =>
@@ -115,25 +105,24 @@ export async function listTasks(database: Database, ownerId: number, query: Task
   };
 }
 
-/** All tasks of a user, oldest first, in pieces: an export need not have them in memory at once. */
+export async function countOf(tasks: ReturnType<typeof tasksOf>): Promise<number> {
+  const { total } = await tasks
+    .select(({ fn }) => fn.countAll<number>().as('total'))
+    .executeTakeFirstOrThrow();
+  return total;
+}
+
+/** All tasks of a user, oldest first, in pieces: meanwhile others may write, and are not held up. */
 export async function* allTasks(
   database: Database,
   ownerId: number,
   size: number,
 ): AsyncGenerator<readonly Task[]> {
-  for (let after = 0; ; ) {
-    const rows = await database
-      .selectFrom('tasks')
-      .selectAll()
-      .where('owner_id', '=', ownerId)
-      .where('id', '>', after)
-      .orderBy('id')
-      .limit(size)
-      .execute();
-    const last = rows.at(-1);
-    if (last === undefined) return;
-    yield rows.map(shown);
-    after = last.id;
+  const tasks = tasksOf(database, ownerId).selectAll().orderBy('id').limit(size);
+  for (let after: number | undefined = 0; after !== undefined; ) {
+    const rows: readonly TaskRow[] = await tasks.where('id', '>', after).execute();
+    if (rows.length > 0) yield rows.map(shown);
+    after = rows.at(-1)?.id;
   }
 }
 

@@ -1,9 +1,9 @@
 // Who is there: accounts and logins.
 import { createHash, randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
 import { promisify } from 'node:util';
-import type { Database } from './database.ts';
+import { change, type Database } from './database.ts';
 import type { UserRow } from './schema.ts';
-import type { Registration } from './shapes.ts';
+import type { Profile, Registration } from './shapes.ts';
 
 export type User = Pick<UserRow, 'id' | 'email' | 'name' | 'timezone' | 'revision'>;
 
@@ -23,22 +23,28 @@ export async function register(
     .executeTakeFirst();
 }
 
-/** A token for the cookie, or for `authorization: Bearer`; undefined: address or password are wrong. */
-export async function login(
-  database: Database,
-  email: string,
-  password: string,
-): Promise<string | undefined> {
-  const user = await database
-    .selectFrom('users')
-    .select(['id', 'password_hash'])
-    .where('email', '=', email)
-    .executeTakeFirst();
+/** undefined: address or password are wrong. */
+export async function login(database: Database, email: string, password: string): Promise<User | undefined> {
+  const users = database.selectFrom('users').select([...columns, 'password_hash']);
+  const user = await users.where('email', '=', email).executeTakeFirst();
   // Computed also where there is no such user: how long it takes does not tell who has an account.
   const fits = await verify(password, user?.password_hash ?? (await nobody));
-  return user !== undefined && fits ? openSession(database, user.id) : undefined;
+  return fits ? user : undefined;
 }
 
+export async function changeUser(database: Database, user: User, changes: Profile): Promise<User> {
+  const { name = user.name, timezone = user.timezone } = changes;
+  return change(database, user.id, (writing) =>
+    writing
+      .updateTable('users')
+      .set({ name, timezone })
+      .where('id', '=', user.id)
+      .returning(columns)
+      .executeTakeFirstOrThrow(),
+  );
+}
+
+/** Gives a token for the cookie, or for `authorization: Bearer`. */
 export async function openSession(database: Database, userId: number): Promise<string> {
   const token = randomBytes(32).toString('base64url');
   const expires_at = new Date(Date.now() + 1000 * sessionSeconds).toISOString();

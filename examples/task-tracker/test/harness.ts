@@ -19,7 +19,7 @@ const umbel = join(
 );
 const commands = {
   web: ['--import', 'tsx', 'server/main.ts'],
-  seeded: ['--import', 'tsx', 'server/main.ts', '--seed'], // a web server, and sample data
+  seeded: ['--import', 'tsx', 'dev/seed.ts'], // a web server, and sample data
   worker: [umbel, '-A', './server/app.ts', 'worker', '-q', '-l', 'info'],
   beat: [umbel, '-A', './server/app.ts', 'beat', '-q'],
 };

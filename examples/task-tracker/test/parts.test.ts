@@ -1,7 +1,7 @@
 // What needs nothing but itself.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { writer } from '../server/export.ts';
+import { file } from '../server/export.ts';
 import { remindAt } from '../server/reminders.ts';
 import { count } from '../server/statistics.ts';
 
@@ -53,17 +53,12 @@ test('what is exported is read back, and no cell of a CSV file is a formula', ()
     updated_at: '2026-11-22T12:00:00.000Z',
     completed_at: null,
   } as const;
-  const csv = writer('csv');
   assert.equal(
-    csv.begin + csv.row(task, true) + csv.end,
+    file('csv', [task]),
     'id,title,description,status,priority,deadline,created_at,completed_at\r\n' +
       `7,"'=HYPERLINK(""x"")","two\nlines, ""quoted""",todo,low,,2026-11-22T12:00:00.000Z,\r\n`,
   );
-  const json = writer('json');
-  const read = JSON.parse(json.begin + json.row(task, true) + json.row(task, false) + json.end);
-  assert.deepEqual(
-    read.map(({ id }: { id: number }) => id),
-    [7, 7],
-  );
-  assert.deepEqual(JSON.parse(json.begin + json.end), []);
+  const [read] = JSON.parse(file('json', [task, task]));
+  assert.deepEqual([read.title, read.description, 'owner_id' in read], [task.title, task.description, false]);
+  assert.deepEqual(JSON.parse(file('json', [])), []);
 });

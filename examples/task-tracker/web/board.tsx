@@ -4,14 +4,14 @@ import { type Status, statuses } from '../server/schema.ts';
 import type { Task, TaskPage } from '../server/shapes.ts';
 import { ask, type Loaded, useLoad } from './api.ts';
 import { useShared } from './context.ts';
-import { Deadline, Icon, PriorityChip } from './parts.tsx';
+import { Deadline, IconButton, PriorityChip, Problem } from './parts.tsx';
 import { statusNames } from './words.ts';
 
 const perColumn = 50;
 const sorts: Readonly<Record<Status, string>> = { todo: 'deadline', doing: 'deadline', done: 'created' };
 
 export function Board() {
-  const { revision, say, edit } = useShared();
+  const { revision, say, attempt, edit } = useShared();
   const load = (status: Status) =>
     useLoad<TaskPage>(`/tasks?status=${status}&sort=${sorts[status]}&per_page=${perColumn}`, revision);
   const columns: Record<Status, Loaded<TaskPage>> = {
@@ -36,14 +36,10 @@ export function Board() {
     });
     target.set({ ...beside, total: beside.total + 1, items: [{ ...task, status: to }, ...beside.items] });
     requestAnimationFrame(() => card(task.id)?.focus());
-    try {
-      await ask('PATCH', `/tasks/${task.id}`, { status: to });
-      say(`${task.title}: ${statusNames[to]}`);
-    } catch (failure) {
-      from.set(before);
-      target.set(beside);
-      say(`${task.title}: ${(failure as Error).message}`, 'error');
-    }
+    if (await attempt(() => ask('PATCH', `/tasks/${task.id}`, { status: to }), task.title))
+      return say(`${task.title}: ${statusNames[to]}`);
+    from.set(before);
+    target.set(beside);
   };
   const card = (id: number) => board.current?.querySelector<HTMLElement>(`[data-task="${id}"]`);
 
@@ -96,10 +92,10 @@ export function Board() {
                 if (dragged.current) void move(dragged.current, status);
               }}
             >
-              <h2>
+              <h2 class="row">
                 {statusNames[status]} <span class="total">{data?.total}</span>
               </h2>
-              {error && <p class="error">{error}</p>}
+              <Problem text={error} />
               <ul>
                 {data?.items.map((task) => (
                   <li key={task.id}>
@@ -122,7 +118,7 @@ export function Board() {
                       <button type="button" class="title" tabIndex={-1} onClick={() => edit(task)}>
                         {task.title}
                       </button>
-                      <div class="facts">
+                      <div class="row facts">
                         <PriorityChip priority={task.priority} />
                         <Deadline task={task} />
                         <span class="moves">
@@ -130,15 +126,12 @@ export function Board() {
                             const to = statuses[at + step];
                             return (
                               to && (
-                                <button
+                                <IconButton
                                   key={to}
-                                  type="button"
-                                  class="bare"
-                                  aria-label={`Move ${task.title} to ${statusNames[to]}`}
-                                  onClick={() => void move(task, to)}
-                                >
-                                  <Icon name={step < 0 ? 'left' : 'right'} />
-                                </button>
+                                  name={`Move ${task.title} to ${statusNames[to]}`}
+                                  icon={step < 0 ? 'left' : 'right'}
+                                  act={() => void move(task, to)}
+                                />
                               )
                             );
                           })}

@@ -1,15 +1,14 @@
 // One change to many tasks: each is a task of Umbel of its own, and says what became of it.
 import { useEffect, useState } from 'preact/hooks';
-import { priorities, statuses } from '../server/schema.ts';
 import type { BulkResult, Task } from '../server/shapes.ts';
 import { ask } from './api.ts';
 import { useShared } from './context.ts';
-import { Dialog, Select } from './parts.tsx';
-import { count, priorityNames, statusNames } from './words.ts';
+import { Dialog, Problem, Select } from './parts.tsx';
+import { count, priorityOptions, statusOptions } from './words.ts';
 
 const changes = [
-  ...statuses.map((status) => [`status:${status}`, `Status: ${statusNames[status]}`] as const),
-  ...priorities.map((priority) => [`priority:${priority}`, `Priority: ${priorityNames[priority]}`] as const),
+  ...statusOptions.map(([status, name]) => [`status:${status}`, `Status: ${name}`] as const),
+  ...priorityOptions.map(([priority, name]) => [`priority:${priority}`, `Priority: ${name}`] as const),
 ];
 
 interface BulkParts {
@@ -18,22 +17,18 @@ interface BulkParts {
 }
 
 export function BulkBar({ tasks, done }: BulkParts) {
-  const { say } = useShared();
+  const { attempt } = useShared();
   const [change, setChange] = useState('status:done');
   const [result, setResult] = useState<BulkResult>();
-  const begin = async () => {
+  const begin = () => {
     const [name = '', value] = change.split(':');
     const body = { task_ids: [...tasks.keys()], update_data: { [name]: value } };
-    try {
-      setResult(await ask<BulkResult>('POST', '/tasks/bulk-update', body));
-    } catch (failure) {
-      say((failure as Error).message, 'error');
-    }
+    return attempt(async () => setResult(await ask<BulkResult>('POST', '/tasks/bulk-update', body)));
   };
   return (
     <>
       <form
-        class="bulk"
+        class="row panel bulk"
         aria-label="Change what is selected"
         onSubmit={(event) => {
           event.preventDefault();
@@ -94,7 +89,7 @@ function BulkProgress({ begun, tasks, close }: ProgressParts) {
         {result.done} of {count(result.total, 'task')}
       </p>
       <progress aria-label="How many are done" value={result.done} max={result.total} />
-      {error && <p class="error">{error}</p>}
+      <Problem text={error} />
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls is reached by the keyboard */}
       <ul class="outcomes" tabIndex={0} aria-label="What became of each task">
         {result.items.map(({ task_id, outcome, error: reason }) => (

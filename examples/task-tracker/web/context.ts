@@ -9,6 +9,8 @@ export interface Shared {
   readonly revision: number;
   /** Tells people, also those who hear the page. */
   say(text: string, kind?: 'error'): void;
+  /** What fails is said, after `about`, and makes it false. */
+  attempt(act: () => Promise<unknown>, about?: string): Promise<boolean>;
   /** Opens the form; without a task for a new one. */
   edit(task?: Task): void;
 }

@@ -3,24 +3,21 @@ import { useEffect, useState } from 'preact/hooks';
 import type { Export } from '../server/shapes.ts';
 import { ask, useLoad } from './api.ts';
 import { useShared } from './context.ts';
-import { Icon, Nothing } from './parts.tsx';
+import { Icon, Nothing, Problem } from './parts.tsx';
 import { count, exactly } from './words.ts';
 
 export function Exports() {
-  const { revision, say } = useShared();
+  const { revision, attempt } = useShared();
   const { data, error, set } = useLoad<Export[]>('/tasks/exports', revision);
-  const begin = async (format: Export['format']) => {
-    try {
-      set([await ask<Export>('POST', `/tasks/export?export_format=${format}`), ...(data ?? [])]);
-    } catch (failure) {
-      say((failure as Error).message, 'error');
-    }
-  };
+  const begin = (format: Export['format']) =>
+    attempt(async () =>
+      set([await ask<Export>('POST', `/tasks/export?export_format=${format}`), ...(data ?? [])]),
+    );
   return (
     <section class="exports">
-      <div class="above">
+      <div class="row above">
         <h1>Exports</h1>
-        <span class="buttons">
+        <span class="row">
           <button type="button" class="main" onClick={() => void begin('json')}>
             Export as JSON
           </button>
@@ -29,15 +26,11 @@ export function Exports() {
           </button>
         </span>
       </div>
-      {error && (
-        <p class="error" role="alert">
-          {error}
-        </p>
-      )}
+      <Problem text={error} />
       {data?.length === 0 && (
         <Nothing>All your tasks as a file, written in the background. It is kept for a week.</Nothing>
       )}
-      <ul class="rows">
+      <ul class="panel rows">
         {data?.map((one) => (
           <OneExport key={one.task_id} begun={one} />
         ))}
@@ -62,12 +55,12 @@ function OneExport({ begun }: { readonly begun: Export }) {
   }, [begun.task_id, ended, say]);
   const { done, total, format, created_at, download, error } = status;
   return (
-    <li>
+    <li class="row">
       <span class="title">
         <span>{format.toUpperCase()}</span>
         <small>{exactly(created_at)}</small>
       </span>
-      <span class="progress">
+      <span class="row progress">
         {!ended && (
           <progress
             aria-label={`Progress of the export of ${exactly(created_at)}`}

@@ -1,18 +1,18 @@
 // The list: filters, pages, and what is done to many tasks at once.
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { priorities, type Status, statuses } from '../server/schema.ts';
+import type { Status } from '../server/schema.ts';
 import type { Task, TaskPage } from '../server/shapes.ts';
 import { ask, useLoad } from './api.ts';
 import { BulkBar } from './bulk.tsx';
 import { go, useRoute, useShared } from './context.ts';
-import { Deadline, Icon, Nothing, PriorityChip, Select } from './parts.tsx';
-import { count, priorityNames, statusNames } from './words.ts';
+import { Deadline, Icon, Nothing, PriorityChip, Problem, Select } from './parts.tsx';
+import { count, priorityOptions, statusOptions } from './words.ts';
 
 const perPage = 25;
 
 export function List() {
   const { query } = useRoute();
-  const { revision, edit, say } = useShared();
+  const { revision, edit, attempt } = useShared();
   const asked = new URLSearchParams(query);
   asked.set('per_page', String(perPage));
   if (!asked.has('status') && !asked.has('due')) asked.set('status', 'open');
@@ -39,12 +39,8 @@ export function List() {
     );
   const move = async (task: Task, status: Status) => {
     if (data) set({ ...data, items: items.map((one) => (one.id === task.id ? { ...one, status } : one)) });
-    try {
-      await ask('PATCH', `/tasks/${task.id}`, { status });
-    } catch (failure) {
-      if (data) set(data);
-      say(`${task.title}: ${(failure as Error).message}`, 'error');
-    }
+    const changed = await attempt(() => ask('PATCH', `/tasks/${task.id}`, { status }), task.title);
+    if (!changed && data) set(data);
   };
 
   useEffect(() => {
@@ -57,11 +53,7 @@ export function List() {
     <section>
       <h1 class="unseen">List of your tasks</h1>
       <Filters filters={filters} filter={filter} />
-      {error && (
-        <p class="error" role="alert">
-          {error}
-        </p>
-      )}
+      <Problem text={error} />
       {data?.total === 0 && (
         <Nothing>
           {Object.keys(filters).length > 0 ? 'No task fits these filters.' : 'There is nothing to do.'}{' '}
@@ -72,17 +64,17 @@ export function List() {
       )}
       {data && data.total > 0 && (
         <>
-          <div class="above">
-            <label class="check">
+          <div class="row above">
+            <label class="row check">
               <input type="checkbox" checked={all} onChange={toggleAll} />
               <span>Select this page</span>
             </label>
             <span>{count(data.total, 'task')}</span>
           </div>
-          <ul class="rows">
+          <ul class="panel rows">
             {items.map((task) => (
-              <li key={task.id} data-status={task.status} data-selected={selected.has(task.id)}>
-                <label class="check">
+              <li key={task.id} class="row" data-status={task.status} data-selected={selected.has(task.id)}>
+                <label class="row check">
                   <input
                     type="checkbox"
                     checked={selected.has(task.id)}
@@ -95,7 +87,7 @@ export function List() {
                   <span class="name">{task.title}</span>
                   {task.description && <small>{task.description}</small>}
                 </button>
-                <div class="facts">
+                <div class="row facts">
                   <PriorityChip priority={task.priority} />
                   <Deadline task={task} />
                 </div>
@@ -103,13 +95,13 @@ export function List() {
                   label={`Status of ${task.title}`}
                   hideLabel
                   value={task.status}
-                  options={statuses.map((status) => [status, statusNames[status]])}
+                  options={statusOptions}
                   choose={(status) => void move(task, status as Status)} // one of the options
                 />
               </li>
             ))}
           </ul>
-          <nav class="pages" aria-label="Pages of the list">
+          <nav class="row pages" aria-label="Pages of the list">
             <button type="button" disabled={data.page <= 1} onClick={() => turn(data.page - 1)}>
               <Icon name="left" /> Previous
             </button>
@@ -179,15 +171,8 @@ function Filters({ filters, filter }: FilterParts) {
           onInput={(event) => search(event.currentTarget.value)}
         />
       </label>
-      {select('Status', 'status', [
-        ['', 'Not done'],
-        ['any', 'Any status'],
-        ...statuses.map((status) => [status, statusNames[status]] as const),
-      ])}
-      {select('Priority', 'priority', [
-        ['', 'Any priority'],
-        ...priorities.map((priority) => [priority, priorityNames[priority]] as const),
-      ])}
+      {select('Status', 'status', [['', 'Not done'], ['any', 'Any status'], ...statusOptions])}
+      {select('Priority', 'priority', [['', 'Any priority'], ...priorityOptions])}
       {select('Deadline', 'due', dues)}
       {select('Order', 'sort', sorts)}
     </search>

@@ -9,7 +9,7 @@ import { Exports } from './exports.tsx';
 import { Account, TaskForm } from './form.tsx';
 import { List } from './list.tsx';
 import { Login } from './login.tsx';
-import { Dialog, Icon } from './parts.tsx';
+import { Dialog, Icon, IconButton } from './parts.tsx';
 import { StatisticsPage } from './statistics.tsx';
 
 const titles: Readonly<Record<PageName, string>> = {
@@ -75,9 +75,20 @@ function Tracker({ user, enter }: TrackerParts) {
   const [said, setSaid] = useState<{ readonly text: string; readonly kind?: 'error' | undefined }>();
 
   const say = useCallback<Shared['say']>((text, kind) => setSaid({ text, kind }), []);
+  const attempt = useCallback<Shared['attempt']>(
+    (act, about) =>
+      act().then(
+        () => true,
+        ({ message }: Error) => {
+          say(about === undefined ? message : `${about}: ${message}`, 'error');
+          return false;
+        },
+      ),
+    [say],
+  );
   const shared = useMemo<Shared>(
-    () => ({ user, revision, say, edit: (task) => setForm({ task }) }),
-    [user, revision, say],
+    () => ({ user, revision, say, attempt, edit: (task) => setForm({ task }) }),
+    [user, revision, say, attempt],
   );
   useEffect(() => {
     if (said === undefined) return;
@@ -94,12 +105,7 @@ function Tracker({ user, enter }: TrackerParts) {
     document.documentElement.dataset.theme = next;
     setTheme(next);
   };
-  const leave = () => {
-    ask('POST', '/auth/logout').then(
-      () => enter(null),
-      (error: Error) => say(error.message, 'error'),
-    );
-  };
+  const leave = () => void attempt(() => ask('POST', '/auth/logout').then(() => enter(null)));
   useShortcuts({
     n: () => setForm({ task: undefined }),
     t: nextTheme,
@@ -119,46 +125,24 @@ function Tracker({ user, enter }: TrackerParts) {
   const Content = contents[page];
   return (
     <SharedContext.Provider value={shared}>
-      <header class="top">
-        <a class="brand" href="#/list">
+      <header class="row top">
+        <a class="row brand" href="#/list">
           <img src="/icon.svg" alt="" width="26" height="26" /> <span>Task tracker</span>
         </a>
         <nav aria-label="Pages">
           {pages.map((name) => (
-            <a key={name} href={`#/${name}`} aria-current={name === page ? 'page' : undefined}>
+            <a key={name} class="row" href={`#/${name}`} aria-current={name === page ? 'page' : undefined}>
               <Icon name={name} /> {titles[name]}
             </a>
           ))}
         </nav>
-        <span class="tools">
-          <span class="live" data-live={live} role="status">
+        <span class="row tools">
+          <span class="row live" data-live={live} role="status">
             {live ? 'live' : 'reconnecting'}
           </span>
-          <button
-            type="button"
-            class="bare"
-            onClick={nextTheme}
-            aria-label={`Theme: ${theme}`}
-            title={`Theme: ${theme}`}
-          >
-            <Icon name={theme} />
-          </button>
-          <button
-            type="button"
-            class="bare help"
-            onClick={() => setDialog('help')}
-            aria-label="Keyboard shortcuts"
-          >
-            <Icon name="help" />
-          </button>
-          <button
-            type="button"
-            class="bare"
-            onClick={() => setDialog('account')}
-            aria-label={`Account of ${user.name}`}
-          >
-            <Icon name="person" />
-          </button>
+          <IconButton name={`Theme: ${theme}`} icon={theme} act={nextTheme} />
+          <IconButton name="Keyboard shortcuts" icon="help" act={() => setDialog('help')} />
+          <IconButton name={`Account of ${user.name}`} icon="person" act={() => setDialog('account')} />
           <button type="button" class="main new" onClick={() => setForm({ task: undefined })}>
             <Icon name="plus" /> <span>New task</span>
           </button>

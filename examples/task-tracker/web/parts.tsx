@@ -1,8 +1,9 @@
 // Small parts that several pages have.
 import type { ComponentChildren, JSX } from 'preact';
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Priority } from '../server/schema.ts';
 import type { Task } from '../server/shapes.ts';
+import { Refused } from './api.ts';
 import { exactly, priorityNames, when } from './words.ts';
 
 const drawings = {
@@ -28,6 +29,29 @@ export function Icon({ name }: { readonly name: keyof typeof drawings }) {
     <svg class="icon" viewBox="0 0 24 24" aria-hidden="true">
       <path d={drawings[name]} />
     </svg>
+  );
+}
+
+interface Action {
+  readonly name: string;
+  readonly icon: keyof typeof drawings;
+  act(): void;
+}
+
+export function IconButton({ name, icon, act }: Action) {
+  return (
+    <button type="button" class={`bare ${icon}`} onClick={act} aria-label={name} title={name}>
+      <Icon name={icon} />
+    </button>
+  );
+}
+
+/** Read aloud when it comes; nothing is to be seen of it while there is none. */
+export function Problem({ text }: { readonly text: string | undefined }) {
+  return (
+    <p class="error" role="alert">
+      {text}
+    </p>
   );
 }
 
@@ -77,6 +101,51 @@ export function Field({ label, error, ...input }: Input) {
   );
 }
 
+interface FormParts {
+  /** What its button says. */
+  readonly act: string;
+  /** Other buttons. */
+  readonly beside: ComponentChildren;
+  /** The fields, given what was refused about each. */
+  children(errors: Readonly<Record<string, string>>): ComponentChildren;
+  send(fields: Record<string, string>): Promise<void>;
+}
+
+/** Sends its fields, and shows there what was refused. */
+export function Form({ act, beside, children, send }: FormParts) {
+  const [refused, setRefused] = useState<Refused>();
+  const [busy, setBusy] = useState(false);
+  const submit = async (form: HTMLFormElement) => {
+    const fields = [...new FormData(form)].map(([name, value]) => [name, String(value)]);
+    setBusy(true);
+    try {
+      await send(Object.fromEntries(fields));
+    } catch (error) {
+      setRefused(error instanceof Refused ? error : new Refused(0, String(error)));
+    }
+    setBusy(false);
+  };
+  const errors = refused?.fields ?? {};
+  return (
+    <form
+      class="form"
+      onSubmit={(event) => {
+        event.preventDefault();
+        void submit(event.currentTarget);
+      }}
+    >
+      {children(errors)}
+      <Problem text={Object.keys(errors).length === 0 ? refused?.message : undefined} />
+      <footer class="row">
+        {beside}
+        <button type="submit" class="main" disabled={busy}>
+          {act}
+        </button>
+      </footer>
+    </form>
+  );
+}
+
 interface DialogParts {
   readonly title: string;
   readonly children: ComponentChildren;
@@ -89,11 +158,9 @@ export function Dialog({ title, children, close }: DialogParts) {
   useEffect(() => dialog.current?.showModal(), []);
   return (
     <dialog ref={dialog} onClose={close} aria-labelledby="dialog-title">
-      <header>
+      <header class="row">
         <h2 id="dialog-title">{title}</h2>
-        <button type="button" class="bare" aria-label="Close" onClick={() => dialog.current?.close()}>
-          <Icon name="close" />
-        </button>
+        <IconButton name="Close" icon="close" act={() => dialog.current?.close()} />
       </header>
       {children}
     </dialog>
@@ -108,7 +175,7 @@ export function Deadline({ task: { deadline, overdue, status } }: { readonly tas
   if (deadline === null) return null;
   return (
     <time
-      class={overdue ? 'deadline overdue' : 'deadline'}
+      class={overdue ? 'row deadline overdue' : 'row deadline'}
       dateTime={deadline}
       title={exactly(deadline)}
       data-done={status === 'done'}

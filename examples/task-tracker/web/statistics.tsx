@@ -1,10 +1,9 @@
 // Statistics as charts, drawn as SVG in the width that there is; each can be read as a table, too.
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { priorities, statuses } from '../server/schema.ts';
 import type { Statistics } from '../server/shapes.ts';
 import { useLoad } from './api.ts';
 import { useShared } from './context.ts';
-import { Nothing } from './parts.tsx';
+import { Nothing, Problem } from './parts.tsx';
 import { priorityNames, statusNames } from './words.ts';
 
 type Day = Statistics['days'][number];
@@ -13,13 +12,7 @@ type Column = 'created' | 'completed' | 'open';
 export function StatisticsPage() {
   const { revision } = useShared();
   const { data, error } = useLoad<Statistics>('/tasks/statistics', revision);
-  if (error && !data)
-    return (
-      <p class="error" role="alert">
-        {error}
-      </p>
-    );
-  if (!data) return null;
+  if (!data) return <Problem text={error} />;
   if (data.total === 0) return <Nothing>Statistics appear with your first task.</Nothing>;
   const open = data.by_status.todo + data.by_status.doing;
   const hours = data.average_hours;
@@ -38,7 +31,7 @@ export function StatisticsPage() {
       <h1 class="unseen">Statistics</h1>
       <ul class="tiles">
         {tiles.map(([name, value, address]) => (
-          <li key={name}>
+          <li key={name} class="panel">
             <span>{name}</span>
             <strong>{address ? <a href={address}>{value}</a> : value}</strong>
           </li>
@@ -46,14 +39,8 @@ export function StatisticsPage() {
       </ul>
       <Chart title="Made and done each day" days={data.days} columns={['created', 'completed']} />
       <Chart title="Open tasks" days={data.days} columns={['open']} />
-      <Shares
-        title="By status"
-        shares={statuses.map((name) => [statusNames[name], data.by_status[name], name])}
-      />
-      <Shares
-        title="Open tasks by priority"
-        shares={priorities.map((name) => [priorityNames[name], data.by_priority[name], name])}
-      />
+      <Shares title="By status" names={statusNames} counts={data.by_status} />
+      <Shares title="Open tasks by priority" names={priorityNames} counts={data.by_priority} />
     </section>
   );
 }
@@ -88,7 +75,7 @@ function Chart({ title, days, columns }: ChartParts) {
   const bar = (slot * 0.7) / columns.length;
   const line = days.map((day, index) => `${x(index + 0.5).toFixed(1)},${y(day.open).toFixed(1)}`).join(' ');
   return (
-    <figure ref={figure}>
+    <figure class="panel" ref={figure}>
       <figcaption>
         <strong>{title}</strong>
         <span>
@@ -189,21 +176,22 @@ function Chart({ title, days, columns }: ChartParts) {
 
 interface ShareParts {
   readonly title: string;
-  readonly shares: readonly (readonly [name: string, count: number, kind: string])[];
+  readonly names: Readonly<Record<string, string>>;
+  readonly counts: Readonly<Record<string, number>>;
 }
 
-function Shares({ title, shares }: ShareParts) {
-  const most = Math.max(1, ...shares.map(([, count]) => count));
+function Shares({ title, names, counts }: ShareParts) {
+  const most = Math.max(1, ...Object.values(counts));
   return (
-    <figure>
+    <figure class="panel">
       <figcaption>
         <strong>{title}</strong>
       </figcaption>
       <dl class="shares">
-        {shares.map(([name, count, kind]) => (
-          <div key={name}>
-            <dt>{name}</dt>
-            <dd>
+        {Object.entries(counts).map(([kind, count]) => (
+          <div key={kind}>
+            <dt>{names[kind]}</dt>
+            <dd class="row">
               <span class={`share ${kind}`} style={{ width: `${(100 * count) / most}%` }} />
               {count}
             </dd>

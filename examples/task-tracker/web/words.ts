@@ -1,5 +1,5 @@
 // How things are called and written.
-import type { Priority, Status } from '../server/schema.ts';
+import { type Priority, priorities, type Status, statuses } from '../server/schema.ts';
 
 export const statusNames: Readonly<Record<Status, string>> = { todo: 'To do', doing: 'Doing', done: 'Done' };
 export const priorityNames: Readonly<Record<Priority, string>> = {
@@ -8,6 +8,8 @@ export const priorityNames: Readonly<Record<Priority, string>> = {
   high: 'High',
   urgent: 'Urgent',
 };
+export const statusOptions = statuses.map((status) => [status, statusNames[status]] as const);
+export const priorityOptions = priorities.map((priority) => [priority, priorityNames[priority]] as const);
 
 export function count(n: number, one: string): string {
   return `${n.toLocaleString('en')} ${one}${n === 1 ? '' : 's'}`;

@@ -1,12 +1,14 @@
-// Sample data, so that there is something to look at: one user with two months of work. Does nothing where there are users.
-import type { App } from 'umbel';
-import { scheduleCleanups } from './chores.ts';
-import { change, type Database } from './database.ts';
-import { planReminder } from './reminders.ts';
-import type { Status } from './schema.ts';
-import { register } from './users.ts';
+// The web server, with sample data, so that there is something to look at: one user with two months of work, if there is no user yet.
+// `node --import tsx dev/seed.ts`
 
-export const demo = { email: 'ada@example.com', password: 'analytical engine' } as const;
+import { app } from '../server/app.ts';
+import { scheduleCleanups } from '../server/chores.ts';
+import { change, type Database, migrate, openDatabase } from '../server/database.ts';
+import { planReminder } from '../server/reminders.ts';
+import type { Status } from '../server/schema.ts';
+import { register } from '../server/users.ts';
+
+const demo = { email: 'ada@example.com', password: 'analytical engine' } as const;
 
 const verbs = [
   'Review',
@@ -35,7 +37,7 @@ const things = [
 ];
 const hourMs = 3_600_000;
 
-export async function seed(database: Database, app: App): Promise<void> {
+async function seed(database: Database): Promise<void> {
   const { users } = await database
     .selectFrom('users')
     .select(({ fn }) => fn.countAll<number>().as('users'))
@@ -70,3 +72,10 @@ export async function seed(database: Database, app: App): Promise<void> {
   });
   await scheduleCleanups(database, app);
 }
+
+{
+  await using database = await openDatabase();
+  await migrate(database);
+  await seed(database);
+}
+await import('../server/main.ts');
