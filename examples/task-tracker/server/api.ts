@@ -26,7 +26,7 @@ import type { Live } from './live.ts';
 import type { Relay } from './outbox.ts';
 import type { JobRow } from './schema.ts';
 import { settings } from './settings.ts';
-import { routes } from './shapes.ts';
+import { isJobId, routes } from './shapes.ts';
 import { statisticsOf } from './statistics.ts';
 import { createTask, deleteTask, findTask, listTasks, updateTask } from './tasks.ts';
 import {
@@ -98,7 +98,7 @@ export function createApi({ app, database, cache, relay, live }: Parts) {
     return { ...shown(user), token };
   };
   const job = async (user: User, kind: JobRow['kind'], id: string): Promise<JobRow> => {
-    const found = await findJob(database, user.id, kind, id);
+    const found = isJobId(id) ? await findJob(database, user.id, kind, id) : undefined;
     if (found === undefined) throw refused(404, `you have no such ${kind}`);
     return found;
   };

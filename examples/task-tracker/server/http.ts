@@ -58,15 +58,16 @@ export function createRouter(): OpenAPIHono<Env> {
     },
   });
   api.onError((error, context) => {
-    if (error instanceof HTTPException)
-      return context.json({ detail: error.message || 'refused' }, error.status);
+    if (error instanceof HTTPException) {
+      const other = error.status === 403 ? 'this was sent by a page of another site' : 'refused';
+      return context.json({ detail: error.message || other }, error.status);
+    }
     console.error(error);
     const away = /^(?:ECONN|57P|UMBEL_(?:BROKER|SEND))/.test('code' in error ? String(error.code) : '');
     return away
       ? context.json({ detail: 'the database or the broker is away; try again' }, 503, { 'retry-after': '5' })
       : context.json({ detail: 'something is wrong here' }, 500);
   });
-  api.notFound((context) => context.json({ detail: `there is no ${context.req.path}` }, 404));
   return api;
 }
 

@@ -19,7 +19,8 @@ relay.nudge(); // what the one before us has left
 
 const web = new Hono()
   .route('/', await createPages())
-  .route('/', createApi({ app, database, cache, relay, live }));
+  .route('/', createApi({ app, database, cache, relay, live }))
+  .notFound((context) => context.json({ detail: `there is no ${context.req.path}` }, 404));
 const server = serve({ fetch: web.fetch, port: settings.port, hostname: settings.host }, ({ port }) => {
   console.log(`http://${settings.host}:${port}`);
   process.send?.({ port });

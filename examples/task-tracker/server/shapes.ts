@@ -51,6 +51,10 @@ const TaskChanges = z
   .object({ ...fields, completed: z.boolean() })
   .partial()
   .refine((changes) => Object.keys(changes).length > 0, 'changes nothing')
+  .refine(({ completed, status }) => completed === undefined || status === undefined, {
+    error: 'says the same as status: give one of them',
+    path: ['completed'],
+  })
   .openapi('TaskChanges');
 const Task = z
   .object({
@@ -91,7 +95,8 @@ const Statistics = z
   })
   .openapi('Statistics');
 
-const OfJob = z.object({ task_id: z.string() });
+const jobId = z.uuid();
+const OfJob = z.object({ task_id: jobId });
 const OfTask = z.object({ id: z.coerce.number().pipe(id) });
 
 const ExportQuery = z.object({ export_format: z.enum(formats).default('json') });
@@ -181,6 +186,10 @@ export const routes = {
   health: get('/health', 'Whether it works', {}, Health),
   cacheStatus: get('/cache/status', 'Whether the cache works', {}, CacheStatus),
 };
+
+export function isJobId(text: string): boolean {
+  return jobId.safeParse(text).success;
+}
 
 function isTimeZone(name: string): boolean {
   try {

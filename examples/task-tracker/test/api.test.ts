@@ -36,6 +36,43 @@ test('who is not signed in sees nothing; a wrong password and a taken address ar
   assert.equal((await stranger.ask('DELETE', `/tasks/${theirs}`)).status, 404);
 });
 
+test('what cannot be stored is refused where it comes in, and names the field', async () => {
+  await client.register();
+  const refused = async (method: string, path: string, body?: unknown): Promise<string> => {
+    const answer = await client.ask(method, path, body);
+    assert.equal(answer.status, 422, path);
+    return answer.body.detail;
+  };
+  assert.match(await refused('POST', '/tasks', { title: 'a\0b' }), /^title: has a NUL/);
+  assert.match(
+    await refused('POST', '/tasks', { title: 'a', description: '\ud800' }),
+    /^description: has a NUL/,
+  );
+  assert.match(await refused('GET', '/tasks?search=%00'), /^search: has a NUL/);
+  const late = { title: 'a', deadline: '9999-12-31T23:59:59-05:00' };
+  assert.match(await refused('POST', '/tasks', late), /^deadline: is not between/);
+  assert.match(await refused('GET', '/tasks/export-status/%00'), /^task_id:/);
+  assert.match(await refused('GET', '/tasks/99999999999'), /^id:/);
+  const bulk = { task_ids: [99_999_999_999], update_data: { title: 'a' } };
+  assert.match(await refused('POST', '/tasks/bulk-update', bulk), /^task_ids\.0:/);
+  assert.match(await refused('PATCH', '/tasks/1', { completed: true, status: 'todo' }), /^completed:/);
+  assert.equal((await client.ask('GET', '/tasks/export-download/%00')).status, 404);
+  assert.equal((await client.ask('GET', '/nowhere')).body.detail, 'there is no /nowhere');
+});
+
+test('a stranger who tries to delete a task does not delete its reminder', async () => {
+  await client.register();
+  const soon = { title: 'Kept', deadline: inHours(24 + 4 / 3600) };
+  const { body: task } = await client.ask('POST', '/tasks', soon);
+  const stranger = new Client(() => tracker.url);
+  await stranger.register();
+  assert.equal((await stranger.ask('DELETE', `/tasks/${task.id}`)).status, 404);
+  await until(
+    () => mailsAbout('Kept').length === 1,
+    () => 'the reminder of a task that is still there',
+  );
+});
+
 test('tasks are filtered, sorted and paged', async () => {
   await client.register();
   const made = [
