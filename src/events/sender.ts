@@ -76,6 +76,11 @@ export class EventSender {
     return this.#json.bytes(this.#node).plain(',"uuid":').string(uuid);
   }
 
+  /** The time that its events have, milliseconds since 1970. */
+  now(): number {
+    return this.#parts.clock.now();
+  }
+
   /** Ends a brief event, and returns its JSON. */
   endBrief(): string {
     this.#stampNow();

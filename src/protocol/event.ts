@@ -53,7 +53,8 @@ export function readEvents(message: Decoded<WireMessage>): Decoded<readonly Wire
 
 /**
  * The events in an entry of the history: a list of them in JSON. Some are brief: one without `uuid` has the task and the node of the event before it, and
- * a `task-received` without `pid` may leave out `root_id`, if it is the task itself, and `retries`, if there were none. Never throws; what is no event is left out.
+ * a `task-received` without `pid` may leave out `root_id`, if it is the task itself, and `retries`, if there were none. `arrived` tells of the `task-received`
+ * and the `task-started` before a brief event; `umbel-arrived` tells nothing else. Never throws; what is no event is left out.
  */
 export function eventsIn(json: string): readonly WireEvent[] {
   const events: WireEvent[] = [];
@@ -61,7 +62,9 @@ export function eventsIn(json: string): readonly WireEvent[] {
     const many: unknown = JSON.parse(json);
     for (const each of Array.isArray(many) ? (many as readonly unknown[]) : []) {
       const event = asEvent(each);
-      if (event !== null) events.push(isBrief(each) ? whole(event, events.at(-1)) : event);
+      if (event === null) continue;
+      if (isBrief(each)) events.push(...withArrival(whole(event, events.at(-1))));
+      else events.push(event);
     }
   } catch {
     return [];
@@ -77,6 +80,22 @@ function whole(event: WireEvent, before: WireEvent | undefined): WireEvent {
   if ('uuid' in event)
     return event.type === 'task-received' ? { root_id: event.uuid, retries: 0, ...event } : event;
   return before === undefined ? event : { ...event, uuid: before.uuid, hostname: before.hostname };
+}
+
+function withArrival(event: WireEvent): readonly WireEvent[] {
+  const { arrived, ...rest } = event;
+  if (!isMap(arrived)) return [event];
+  const { uuid, hostname, utcoffset, pid, clock, type } = event;
+  const { name, queue, received, started } = arrived;
+  const same = { uuid, hostname, utcoffset, pid, clock };
+  const umbel = { queue, attempt: 1 };
+  const events: WireEvent[] = [
+    { ...same, type: 'task-received', timestamp: finite(received) / 1000, name, retries: 0, umbel },
+  ];
+  if (started !== undefined)
+    events.push({ ...same, type: 'task-started', timestamp: finite(started) / 1000 });
+  if (type !== 'umbel-arrived') events.push({ ...rest, ...same, type, timestamp: event.timestamp });
+  return events;
 }
 
 function asEvent(value: unknown): WireEvent | null {

@@ -1,4 +1,5 @@
 // Writes what happens to tasks into the stream of a recorder, where one is registered.
+import { createHash } from 'node:crypto';
 import { systemClock } from '../lib/clock.ts';
 import { atMost } from '../lib/deadline.ts';
 import { type Logger, silentLogger } from '../lib/logger.ts';
@@ -20,6 +21,11 @@ const batch = 500;
 /** How many entries wait for a store that is away; the oldest are dropped first. */
 const maxWaiting = 20_000;
 
+/** The property of a message whose sending was told to the history in an entry that travelled with it: see {@link HistoryWriter.sentNote}. */
+export const sentNoteProperty = 'umbel_sent_note';
+/** For how long the history surely has what a sender told, seconds: later that may have been pruned. */
+const noteLastsS = 3_600;
+
 /** The entry of these events: JSON, with commas between. */
 export function entryOf(events: string): string {
   return `[${events}]`;
@@ -31,6 +37,8 @@ export class HistoryWriter {
   readonly #stream: HistoryStream;
   readonly #isAuto: boolean;
   #on = false;
+  /** Stands for the registered readers; null: here nothing travels with a message, or they are not known. */
+  #readers: string | null = null;
   #lookedAt = Number.NEGATIVE_INFINITY;
   #looking: Promise<void> | null = null;
   #waiting: string[] = [];
@@ -64,6 +72,11 @@ export class HistoryWriter {
     return this.#on;
   }
 
+  /** The same as it was when the store was last asked: for a worker, which asks by its own clock, and looks at this several times for each task. */
+  get wasOn(): boolean {
+    return this.#on;
+  }
+
   /** Asks the store whether a recorder is registered. Never rejects. */
   look(): Promise<void> {
     this.#lookedAt = performance.now();
@@ -76,6 +89,18 @@ export class HistoryWriter {
   /** The write of an entry that travels with a settlement or a message; undefined: here nothing travels, use `append`. */
   writeOf(entry: string): StoreWrite | undefined {
     return this.#stream.writeOf?.(entry);
+  }
+
+  /** A note for a message whose sending is told by an entry that travels with it; null: do not note it. */
+  sentNote(): string | null {
+    return this.#readers === null ? null : `${this.#readers}.${Math.floor(Date.now() / 1000)}`;
+  }
+
+  /** Whether all readers of today were told of the sending of a message with this note, and not long ago. */
+  knowsOfSending(note: unknown): boolean {
+    if (this.#readers === null || typeof note !== 'string' || !note.startsWith(`${this.#readers}.`))
+      return false;
+    return Date.now() / 1000 - Number(note.slice(this.#readers.length + 1)) < noteLastsS;
   }
 
   /** Adds an entry, which is written in a moment. */
@@ -109,6 +134,7 @@ export class HistoryWriter {
       // Appending nothing makes the stream, which has no reader yet.
       if (this.#isAuto) this.#on = await this.#stream.registered();
       else if (!this.#on) this.#on = await this.#stream.append([]).then(() => true);
+      this.#readers = this.#on && this.#stream.writeOf !== undefined ? await this.#namesOfReaders() : null;
       this.#isSilent = false;
     } catch (error) {
       // Reported once, not every ten seconds.
@@ -119,6 +145,13 @@ export class HistoryWriter {
         `cannot ask for recorders of the history: ${String(error)}; again later`,
       );
     }
+  }
+
+  async #namesOfReaders(): Promise<string | null> {
+    const status = await this.#stream.status();
+    if (status === null) return null;
+    const ids = status.readers.map(({ id }) => id).sort();
+    return createHash('sha256').update(ids.join('\n')).digest('hex').slice(0, 8);
   }
 
   async #write(): Promise<void> {

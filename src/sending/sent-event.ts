@@ -5,9 +5,10 @@ import { LamportClock } from '../lib/lamport.ts';
 import { redactedRepr } from '../lib/redact.ts';
 import { eventKey, eventsMessage } from '../protocol/event.ts';
 import { eventDetails } from '../protocol/event-details.ts';
+import type { WireMessage } from '../protocol/message.ts';
 import { decodeTask } from '../protocol/task.ts';
 import type { Publication } from '../stores/transport.ts';
-import { entryOf } from './history-writer.ts';
+import { entryOf, sentNoteProperty } from './history-writer.ts';
 import type { SendingApp } from './sending-app.ts';
 
 const clock = new LamportClock();
@@ -28,34 +29,55 @@ export function sentEvents(app: SendingApp, publications: readonly Publication[]
   if (!isKept && !app.config.taskSendSentEvent) return null;
   // A call that goes to several queues has one event.
   const events = new Map<string, string>();
-  for (const publication of publications)
-    if (!events.has(publication.id)) events.set(publication.id, eventJson(app, publication));
-  return { events, isKept };
+  const whole = new Set<string>();
+  for (const publication of publications) {
+    const { id } = publication;
+    if (events.has(id)) continue;
+    const details = detailsOf(app, publication);
+    if (details !== null) whole.add(id);
+    events.set(id, eventJson(publication, details));
+  }
+  return { events, whole, isKept };
 }
 
 export interface SentEvents {
   /** JSON by the task's id. */
   readonly events: ReadonlyMap<string, string>;
+  /** The ids of the tasks whose event tells all that is known of them. */
+  readonly whole: ReadonlySet<string>;
   readonly isKept: boolean;
 }
 
-/** The publications with what the history is told of each, where that travels with them. */
+/** The publications with what the history is told of each, where that travels with them, and a note that their workers need not tell it again. */
 export function withHistory(
   app: SendingApp,
   publications: readonly Publication[],
-  { events, isKept }: SentEvents,
+  { events, whole, isKept }: SentEvents,
 ): readonly Publication[] {
   const writer = app.stores?.history ?? null;
   if (!isKept || writer === null) return publications;
   const told = new Set<string>();
+  const note = writer.sentNote();
   return publications.map((publication) => {
     const event = events.get(publication.id);
     if (event === undefined || told.has(publication.id) || publication.broadcast !== undefined)
       return publication;
     told.add(publication.id);
     const history = writer.writeOf(entryOf(event));
-    return history === undefined ? publication : { ...publication, history };
+    if (history === undefined) return publication;
+    const { message } = publication;
+    return {
+      ...publication,
+      history,
+      ...(note !== null && whole.has(publication.id) && { message: noted(message, note) }),
+    };
   });
+}
+
+function noted(message: WireMessage, note: string): WireMessage {
+  const { properties } = message;
+  const other = { ...properties.other, [sentNoteProperty]: note };
+  return { ...message, properties: { ...properties, other } };
 }
 
 /** Tells of publications that were sent: monitors, and the history of what did not travel. The send does not wait for this, and does not fail with it. */
@@ -79,12 +101,17 @@ function emit(app: SendingApp, some: readonly string[]): void {
   events.push(...some.slice(0, Math.max(0, maxWaiting - events.length)));
 }
 
-function eventJson(app: SendingApp, publication: Publication): string {
+function eventJson(publication: Publication, details: string | null): string {
   const json = JSON.stringify(eventOf(publication));
-  const { queue, message } = publication;
+  return details === null ? json : `${json.slice(0, -1)},"umbel":${details}}`;
+}
+
+/** Null: its body is too large, or this application cannot read it. */
+function detailsOf(app: SendingApp, { queue, message }: Publication): string | null {
+  if (message.body.length > longestBody) return null;
   // Bytes, not the caller's values: it may have changed those since it sent them.
-  const read = message.body.length > longestBody ? null : decodeTask(message, decodeOptions(app.config));
-  return read?.ok ? `${json.slice(0, -1)},"umbel":${eventDetails(read.value, queue, null)}}` : json;
+  const read = decodeTask(message, decodeOptions(app.config));
+  return read.ok ? eventDetails(read.value, queue, null) : null;
 }
 
 function eventOf({ queue, message }: Publication): object {

@@ -1,10 +1,23 @@
 // What happened to the tasks that this worker has: gathered for each, and written with its settlement, or a moment later if it runs long.
+import type { EventSender } from '../events/sender.ts';
+import type { JsonWriter } from '../lib/json-writer.ts';
 import { entryOf, type HistoryWriter } from '../sending/history-writer.ts';
 import type { StoreWrite } from '../stores/store-write.ts';
 import type { Decision } from './decider.ts';
 
+/** The arrival of a task of whose sending the history knows: told with the next event of the task. */
+export interface Arrival {
+  readonly name: string;
+  readonly queue: string;
+  readonly receivedMs: number;
+  startedMs: number | null;
+}
+
 /** What is told of the end of a task. */
 export interface Told {
+  readonly id: string;
+  /** Its arrival, which the last event tells; null: that was told before. */
+  readonly arrival: Arrival | null;
   /** The last event as JSON; null: none tells this end. */
   readonly end: string | null;
   /** The last event is for the history alone. */
@@ -26,16 +39,51 @@ const gatherMs = 200;
 
 export class HistoryNotes {
   readonly #writer: HistoryWriter | null;
+  readonly #sender: EventSender;
   #events = new Map<string, string>();
+  #arrivals = new Map<string, Arrival>();
   #timer: NodeJS.Timeout | null = null;
 
-  constructor(writer: HistoryWriter | null) {
+  constructor(writer: HistoryWriter | null, sender: EventSender) {
     this.#writer = writer;
+    this.#sender = sender;
   }
 
   /** Whether they are written. If not, looking at this is all they cost. */
   get on(): boolean {
-    return this.#writer?.on === true;
+    return this.#writer?.wasOn === true;
+  }
+
+  /** Whether the history knows what the message with this note is: its sender has told it. */
+  knowsOfSending(note: unknown): boolean {
+    return this.#writer?.knowsOfSending(note) === true;
+  }
+
+  /** A task has come of whose sending the history knows. */
+  arrived(id: string, arrival: Arrival): void {
+    this.#arrivals.set(id, arrival);
+    this.#timer ??= setTimeout(() => this.flush(), gatherMs);
+  }
+
+  /** Its code begins. False: its arrival was told before. */
+  begins(id: string, atMs: number): boolean {
+    const arrival = this.#arrivals.get(id);
+    if (arrival !== undefined) arrival.startedMs = atMs;
+    return arrival !== undefined;
+  }
+
+  /** The arrival that is to be told with the next event of the task; null: none. */
+  takeArrival(id: string): Arrival | null {
+    const arrival = this.#arrivals.get(id);
+    if (arrival === undefined) return null;
+    this.#arrivals.delete(id);
+    return arrival;
+  }
+
+  /** Tells the arrival by an event of its own, before the next one. */
+  tellArrival(id: string): void {
+    const arrival = this.takeArrival(id);
+    if (arrival !== null) this.add(id, this.#arrivalEvent(id, arrival));
   }
 
   /** Whether events of this task wait: the next one will follow them in the same entry. */
@@ -53,13 +101,13 @@ export class HistoryNotes {
   end(
     id: string,
     end: string | null,
-    { isBrief, travels }: { readonly isBrief: boolean; readonly travels: boolean },
+    { arrival, isBrief, travels }: Pick<Told, 'arrival' | 'isBrief'> & { readonly travels: boolean },
   ): Told {
     const before = this.#events.get(id) ?? '';
     this.#events.delete(id);
     const all = joined(before, end ?? '');
     const write = travels && all !== '' ? (this.#writer?.writeOf(entryOf(all)) ?? null) : null;
-    return { end, isBrief, before, write };
+    return { id, arrival, end, isBrief, before, write };
   }
 
   /** The settlement is written. */
@@ -68,22 +116,36 @@ export class HistoryNotes {
   }
 
   /** The settlement was not written, so this was not the end. */
-  unsettled({ before }: Told): void {
-    this.#append(before);
+  unsettled({ id, arrival, before }: Told): void {
+    this.#append(arrival === null ? before : joined(before, this.#arrivalEvent(id, arrival)));
   }
 
   /** Hands on all events that wait. */
   flush(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
+    for (const id of [...this.#arrivals.keys()]) this.tellArrival(id);
     const events = this.#events;
     this.#events = new Map();
     for (const some of events.values()) this.#append(some);
   }
 
+  #arrivalEvent(id: string, arrival: Arrival): string {
+    writeArrival(this.#sender.beginBrief('umbel-arrived', id), arrival);
+    return this.#sender.endBrief();
+  }
+
   #append(events: string): void {
     if (events !== '') this.#writer?.append(entryOf(events));
   }
+}
+
+/** Adds it to a brief event: see `eventsIn`. */
+export function writeArrival(json: JsonWriter, { name, queue, receivedMs, startedMs }: Arrival): void {
+  json.plain(',"arrived":{"name":').string(name).plain(',"queue":').string(queue);
+  json.plain(',"received":').integer(receivedMs);
+  if (startedMs !== null) json.plain(',"started":').integer(startedMs);
+  json.plain('}');
 }
 
 function joined(before: string, event: string): string {

@@ -81,7 +81,7 @@ export class Operations {
       logger,
       taskEvents,
     });
-    this.#notes = new HistoryNotes(parts.history);
+    this.#notes = new HistoryNotes(parts.history, this.#sender);
     if (parts.history !== null) parts.history.logger = logger;
     this.#looks = new Interval(clock, lookEveryMs, () => void parts.history?.look());
     const activity = new Activity(clock.now());

@@ -8,19 +8,25 @@ import { eventDetails, progressJson } from '../protocol/event-details.ts';
 import { encodeException, exceptionRepr } from '../protocol/exception.ts';
 import type { TaskMessage } from '../protocol/message.ts';
 import { saferepr } from '../protocol/saferepr.ts';
+import { sentNoteProperty } from '../sending/history-writer.ts';
 import type { Delivery } from '../stores/transport.ts';
 import type { Rejection } from './admission/admission.ts';
-import type { HistoryNotes, Told } from './history-notes.ts';
+import { type Arrival, type HistoryNotes, type Told, writeArrival } from './history-notes.ts';
 import { type ExecutionOutcome, lossReason } from './outcome.ts';
 
 /** The longest line that is kept, in characters. */
 const longestLine = 500;
+
+/** A delivery, as far as its events tell of it. */
+type Arrived = Pick<Delivery, 'queue' | 'crashes'> & Partial<Pick<Delivery, 'message'>>;
 
 export class TaskEvents {
   readonly #sender: EventSender;
   readonly #history: HistoryNotes;
   /** The event that is being written is for the history alone. */
   #isBrief = false;
+  /** The arrival that it tells, too. */
+  #arrival: Arrival | null = null;
 
   constructor(sender: EventSender, history: HistoryNotes) {
     this.#sender = sender;
@@ -38,8 +44,18 @@ export class TaskEvents {
   }
 
   // Written by hand: these are made for every task, and a general way to list their fields costs more than running a small task.
-  received(message: TaskMessage, { queue, crashes }: Pick<Delivery, 'queue' | 'crashes'>): void {
+  received(message: TaskMessage, delivery: Arrived): void {
     const { id, shadow, task, rootId, parentId, retries, eta, expires } = message;
+    const { queue, crashes } = delivery;
+    if (this.#isKnown(message, delivery)) {
+      this.#history.arrived(id, {
+        name: shadow ?? task,
+        queue,
+        receivedMs: this.#sender.now(),
+        startedMs: null,
+      });
+      return;
+    }
     const args = redactedRepr(message.argsrepr);
     const kwargs = redactedRepr(message.kwargsrepr);
     const json = this.#begin('task-received', id);
@@ -54,6 +70,7 @@ export class TaskEvents {
   }
 
   started({ id }: TaskMessage): void {
+    if (this.#history.on && this.#history.begins(id, this.#sender.now())) return;
     this.#begin('task-started', id);
     this.#end(id);
   }
@@ -77,7 +94,7 @@ export class TaskEvents {
   }
 
   /** If its message came back, `task-received` was sent for it before. */
-  notRun(rejection: Rejection, delivery: Pick<Delivery, 'queue' | 'crashes' | 'redelivered'>): void {
+  notRun(rejection: Rejection, delivery: Arrived & Pick<Delivery, 'redelivered'>): void {
     if (rejection.kind === 'early' && !delivery.redelivered) this.received(rejection.message, delivery);
     if (this.#writeRejection(rejection) !== null) this.#sender.end();
   }
@@ -85,7 +102,9 @@ export class TaskEvents {
   /** Where events are kept: what to tell when this end of a run is settled. `travels`: its settlement can take a write along. */
   ending({ id }: TaskMessage, outcome: ExecutionOutcome, runtimeMs: number, travels: boolean): Told {
     const end = this.#writeEnd(id, outcome, runtimeMs) ? this.#text() : null;
-    return this.#history.end(id, end, { isBrief: this.#isBrief, travels });
+    if (end === null) this.#history.tellArrival(id);
+    const arrival = end === null ? null : this.#arrival;
+    return this.#history.end(id, end, { arrival, isBrief: this.#isBrief, travels });
   }
 
   /** The same for a message that is not run. Null: no event tells that. */
@@ -93,7 +112,7 @@ export class TaskEvents {
     const id = this.#writeRejection(rejection);
     if (id === null) return null;
     const end = this.#text();
-    return this.#history.end(id, end, { isBrief: this.#isBrief, travels });
+    return this.#history.end(id, end, { arrival: this.#arrival, isBrief: this.#isBrief, travels });
   }
 
   /** It is settled. */
@@ -108,10 +127,24 @@ export class TaskEvents {
     this.#history.unsettled(told);
   }
 
+  /** Whether the history knows all that `task-received` would tell, apart from the time and the place. */
+  #isKnown({ retries, eta, expires }: TaskMessage, { crashes, message }: Arrived): boolean {
+    if (!this.#history.on || this.#sender.on || message?.ok !== true) return false;
+    if (retries + crashes > 0 || eta !== null || expires !== null) return false;
+    return this.#history.knowsOfSending(message.value.properties.other[sentNoteProperty]);
+  }
+
   #begin(type: string, id: string): JsonWriter {
     this.#isBrief = this.#history.on && !this.#sender.on;
-    if (!this.#isBrief) return this.#sender.begin(type, id);
-    return this.#sender.beginBrief(type, this.#history.holds(id) ? null : id);
+    this.#arrival = null;
+    if (!this.#isBrief) {
+      this.#history.tellArrival(id); // monitors were switched on since it came
+      return this.#sender.begin(type, id);
+    }
+    this.#arrival = this.#history.takeArrival(id);
+    const json = this.#sender.beginBrief(type, this.#history.holds(id) ? null : id);
+    if (this.#arrival !== null) writeArrival(json, this.#arrival);
+    return json;
   }
 
   #text(): string {

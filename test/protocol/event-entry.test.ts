@@ -24,6 +24,23 @@ it('a brief event has the task and the node of the one before it', () => {
   expect(eventsIn(JSON.stringify([retried]))).toEqual([{ ...retried, ...filled }]);
 });
 
+it('a brief event tells when its task came and began, if it names that', () => {
+  const arrived = { name: 'mail', queue: 'q', received: 1_500, started: 1_750 };
+  const ended = { type: 'task-succeeded', uuid: 'a', hostname: 'w@1', timestamp: 3, clock: 5, result: '1' };
+  const same = { uuid: 'a', hostname: 'w@1', clock: 5, ...filled };
+  const before = { ...same, name: 'mail', retries: 0, umbel: { queue: 'q', attempt: 1 } };
+  const log = { type: 'umbel-log', timestamp: 4, clock: 6 };
+  expect(eventsIn(JSON.stringify([{ ...ended, arrived }, log]))).toEqual([
+    { type: 'task-received', timestamp: 1.5, ...before },
+    { type: 'task-started', timestamp: 1.75, ...same },
+    { ...ended, ...filled },
+    { ...log, uuid: 'a', hostname: 'w@1', ...filled },
+  ]);
+  const { started: _, ...waiting } = arrived;
+  const alone = { ...ended, type: 'umbel-arrived', arrived: waiting };
+  expect(eventsIn(JSON.stringify([alone]))).toEqual([{ type: 'task-received', timestamp: 1.5, ...before }]);
+});
+
 it('a whole event is as it is, and what is no event is left out', () => {
   const other = { ...received, uuid: 'b', hostname: 'w@2', utcoffset: -1, pid: 8 };
   expect(eventsIn(JSON.stringify([5, other, null, { uuid: 'c' }]))).toEqual([other]);

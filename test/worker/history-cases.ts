@@ -55,4 +55,36 @@ export const historyCases: Cases = (_, newUrls) => {
     });
     expect((await app.history.status()).gaps).toEqual([]);
   });
+
+  it('a history that began after a task was sent has its arguments as well', async () => {
+    const urls = await newUrls();
+    const folder = await newFolder();
+    const first = appOn(urls, { historyStore: `sqlite://${join(folder, 'first.db')}` });
+    const before = await recording(first);
+    const sender = appOn(urls);
+    const adding = sender.task('shop.add', (a: number, b: number) => a + b);
+    const sent = await adding.delay(2, 3);
+    const last = await adding.delay(4, 5); // an embedded store keeps the last entry
+    await until(async () => {
+      await before.flush();
+      return (await first.history.get(last.id)) !== null;
+    }, 'the first history to know it');
+    await before.stop();
+    const app = appOn(urls, { historyStore: `sqlite://${join(folder, 'second.db')}` });
+    app.task('shop.add', (a: number, b: number) => a + b);
+    const recorder = await recording(app);
+    await workerOf(app);
+    await sent.get(patience);
+    await until(async () => {
+      await recorder.flush();
+      return (await app.history.get(sent.id))?.state === 'SUCCESS';
+    }, 'the second history to know its end');
+    expect(await app.history.get(sent.id)).toMatchObject({
+      name: 'shop.add',
+      args: [2, 3],
+      argsRepr: '(2, 3)',
+      queue: 'celery',
+      attempts: [{ state: 'SUCCESS', attempt: 1 }],
+    });
+  });
 };
