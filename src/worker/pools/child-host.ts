@@ -56,7 +56,7 @@ export class ChildHost {
     return this.#ran;
   }
 
-  /** Bytes, as it last reported; for a thread those of the whole process. */
+  /** Bytes, as it last reported, if the pool has a bound; for a thread those of the whole process. */
   get rss(): number {
     return this.#rss;
   }

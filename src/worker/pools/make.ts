@@ -20,6 +20,7 @@ export function makePool(options: ResolvedWorkerOptions, stores: Stores): Pool {
       module,
       folder: process.cwd(),
       hostname: options.name,
+      weighs: maxMemoryPerChild !== null,
       logs: levels.filter((level) => logger.isLevelEnabled?.(level) ?? true),
       stores: {
         transport: { name: transport.name, features: transport.features },

@@ -15,6 +15,8 @@ export interface ChildData {
   /** Node name of the worker. */
   readonly hostname: string;
   readonly logs: readonly LogLevel[];
+  /** The pool wants to know how many bytes it takes, after each task: that is a system call. */
+  readonly weighs: boolean;
   readonly stores: StoresData;
 }
 
@@ -151,6 +153,6 @@ export interface WrittenEnd {
     | { readonly kind: 'rejected'; readonly requeue: boolean; readonly reason: string };
   /** The tasks that the run has sent, as JSON. */
   readonly children: string;
-  /** Bytes that the process takes. For a thread this is the whole worker, and says nothing about the thread. */
+  /** Bytes that the process takes; 0: nobody wants to know. For a thread this is the whole worker, and says nothing about the thread. */
   readonly rss: number;
 }

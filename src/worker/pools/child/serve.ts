@@ -71,7 +71,7 @@ export async function serve(port: ChildPort, data: ChildData): Promise<void> {
       stop = (reason) => abort.abort(reason);
       const running = run(app, message.run, data, calls, { signal: abort.signal, failed }, port);
       running
-        .catch(endOf)
+        .catch((error: unknown) => endOf(error, data))
         .then((end) => {
           stop = null;
           fail = null;
@@ -133,14 +133,18 @@ async function run(
       failedLater ? { kind: 'failure', error: new Error(written.failure.message), expected: false } : outcome,
     );
   }
-  return { outcome: written, children: writeChildren(request.children), rss: process.memoryUsage.rss() };
+  return { outcome: written, children: writeChildren(request.children), rss: weight(data) };
+}
+
+function weight({ weighs }: ChildData): number {
+  return weighs ? process.memoryUsage.rss() : 0;
 }
 
 /** The end of a run that failed before its task began, or beside it. */
-function endOf(error: unknown): WrittenEnd {
+function endOf(error: unknown, data: ChildData): WrittenEnd {
   const failure = error instanceof Error ? error : new Error(String(error));
   const outcome = writeOutcome({ kind: 'failure', error: failure, expected: false });
-  return { outcome, children: '[]', rss: process.memoryUsage.rss() };
+  return { outcome, children: '[]', rss: weight(data) };
 }
 
 /** Decodes a message, which the worker decoded before with the same settings. */
