@@ -9,7 +9,18 @@ const long =
   /\/test\/(?:e2e|chaos|interop|beat|workflows|simulation|stores\/amqp)\/|\/test\/conformance\/(?:amqp|rpc)|rabbitmq|dashboard\/browser/;
 
 /** The rooms whose files start programs, or run command lines as if their process were a program's. */
-const programs = ['beat', 'chaos', 'cli', 'e2e', 'examples', 'interop', 'run', 'servers', 'workflows'];
+const programs = [
+  'beat',
+  'chaos',
+  'cli',
+  'e2e',
+  'examples',
+  'interop',
+  'package',
+  'run',
+  'servers',
+  'workflows',
+];
 
 /** The files that each need a process of their own. */
 const isolated = [
@@ -41,7 +52,7 @@ function project(
       name,
       isolate,
       include,
-      exclude: isLong ? exclude : [...exclude, 'test/**/*.long.test.ts'],
+      exclude: ['**/node_modules/**', ...exclude, ...(isLong ? [] : ['test/**/*.long.test.ts'])],
       setupFiles: ['test/run/setup.ts'],
       // Longer than a wait within a test, so that it is the wait that fails and says for what it waited.
       testTimeout: 1.5 * patienceMs,

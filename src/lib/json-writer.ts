@@ -68,7 +68,10 @@ export class JsonWriter {
     return text;
   }
 
-  /** The bytes written since the last call. */
+  /**
+   * The bytes written since the last call.
+   * @internal
+   */
   take(): Buffer {
     const written = this.#bytes.subarray(0, this.#length);
     this.#length = 0;

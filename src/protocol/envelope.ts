@@ -26,7 +26,10 @@ export function encodeEnvelope(message: WireMessage, options: EnvelopeOptions = 
   return `{"body": ${body}${rest}`;
 }
 
-/** The envelope as bytes, with a base64 body like Celery's. It avoids the copies of a big text. */
+/**
+ * The envelope as bytes, with a base64 body like Celery's. It avoids the copies of a big text.
+ * @internal
+ */
 export function encodeEnvelopeBytes(message: WireMessage): Buffer {
   const [body, rest] = envelopeParts(message, {});
   const begin = '{"body": ';

@@ -29,7 +29,10 @@ export function eventMessage(exchange: string, event: WireEvent, routingKey: str
   return eventsMessage(exchange, JSON.stringify(event), event.hostname, routingKey);
 }
 
-/** `exchange`: its name. `json`: an event, or a list of events of one group (`task.multi`). */
+/**
+ * `exchange`: its name. `json`: an event, or a list of events of one group (`task.multi`).
+ * @internal
+ */
 export function eventsMessage(
   exchange: string,
   json: string | Buffer,

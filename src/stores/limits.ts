@@ -1,4 +1,6 @@
 // The contract of limits that all workers of a store share: concurrency and rates. Kept in the store of messages, or of results.
+// See src/lib/service.ts.
+/// <reference lib="esnext.disposable" preserve="true" />
 
 /** One limit that a run needs. */
 export interface LimitAsk {

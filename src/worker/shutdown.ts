@@ -26,6 +26,7 @@ const signals = ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP'] as const;
  * else for a cold one; after a soft one comes a cold one. Then the process has its default handlers again, so that one more signal ends it. With
  * `REMAP_SIGTERM=SIGQUIT` in the environment SIGTERM counts as SIGQUIT. SIGHUP asks for a warm shutdown, and never for a later stage.
  * Dispose to remove the handlers.
+ * @internal
  */
 export function onShutdownSignal(
   ask: (stage: ShutdownStage, signal: NodeJS.Signals) => void,

@@ -1,40 +1,19 @@
 // The package as npm publishes it: nothing that is needed at run time is left out.
-import { execFileSync } from 'node:child_process';
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { version } from '../../src/lib/version.ts';
+import { Program, project } from '../cli/harness.ts';
 import { root } from '../e2e/harness/built.ts';
 import { needs } from '../needs.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
-import { Program, project } from './harness.ts';
+import { packedProject, runtimePackages } from './packed.ts';
 
 test('the packed package runs tasks in a project that has nothing else', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'umbel-packed-'));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }));
-  execFileSync('npm', ['pack', '--ignore-scripts', '--silent', '--pack-destination', folder], { cwd: root });
-  const [tarball = ''] = readdirSync(folder);
-  execFileSync('tar', ['-xzf', tarball], { cwd: folder });
-  // npm would install the dependencies beside it.
+  const { folder, remove } = packedProject();
+  onTestFinished(remove);
   const modules = join(folder, 'node_modules');
-  mkdirSync(modules);
-  cpSync(join(folder, 'package'), join(modules, 'umbel'), { recursive: true });
-  for (const path of runtimePackages()) {
-    mkdirSync(dirname(join(folder, path)), { recursive: true });
-    symlinkSync(join(root, path), join(folder, path));
-  }
   const packed = readdirSync(join(modules, 'umbel'), { recursive: true, encoding: 'utf8' });
   expect(packed.filter((path) => /\.map$|tsbuildinfo/.test(path))).toEqual([]);
   const umbel = join(modules, 'umbel/dist/cli/main.js');
@@ -55,17 +34,6 @@ test('the packed package runs tasks in a project that has nothing else', async (
   symlinkSync(join(root, 'node_modules/tsx'), join(modules, 'tsx'));
   expect(await new Program(tasks, folder).ended).toMatchObject({ code: 0, stderr: '' });
 });
-
-/** The folders of the packages that npm installs with ours. */
-function runtimePackages(): readonly string[] {
-  const { packages }: { packages: Readonly<Record<string, { dev?: boolean; devOptional?: boolean }>> } =
-    JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'));
-  return Object.entries(packages).flatMap(([path, { dev, devOptional }]) =>
-    path === '' || dev || devOptional || path.includes('/node_modules/') || !existsSync(join(root, path))
-      ? []
-      : [path],
-  );
-}
 
 test('it brings as few packages as the documentation says', () => {
   const says = /(\d+) packages and \d+ MB, of which/.exec(
