@@ -23,6 +23,9 @@ const maxAccidents = 10;
 const mayStay =
   /^(?:umbel-\d+-(?:[0-9a-f]{12}|amqp)$|tsx-|node-compile-cache|v8-compile-cache|\.org\.chromium|org\.chromium|\.com\.google|vitest-|hsperfdata)/;
 
+/** What a run may make in the folder where it is started. */
+const mayBeMade = new Set(['node_modules', 'dist', 'build', 'coverage']);
+
 /**
  * Runs vitest with these arguments; resolves with what passed, failed, was skipped, and what was flaky. `options` go to vitest also
  * when a case is tried again.
@@ -31,6 +34,7 @@ export async function runTests(args, environment = {}, options = []) {
   // Short: sockets lie in it, and their paths must be.
   const folder = mkdtempSync(join(tmpdir(), 'ut-'));
   chmodSync(folder, 0o711); // PostgreSQL runs as another user, and its files lie in it
+  const before = new Set(readdirSync('.'));
   try {
     const env = { ...process.env, ...environment, TMPDIR: folder };
     const found = await vitest([...options, ...args], env);
@@ -49,7 +53,9 @@ export async function runTests(args, environment = {}, options = []) {
     for (const failure of found.failures)
       if (mayPass.has(failure) && (await passesAgain(failure, options, env))) flaky.push(failure);
       else if (!flaky.includes(failure)) failures.push(failure);
-    for (const message of leftBehind(folder)) failures.push({ file: null, test: null, message });
+    const made = readdirSync('.').filter((name) => !before.has(name) && !mayBeMade.has(name));
+    const left = [...leftBehind(folder), ...made.map((name) => `left in the folder of the project: ${name}`)];
+    for (const message of left) failures.push({ file: null, test: null, message });
     const passedAgain = flaky.filter(({ file }) => file !== null).length;
     return { passed: found.passed + passedAgain, failures, flaky, skipped: found.skipped };
   } finally {

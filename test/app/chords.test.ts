@@ -1,4 +1,4 @@
-// Chords that wait for members that do not come: shown, and repaired. On every store that counts chords.
+// Chords that wait for members that do not come: shown, and repaired. On every store that counts chords; default run: on those that differ most.
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { openHistoryOf } from '../../src/app/history-work.ts';
 import { ChordRepairError, ConfigError, TaskNotRetriableError } from '../../src/errors.ts';
@@ -6,9 +6,10 @@ import { readTaskEvent } from '../../src/history/read-event.ts';
 import { App, chord, group } from '../../src/index.ts';
 import { silentLogger } from '../../src/lib/logger.ts';
 import { Worker } from '../../src/worker/worker.ts';
+import { needs } from '../needs.ts';
 import { patience, until } from '../until.ts';
 import { newFolder } from '../worker/bench.ts';
-import { type Place, storeKinds, type Urls } from '../workflows/stores.ts';
+import { missingIn, type Place, storeKinds, type Urls } from '../workflows/stores.ts';
 
 /** A program: an application with its tasks. `ran`: what bodies were called with. */
 function program(urls: Urls, historyStore: string) {
@@ -27,8 +28,9 @@ function program(urls: Urls, historyStore: string) {
   return { app, value, list, failed, ran };
 }
 
+const byDefault = ['sqlite', 'redis, results in postgresql'];
 for (const kind of storeKinds)
-  describe.skipIf(kind.missing !== undefined)(`chords on ${kind.name}`, () => {
+  needs(describe, missingIn(kind, byDefault))(`chords on ${kind.name}`, () => {
     let place: Place;
     let before: Worker | null = null;
     beforeAll(async () => {

@@ -1,4 +1,5 @@
-// A program that only sent, or has its results, ends without `app.close()`, whatever its stores; one that works or waits stays.
+// A program that only sent, or has its results, ends without `app.close()`, whatever its stores; one that works or waits stays. Each client
+// once; the long run has their other combinations, too.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -6,6 +7,7 @@ import { App } from '../../src/app/app.ts';
 import { Worker } from '../../src/worker/worker.ts';
 import { Program, project } from '../cli/harness.ts';
 import { needs } from '../needs.ts';
+import { inLongRun } from '../run/scale.ts';
 import { noPostgres, PostgresServerProcess } from '../servers/postgres.ts';
 import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
@@ -22,11 +24,11 @@ const postgres = async (): Promise<string> => (await PostgresServerProcess.share
 
 describe.each<[string, string | undefined, () => Promise<Urls>]>([
   ['Redis', noRedis, async () => ({ broker: await redis(), backend: await redis() })],
-  ['RabbitMQ', noRabbit, async () => ({ broker: await rabbit(), backend: null })],
+  ['RabbitMQ', noRabbit ?? inLongRun, async () => ({ broker: await rabbit(), backend: null })],
   ['RabbitMQ and rpc', noRabbit, async () => ({ broker: await rabbit(), backend: 'rpc://' })],
   [
     'RabbitMQ and Redis',
-    noRabbit ?? noRedis,
+    noRabbit ?? noRedis ?? inLongRun,
     async () => ({ broker: await rabbit(), backend: await redis() }),
   ],
   [

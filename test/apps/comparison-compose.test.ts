@@ -6,6 +6,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { parse } from 'yaml';
 import { root } from '../e2e/harness/built.ts';
 import { needs } from '../needs.ts';
+import { inLongRun } from '../run/scale.ts';
 import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
 import { freePort } from '../servers/redis.ts';
 import {
@@ -24,7 +25,7 @@ test('.env.example has every variable that compose.yaml takes from .env, and no 
   expectWholeEnvExample(example, Object.keys(secrets));
 });
 
-needs(test, noCompose)('docker-compose reads compose.yaml and what a clone adds to it', () => {
+needs(test, noCompose ?? inLongRun)('docker-compose reads compose.yaml and what a clone adds to it', () => {
   const { status, stdout, stderr } = composeConfig(
     example,
     ['compose.yaml', 'compose.override.yaml'],

@@ -20,6 +20,7 @@ import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
 import { root } from '../e2e/harness/built.ts';
 import { needs, noProgram } from '../needs.ts';
+import { inLongRun } from '../run/scale.ts';
 import { freePort, noRedis, RedisServerProcess } from '../servers/redis.ts';
 import { until } from '../until.ts';
 import { type Config, composeConfig, noCompose, Program, readCompose } from './compose.ts';
@@ -37,7 +38,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }));
 
-test('its own tests pass', () => {
+needs(test, inLongRun)('its own tests pass', () => {
   const own = spawnSync(process.execPath, ['--import', 'tsx', '--test', 'test/service.test.ts'], {
     cwd: example,
     encoding: 'utf8',

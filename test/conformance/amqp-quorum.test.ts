@@ -1,5 +1,7 @@
+// Quorum queues beside classic ones (amqp.test.ts): each fourth case, in the long run each.
 import { afterAll, beforeAll, describe } from 'vitest';
 import { needs } from '../needs.ts';
+import { scaled } from '../run/scale.ts';
 import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
 import { amqpStore } from './amqp-store.ts';
 import { transportCases } from './run.ts';
@@ -10,5 +12,5 @@ needs(describe, noRabbit)('on a real node', () => {
     server = await RabbitServerProcess.shared();
   });
   afterAll(() => server[Symbol.asyncDispose]());
-  transportCases('amqp, quorum queues,', () => amqpStore(() => server, 'quorum'));
+  transportCases('amqp, quorum queues,', () => amqpStore(() => server, 'quorum'), scaled(4, 1));
 });

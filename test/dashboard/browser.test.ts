@@ -1,3 +1,4 @@
+// The pages in Chromium. Default run: six of them, and what is done most; long run: each page and each action.
 import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -15,9 +16,11 @@ import { every } from '../../src/schedules/every.ts';
 import { Worker } from '../../src/worker/worker.ts';
 import { launchChromium, noChromium } from '../chromium.ts';
 import { needs } from '../needs.ts';
+import { inLongRun, isLong } from '../run/scale.ts';
 import { patience, patienceMs, until } from '../until.ts';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const long = needs(it, inLongRun);
 const markup = '<img src=x onerror=alert(1)>';
 
 needs(describe, noChromium)('the dashboard in a browser without network', () => {
@@ -129,7 +132,7 @@ needs(describe, noChromium)('the dashboard in a browser without network', () => 
     return violations.map(({ id, nodes }) => `${id}: ${nodes[0]?.html}`);
   }
 
-  it.each<readonly [page: string, path: () => string, text: string]>([
+  const pages: readonly (readonly [page: string, path: () => string, text: string])[] = [
     ['the overview', () => '/', 'Last hour'],
     ['the tasks', () => '/tasks', 'shop.charge'],
     ['a failed task', () => failed, 'card declined'],
@@ -156,7 +159,11 @@ needs(describe, noChromium)('the dashboard in a browser without network', () => 
     ['the audit log', () => '/audit', 'Nobody has done anything yet'],
     ['a task that is unknown', () => '/tasks/nobody', 'does not know'],
     ['a page that does not exist', () => '/nowhere', 'no such page'],
-  ])('%s: opens without a fault, is accessible in both themes, and fits a phone', async (_, path, text) => {
+  ];
+  const smoke = ['the overview', 'the tasks', 'a failed task', 'a workflow', 'the queues', 'the schedules'];
+  it.each(
+    isLong ? pages : pages.filter(([name]) => smoke.includes(name)),
+  )('%s: opens without a fault, is accessible in both themes, and fits a phone', async (_, path, text) => {
     await open(path());
     await page.locator('main').getByText(text).filter({ visible: true }).first().waitFor();
     await page.evaluate(axe);
@@ -210,7 +217,7 @@ needs(describe, noChromium)('the dashboard in a browser without network', () => 
     await page.getByRole('dialog').waitFor({ state: 'detached' });
   });
 
-  it('messages move to another queue after a preview, and one that is scheduled is run now', async () => {
+  long('messages move to another queue after a preview, and one that is scheduled is run now', async () => {
     const due = await app.send('shop.add', [2, 3], { queue: 'moved', countdown: 3600 });
     await open('/queues/moved?tab=scheduled');
     await page.getByRole('button', { name: 'Move…' }).click();
@@ -233,7 +240,7 @@ needs(describe, noChromium)('the dashboard in a browser without network', () => 
     expect(wrongs).toEqual([]);
   });
 
-  it('a chord that waits shows what is missing, and a value for it ends it', async () => {
+  long('a chord that waits shows what is missing, and a value for it ends it', async () => {
     const [add, sum] = [app.signature('shop.add'), app.signature('shop.sum')];
     const header = [add.clone(1, 2), add.clone(3, 4).set({ queue: 'later' })];
     const result = await chord(header, sum).delay();
@@ -258,7 +265,7 @@ needs(describe, noChromium)('the dashboard in a browser without network', () => 
     expect(wrongs).toEqual([]);
   });
 
-  it('messages of a queue are rescheduled and deleted by a query, each after a preview', async () => {
+  long('messages of a queue are rescheduled and deleted by a query, each after a preview', async () => {
     for (const n of [1, 2, 3])
       await app.send(n === 3 ? 'shop.other' : 'shop.unserved', [n], { queue: 'planned' });
     await open('/queues/planned');
@@ -310,119 +317,128 @@ needs(describe, noChromium)('the dashboard in a browser without network', () => 
     expect(wrongs).toEqual([]);
   });
 
-  it('a schedule is added with a preview, refused at the field that is wrong, changed, and deleted', async () => {
-    await open('/schedules');
-    await page.getByRole('button', { name: 'Add a schedule…' }).click();
-    const dialog = page.getByRole('dialog');
-    await dialog.getByLabel('Name', { exact: true }).fill('pulse');
-    await dialog.getByText('exists already').waitFor();
-    await dialog.getByLabel('Name', { exact: true }).fill('nightly');
-    await dialog.getByLabel('Task', { exact: true }).fill('shop.add');
-    await dialog.getByRole('button', { name: 'Crontab' }).click();
-    await dialog.getByLabel('Crontab', { exact: true }).fill('0 25 * * *');
-    await dialog.locator('.field-fault', { hasText: 'hour' }).waitFor();
-    await page.evaluate(axe);
-    expect(await faults()).toEqual([]);
-    await dialog.getByLabel('Crontab', { exact: true }).fill('0 3 * * *');
-    await dialog.getByLabel('Time zone').fill('Europe/Berlin');
-    await until(async () => (await dialog.locator('.next-runs li').count()) === 10, 'ten next runs');
-    await dialog.getByLabel('Arguments (a JSON list)', { exact: true }).fill('[1, 2]');
-    await page.setViewportSize({ width: 360, height: 740 });
-    expect(await dialog.evaluate((each) => each.scrollWidth - each.clientWidth), 'on a phone').toBe(0);
-    await page.setViewportSize({ width: 1280, height: 900 });
-    await dialog.getByRole('button', { name: 'Add', exact: true }).click();
-    await page.locator('.toast').getByText('in force within two seconds').waitFor();
-    await page.getByRole('button', { name: 'nightly' }).click();
-    await page.getByRole('button', { name: 'Change…' }).click();
-    await dialog.getByLabel('Crontab', { exact: true }).fill('30 3 * * *');
-    await dialog.getByRole('button', { name: 'Change', exact: true }).click();
-    await page.locator('tbody').getByText('30 3 * * * Europe/Berlin').waitFor();
-    await page.getByRole('button', { name: 'Delete…' }).click();
-    await dialog.getByRole('button', { name: 'Delete', exact: true }).click();
-    await page.getByRole('button', { name: 'nightly' }).waitFor({ state: 'detached' });
-    await page.getByRole('button', { name: 'pulse' }).click();
-    await page.getByText('The code of the application declares it').waitFor();
-    await page.evaluate(axe);
-    expect(await faults()).toEqual([]);
-    expect(wrongs).toEqual([]);
-  });
+  long(
+    'a schedule is added with a preview, refused at the field that is wrong, changed, and deleted',
+    async () => {
+      await open('/schedules');
+      await page.getByRole('button', { name: 'Add a schedule…' }).click();
+      const dialog = page.getByRole('dialog');
+      await dialog.getByLabel('Name', { exact: true }).fill('pulse');
+      await dialog.getByText('exists already').waitFor();
+      await dialog.getByLabel('Name', { exact: true }).fill('nightly');
+      await dialog.getByLabel('Task', { exact: true }).fill('shop.add');
+      await dialog.getByRole('button', { name: 'Crontab' }).click();
+      await dialog.getByLabel('Crontab', { exact: true }).fill('0 25 * * *');
+      await dialog.locator('.field-fault', { hasText: 'hour' }).waitFor();
+      await page.evaluate(axe);
+      expect(await faults()).toEqual([]);
+      await dialog.getByLabel('Crontab', { exact: true }).fill('0 3 * * *');
+      await dialog.getByLabel('Time zone').fill('Europe/Berlin');
+      await until(async () => (await dialog.locator('.next-runs li').count()) === 10, 'ten next runs');
+      await dialog.getByLabel('Arguments (a JSON list)', { exact: true }).fill('[1, 2]');
+      await page.setViewportSize({ width: 360, height: 740 });
+      expect(await dialog.evaluate((each) => each.scrollWidth - each.clientWidth), 'on a phone').toBe(0);
+      await page.setViewportSize({ width: 1280, height: 900 });
+      await dialog.getByRole('button', { name: 'Add', exact: true }).click();
+      await page.locator('.toast').getByText('in force within two seconds').waitFor();
+      await page.getByRole('button', { name: 'nightly' }).click();
+      await page.getByRole('button', { name: 'Change…' }).click();
+      await dialog.getByLabel('Crontab', { exact: true }).fill('30 3 * * *');
+      await dialog.getByRole('button', { name: 'Change', exact: true }).click();
+      await page.locator('tbody').getByText('30 3 * * * Europe/Berlin').waitFor();
+      await page.getByRole('button', { name: 'Delete…' }).click();
+      await dialog.getByRole('button', { name: 'Delete', exact: true }).click();
+      await page.getByRole('button', { name: 'nightly' }).waitFor({ state: 'detached' });
+      await page.getByRole('button', { name: 'pulse' }).click();
+      await page.getByText('The code of the application declares it').waitFor();
+      await page.evaluate(axe);
+      expect(await faults()).toEqual([]);
+      expect(wrongs).toEqual([]);
+    },
+  );
 
-  it('the command palette leads by the keyboard alone to pages, queues, workers, tasks and actions', async () => {
-    await open('/');
-    const go = async (text: string, kind: string, found: string): Promise<void> => {
-      // While a dialog closes, the keys do not open another.
+  long(
+    'the command palette leads by the keyboard alone to pages, queues, workers, tasks and actions',
+    async () => {
+      await open('/');
+      const go = async (text: string, kind: string, found: string): Promise<void> => {
+        // While a dialog closes, the keys do not open another.
+        await page.getByRole('dialog').waitFor({ state: 'detached' });
+        await page.keyboard.press('Control+k');
+        await page.locator('.palette-input:focus').waitFor();
+        await page.keyboard.type(text);
+        await page
+          .locator('.palette-list [aria-selected=true]', { hasText: found })
+          .filter({ has: page.getByText(kind, { exact: true }) })
+          .waitFor();
+      };
+      await go('doct', 'Page', 'Doctor');
+      await page.evaluate(axe);
+      expect(await faults()).toEqual([]);
+      await page.keyboard.press('Enter');
+      await page.getByRole('heading', { name: 'Doctor' }).waitFor();
+      await go('queue locked', 'Queue', 'locked');
+      await page.keyboard.press('Enter');
+      await page.getByRole('heading', { name: 'locked' }).waitFor();
+      await go('w1', 'Worker', 'w1@here');
+      await page.keyboard.press('Enter');
+      await page.getByRole('heading', { name: 'w1@here' }).waitFor();
+      await go(failed.slice('/tasks/'.length), 'Task', failed.slice('/tasks/'.length));
+      await page.keyboard.press('Enter');
+      await page.getByText('card declined').first().waitFor();
+      await go('add a sched', 'Action', 'Add a schedule');
+      await page.keyboard.press('Enter');
+      await page.getByRole('dialog', { name: 'Add a schedule' }).waitFor();
+      await page.keyboard.press('Escape');
+      // A dialog that closes gives the focus back to where it was.
       await page.getByRole('dialog').waitFor({ state: 'detached' });
-      await page.keyboard.press('Control+k');
-      await page.locator('.palette-input:focus').waitFor();
-      await page.keyboard.type(text);
-      await page
-        .locator('.palette-list [aria-selected=true]', { hasText: found })
-        .filter({ has: page.getByText(kind, { exact: true }) })
-        .waitFor();
-    };
-    await go('doct', 'Page', 'Doctor');
-    await page.evaluate(axe);
-    expect(await faults()).toEqual([]);
-    await page.keyboard.press('Enter');
-    await page.getByRole('heading', { name: 'Doctor' }).waitFor();
-    await go('queue locked', 'Queue', 'locked');
-    await page.keyboard.press('Enter');
-    await page.getByRole('heading', { name: 'locked' }).waitFor();
-    await go('w1', 'Worker', 'w1@here');
-    await page.keyboard.press('Enter');
-    await page.getByRole('heading', { name: 'w1@here' }).waitFor();
-    await go(failed.slice('/tasks/'.length), 'Task', failed.slice('/tasks/'.length));
-    await page.keyboard.press('Enter');
-    await page.getByText('card declined').first().waitFor();
-    await go('add a sched', 'Action', 'Add a schedule');
-    await page.keyboard.press('Enter');
-    await page.getByRole('dialog', { name: 'Add a schedule' }).waitFor();
-    await page.keyboard.press('Escape');
-    // A dialog that closes gives the focus back to where it was.
-    await page.getByRole('dialog').waitFor({ state: 'detached' });
-    await go('shop.add', 'Tasks', 'shop.add');
-    await page.keyboard.press('ArrowDown');
-    await page.locator('.palette-list [aria-selected=true]', { hasText: 'Search tasks' }).waitFor();
-    await page.keyboard.press('ArrowUp');
-    await page.keyboard.press('Enter');
-    await page.locator('#query').waitFor();
-    expect(new URL(page.url()).searchParams.get('q')).toBe('name:shop.add');
-    expect(wrongs).toEqual([]);
-  });
+      await go('shop.add', 'Tasks', 'shop.add');
+      await page.keyboard.press('ArrowDown');
+      await page.locator('.palette-list [aria-selected=true]', { hasText: 'Search tasks' }).waitFor();
+      await page.keyboard.press('ArrowUp');
+      await page.keyboard.press('Enter');
+      await page.locator('#query').waitFor();
+      expect(new URL(page.url()).searchParams.get('q')).toBe('name:shop.add');
+      expect(wrongs).toEqual([]);
+    },
+  );
 
-  it('a view of the tasks is saved and shared by its address; its tasks run again together; a task tells why it waits', async () => {
-    await open('/tasks?q=name%3Ashop.charge');
-    await page.getByRole('button', { name: 'Save this view' }).click();
-    await page.getByLabel('Name of the view').fill('charges');
-    await page.keyboard.press('Enter');
-    await page.goto(`${base}/tasks`);
-    await page.getByRole('link', { name: 'charges' }).click();
-    await until(async () => page.url().includes('charge'), 'the address of the view');
-    await page.locator('tbody tr').first().waitFor();
-    await page.locator('#query').fill('queue:lat');
-    await page.getByRole('button', { name: 'queue:later' }).waitFor();
-    await page.locator('#query').press('Escape');
-    const before = await app.history.counts('name:shop.charge');
-    await page.getByLabel('Select all on this page').check();
-    await page.getByRole('button', { name: 'Run again…' }).click();
-    await page.evaluate(axe);
-    expect(await faults()).toEqual([]);
-    await page.getByRole('dialog').getByRole('button', { name: 'Run again' }).click();
-    await page.locator('.toast').getByText('sent.').waitFor();
-    await until(async () => {
-      const { FAILURE = 0 } = await app.history.counts('name:shop.charge');
-      return FAILURE === 2 * (before.FAILURE ?? 0);
-    }, 'them to have run again');
-    await page.getByRole('button', { name: 'Forget the view charges' }).click();
-    const waiting = await app.send('shop.nobodys', [], { queue: 'unserved' });
-    await until(async () => (await app.history.get(waiting.id)) !== undefined, 'it to be known');
-    await open(`/tasks/${waiting.id}`);
-    await page.getByRole('button', { name: 'Why is it not done?' }).click();
-    await page.locator('main .warning').getByText('unserved').waitFor();
-    await page.evaluate(axe);
-    expect(await faults()).toEqual([]);
-    expect(wrongs).toEqual([]);
-  });
+  long(
+    'a view of the tasks is saved and shared by its address; its tasks run again together; a task tells why it waits',
+    async () => {
+      await open('/tasks?q=name%3Ashop.charge');
+      await page.getByRole('button', { name: 'Save this view' }).click();
+      await page.getByLabel('Name of the view').fill('charges');
+      await page.keyboard.press('Enter');
+      await page.goto(`${base}/tasks`);
+      await page.getByRole('link', { name: 'charges' }).click();
+      await until(async () => page.url().includes('charge'), 'the address of the view');
+      await page.locator('tbody tr').first().waitFor();
+      await page.locator('#query').fill('queue:lat');
+      await page.getByRole('button', { name: 'queue:later' }).waitFor();
+      await page.locator('#query').press('Escape');
+      const before = await app.history.counts('name:shop.charge');
+      await page.getByLabel('Select all on this page').check();
+      await page.getByRole('button', { name: 'Run again…' }).click();
+      await page.evaluate(axe);
+      expect(await faults()).toEqual([]);
+      await page.getByRole('dialog').getByRole('button', { name: 'Run again' }).click();
+      await page.locator('.toast').getByText('sent.').waitFor();
+      await until(async () => {
+        const { FAILURE = 0 } = await app.history.counts('name:shop.charge');
+        return FAILURE === 2 * (before.FAILURE ?? 0);
+      }, 'them to have run again');
+      await page.getByRole('button', { name: 'Forget the view charges' }).click();
+      const waiting = await app.send('shop.nobodys', [], { queue: 'unserved' });
+      await until(async () => (await app.history.get(waiting.id)) !== undefined, 'it to be known');
+      await open(`/tasks/${waiting.id}`);
+      await page.getByRole('button', { name: 'Why is it not done?' }).click();
+      await page.locator('main .warning').getByText('unserved').waitFor();
+      await page.evaluate(axe);
+      expect(await faults()).toEqual([]);
+      expect(wrongs).toEqual([]);
+    },
+  );
 
   it('the list is live, and its tasks can be revoked by the keyboard alone', async () => {
     await open('/');
@@ -456,7 +472,7 @@ needs(describe, noChromium)('the dashboard in a browser without network', () => 
     expect(wrongs).toEqual([]);
   });
 
-  it('all tasks of a query run again as a job: prepared, run at a rate, paused and aborted', async () => {
+  long('all tasks of a query run again as a job: prepared, run at a rate, paused and aborted', async () => {
     for (const order of [1, 2]) await app.send('shop.charge', [order]);
     await until(async () => ((await app.history.counts('name:shop.charge')).FAILURE ?? 0) >= 3, 'failures');
     await open('/tasks?q=name%3Ashop.charge');

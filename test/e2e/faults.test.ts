@@ -1,5 +1,5 @@
-// What happens to processes on the embedded store, each once. Long run: more senders that are killed (5 instead of 2), more workers that are
-// asked to stop (10 instead of 4), and a standstill of 45 s.
+// What happens to processes on the embedded store, each once. Long run: more senders that are killed (5 instead of 1), more workers that are
+// asked to stop (10 instead of 2), and a standstill of 45 s.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { scaled, seed } from '../run/scale.ts';
@@ -14,7 +14,7 @@ describe(`faults of processes, seed ${seed}`, { timeout: trialMs }, () => {
     const random = seeded(seed);
     await using trial = new Trial({ slots: 8 });
     await trial.worker();
-    for (let round = 0; round < scaled(2, 5); round++) {
+    for (let round = 0; round < scaled(1, 5); round++) {
       const sender = await trial.sender();
       const before = trial.count('ok');
       sender.tell(JSON.stringify({ count: 10_000, ms: 0 }));
@@ -29,7 +29,7 @@ describe(`faults of processes, seed ${seed}`, { timeout: trialMs }, () => {
 
   it('workers that are asked to stop at any moment finish what they hold: nothing lost, nothing run twice', async () => {
     const random = seeded(seed);
-    const [rounds, perRound] = [scaled(4, 10), 40];
+    const [rounds, perRound] = [scaled(2, 10), 40];
     await using trial = new Trial({ slots: 4 });
     const sender = await trial.sender();
     const workers = await Promise.all([trial.worker(), trial.worker()]);

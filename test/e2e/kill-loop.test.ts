@@ -1,4 +1,4 @@
-// Workers are killed (-9) while they run tasks, on each store: 4 rounds of 60 tasks, in each one worker is killed, in the fourth both. That
+// Workers are killed (-9) while they run tasks, on each store: 2 rounds of 40 tasks, in the first one worker is killed, in the second both. That
 // is one death for a task in each round: none may be buried for them. Long run: 20 rounds of 100, both in every fifth, and on Redis with
 // results in another database, too.
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -14,9 +14,9 @@ import type { Program } from './harness/program.ts';
 import { seeded } from './harness/random.ts';
 import { figures, Trial, type TrialOptions, trialMs, type Verdict } from './harness/trial.ts';
 
-const rounds = scaled(4, 20);
-const perRound = scaled(60, 100);
-const everyRoundKillsBoth = scaled(4, 5);
+const rounds = scaled(2, 20);
+const perRound = scaled(40, 100);
+const everyRoundKillsBoth = scaled(2, 5);
 const slots = 4;
 /** Seconds. Long enough to be kept on a busy machine. */
 const lease = 5;

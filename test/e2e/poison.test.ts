@@ -1,15 +1,20 @@
-// One of the tasks kills its worker each time, alone and with six good ones beside it.
+// One of the tasks kills its worker each time, with six good ones beside it; in the long run also alone.
 import { describe, expect, it } from 'vitest';
+import { needs } from '../needs.ts';
+import { inLongRun } from '../run/scale.ts';
 import { until } from '../until.ts';
 import { lookInto } from './harness/store.ts';
 import { Trial, trialMs } from './harness/trial.ts';
 
 describe.concurrent('a task that kills its worker', { timeout: trialMs }, () => {
-  it('is in the dead-letter store after five dead workers, and the queue goes on', async () => {
-    const { dead, ended } = await poison({ neighboursFirst: false });
-    expect(dead).toEqual(['max-deliveries']);
-    expect(ended).toBe(6);
-  });
+  needs(it, inLongRun)(
+    'is in the dead-letter store after five dead workers, and the queue goes on',
+    async () => {
+      const { dead, ended } = await poison({ neighboursFirst: false });
+      expect(dead).toEqual(['max-deliveries']);
+      expect(ended).toBe(6);
+    },
+  );
 
   it('does not take the tasks that ran beside it with it', async () => {
     const { dead, ended } = await poison({ neighboursFirst: true });

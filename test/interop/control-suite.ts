@@ -21,7 +21,13 @@ const node = 'typescript@here';
 /** What a command of Celery's prints with `--json`, by node. */
 type Replies = Readonly<Record<string, unknown>>;
 
-export function controlSuite(name: string, missing: string | undefined, start: () => Promise<Servers>): void {
+/** `whole`: also events, and a worker of Python's beside ours. */
+export function controlSuite(
+  name: string,
+  missing: string | undefined,
+  start: () => Promise<Servers>,
+  whole = true,
+): void {
   needs(describe, missing ?? noPython)(`remote control and events beside Python on ${name}`, () => {
     let servers: Servers;
     let app: App;
@@ -201,8 +207,8 @@ export function controlSuite(name: string, missing: string | undefined, start: (
     });
     describe('alone', () => {
       commandCases(between);
-      eventCases(between);
+      if (whole) eventCases(between);
     });
-    describe("beside a worker of Python's", () => besideCases(between));
+    if (whole) describe("beside a worker of Python's", () => besideCases(between));
   });
 }

@@ -8,6 +8,7 @@ import { newDashboard } from '../dashboard/bench.ts';
 import { Program } from '../e2e/harness/program.ts';
 import { needs } from '../needs.ts';
 import { noPython } from '../protocol/python.ts';
+import { inLongRun } from '../run/scale.ts';
 import { noRedis } from '../servers/redis.ts';
 import { patience, until } from '../until.ts';
 import { newFolder } from '../worker/bench.ts';
@@ -120,15 +121,18 @@ needs(describe, noRedis ?? noPython)(
       expect(await (await app.send('py.add', [2, 3], { queue: 'py' })).get(patience)).toBe(5);
     });
 
-    test('a Python worker that nobody starts again stops it, and the sentence says that it may still end its tasks', async () => {
-      const { second, celery, restart, ended } = await fleet({ pythonReturns: false });
-      await restart(['first@here', 'python@here', 'second@here'], 8);
-      const { state, problem, lines } = await ended();
-      expect(state).toBe('stopped');
-      expect(problem).toContain('python@here did not come back within 8 s. A worker of Python');
-      expect(problem).toContain('The others were not touched.');
-      expect(lines.map((line) => line.state)).toEqual(['back', 'failed', 'waiting']);
-      expect([second.pids.length, celery.pids.length]).toEqual([1, 1]);
-    });
+    needs(test, inLongRun)(
+      'a Python worker that nobody starts again stops it, and the sentence says that it may still end its tasks',
+      async () => {
+        const { second, celery, restart, ended } = await fleet({ pythonReturns: false });
+        await restart(['first@here', 'python@here', 'second@here'], 8);
+        const { state, problem, lines } = await ended();
+        expect(state).toBe('stopped');
+        expect(problem).toContain('python@here did not come back within 8 s. A worker of Python');
+        expect(problem).toContain('The others were not touched.');
+        expect(lines.map((line) => line.state)).toEqual(['back', 'failed', 'waiting']);
+        expect([second.pids.length, celery.pids.length]).toEqual([1, 1]);
+      },
+    );
   },
 );

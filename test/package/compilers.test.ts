@@ -3,6 +3,8 @@ import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { bin } from '../../scripts/setup.mjs';
+import { needs } from '../needs.ts';
+import { inLongRun } from '../run/scale.ts';
 import { compile, typescript56 } from './compile.ts';
 import { entries, packedProject } from './packed.ts';
 
@@ -14,7 +16,7 @@ function output(...args: readonly string[]): string {
   return execFileSync(process.execPath, [...args], { cwd: folder, encoding: 'utf8' });
 }
 
-test('a CommonJS project that looks for modules as node10 does compiles and runs', () => {
+needs(test, inLongRun)('a CommonJS project that looks for modules as node10 does compiles and runs', () => {
   const setup = { tsc: typescript56, module: 'commonjs', moduleResolution: 'node10', esm: false };
   expect(compile(folder, setup)).toBe('');
   expect(output(join(folder, 'main.js'))).toBe('6\n');

@@ -7,6 +7,7 @@ import { version } from '../../src/lib/version.ts';
 import { Program, project } from '../cli/harness.ts';
 import { root } from '../e2e/harness/built.ts';
 import { needs } from '../needs.ts';
+import { isLong } from '../run/scale.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 import { packedProject, runtimePackages } from './packed.ts';
 
@@ -82,13 +83,13 @@ async function main() {
 void main();
 `;
 
-  test.each([
+  test.each<readonly [format: string, name: string, banner: string]>([
     [
       'esm',
       'out.mjs',
       'import { createRequire as requireOf } from "node:module"; const require = requireOf(import.meta.url);',
     ],
-    ['cjs', 'out.cjs', ''],
+    ...(isLong ? [['cjs', 'out.cjs', ''] as const] : []),
   ])('%s: a sender and a worker run; a pool that needs files of its own says what to do', async (format, name, banner) => {
     const folder = project({ 'main.ts': program });
     await esbuild.build({

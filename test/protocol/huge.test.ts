@@ -18,7 +18,7 @@ const sizes: readonly [million: number, bytes: readonly number[]][] = isLong
       [6, Array.from({ length: 256 }, (_, byte) => byte)],
       ...[1, 5, 8, 12, 20].map((size): [number, readonly number[]] => [size, marks]),
     ]
-  : [[6, [...Buffer.from('1["')]]];
+  : [[6, [...Buffer.from('1')]]];
 
 const places: readonly [string, (text: string) => string][] = [
   ['alone', (text) => text],

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { Recorder } from '../../src/recorder/recorder.ts';
 import { needs } from '../needs.ts';
-import { isLong, scaled } from '../run/scale.ts';
+import { inLongRun, isLong, scaled } from '../run/scale.ts';
 import { noPostgres, PostgresServerProcess } from '../servers/postgres.ts';
 import { patience, patienceMs, until } from '../until.ts';
 import { appOn, onEachBroker } from '../worker/everywhere.ts';
@@ -12,7 +12,7 @@ import { kill, start } from './kill-bench.ts';
 const kills = scaled(2, 30);
 const perKill = 25;
 
-needs(describe, noPostgres)('a history in PostgreSQL', () => {
+needs(describe, noPostgres ?? inLongRun)('a history in PostgreSQL', () => {
   onEachBroker(isLong ? ['redis', 'rabbitmq'] : ['redis'], (_, newUrls) => {
     it(`after ${kills} kills of its two recorders in turn has each task once, with its end`, {
       timeout: patienceMs + kills * 20_000,

@@ -107,6 +107,7 @@ test('processes and files that a run leaves behind fail it, and are removed', as
       import { join } from 'node:path';
       test('leaves much', () => {
         writeFileSync(join(mkdtempSync(tmpdir() + '/rubbish-'), 'whose.txt'), '');
+        writeFileSync('rubbish.txt', '');
         spawn(process.execPath, ['-e', 'setTimeout(() => {}, 600_000)'], { detached: true, stdio: 'ignore' }).unref();
       });`,
   });
@@ -114,6 +115,7 @@ test('processes and files that a run leaves behind fail it, and are removed', as
   expect(messages).toEqual([
     expect.stringMatching(/^process \d+ was left running: .*600_000/),
     expect.stringMatching(/^left in the folder for temporary files: rubbish-\w+ \(in it: whose\.txt\)$/),
+    'left in the folder of the project: rubbish.txt',
   ]);
   const pid = Number(/\d+/.exec(messages[0] ?? '')?.[0]);
   // Where nobody asks for its exit code, an ended process stays on as an entry without a command.

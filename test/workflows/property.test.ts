@@ -1,5 +1,5 @@
 // Random workflows on real stores, run by a real worker, come to what the algebra says, run each task as often as it says, and leave
-// nothing: 12 on each store, in the long run 3,000.
+// nothing: 5 on each store, in the long run 3,000.
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { App, type AsyncResult } from '../../src/index.ts';
@@ -18,7 +18,7 @@ import {
 } from '../workflow/random-workflow.ts';
 import { type Place, storeKinds } from './stores.ts';
 
-const numRuns = scaled(12, 3000);
+const numRuns = scaled(5, 3000);
 /** So many run beside each other, each in an application of its own. */
 const lanes = 4;
 

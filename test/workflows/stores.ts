@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SqliteStore } from '../../src/stores/sqlite/sqlite.ts';
+import { inLongRun } from '../run/scale.ts';
 import { noPostgres, PostgresServerProcess } from '../servers/postgres.ts';
 import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
@@ -111,6 +112,11 @@ export const storeKinds: readonly StoreKind[] = [
     },
   },
 ];
+
+/** Why this kind is not tested in this run: it cannot be had, or is not one of those that the default run has for this proof. */
+export function missingIn(kind: StoreKind, byDefault: readonly string[]): string | undefined {
+  return kind.missing ?? (byDefault.includes(kind.name) ? undefined : inLongRun);
+}
 
 /** Not the notes that chords were done, nor what is kept of the shape of workflows. */
 function chordKeys(redis: RedisServerProcess, databases: number): string[] {

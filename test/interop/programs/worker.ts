@@ -1,13 +1,13 @@
 // A TypeScript worker as a process. Prints `ready` when it takes tasks; stops at SIGTERM.
 //   INTEROP_SETTINGS  JSON: the application's settings     INTEROP_QUEUES   names, by comma
-//   INTEROP_LEDGERS   a folder                             INTEROP_SLOTS    tasks at a time
+//   INTEROP_LEDGERS   a folder, for counted tasks          INTEROP_SLOTS    tasks at a time
 import { App } from '../../../src/index.ts';
 import { Worker } from '../../../src/worker/worker.ts';
 import { defineCounted } from './counted.ts';
 
 const { INTEROP_SETTINGS, INTEROP_QUEUES, INTEROP_LEDGERS, INTEROP_SLOTS = '4', INTEROP_NAME } = process.env;
 const app = new App('interop', JSON.parse(INTEROP_SETTINGS ?? '{}'));
-defineCounted(app, INTEROP_LEDGERS ?? '.');
+if (INTEROP_LEDGERS !== undefined) defineCounted(app, INTEROP_LEDGERS);
 
 const worker = new Worker(app, {
   queues: (INTEROP_QUEUES ?? 'celery').split(','),
