@@ -54,9 +54,9 @@ function project(
       include,
       exclude: ['**/node_modules/**', ...exclude, ...(isLong ? [] : ['test/**/*.long.test.ts'])],
       setupFiles: ['test/run/setup.ts'],
-      // Longer than a wait within a test, so that it is the wait that fails and says for what it waited.
-      testTimeout: 1.5 * patienceMs,
-      hookTimeout: 2 * patienceMs,
+      // Of a case that hangs where it does not wait by test/until.ts. Many waits of a case may each be long where much else is done.
+      testTimeout: 5 * patienceMs,
+      hookTimeout: 5 * patienceMs,
       expect: { poll: { timeout: patienceMs, interval: 20 } },
       pool: 'forks',
     },

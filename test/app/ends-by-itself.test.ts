@@ -40,7 +40,7 @@ describe.each<[string, string | undefined, () => Promise<Urls>]>([
   const program = (urls: Urls, code: string): string => `
 import { App } from 'umbel';
 import { Worker } from 'umbel/worker';
-export const app = new App('shop', ${JSON.stringify({ ...urls, backend: urls.backend ?? undefined })});
+export const app = new App('shop', ${JSON.stringify({ ...urls, backend: urls.backend ?? undefined, taskPublishTimeout: patience.timeout })});
 const add = app.task('shop.add', (x, y) => x + y);
 ${code}
 `;

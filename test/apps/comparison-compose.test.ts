@@ -9,6 +9,7 @@ import { needs } from '../needs.ts';
 import { inLongRun } from '../run/scale.ts';
 import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
 import { freePort } from '../servers/redis.ts';
+import { until } from '../until.ts';
 import {
   type Config,
   composeConfig,
@@ -81,7 +82,8 @@ needs(test, noRabbit)(
     await worker.says(/ready/);
     await dashboard.says(/127\.0\.0\.1/);
     expect((await fetch(`http://127.0.0.1:${page}/`)).status).toBe(200);
-    expect((await fetch(`http://127.0.0.1:${port}/healthcheck`)).status).toBe(200);
+    const healthy = async () => (await fetch(`http://127.0.0.1:${port}/healthcheck`)).status === 200;
+    await until(healthy, 'the dashboard to have reached RabbitMQ');
     for (const program of programs)
       expect([await program.end('SIGTERM'), program.said]).toEqual([0, program.said]);
   },

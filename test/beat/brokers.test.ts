@@ -26,7 +26,7 @@ async function beating(
     { missed: 'all', overlap: 'allow' },
   );
   const worker = new Worker(app);
-  const beat = new Beat(app, { lease: 1 });
+  const beat = new Beat(app, { lease: 3 }); // seconds: kept on a busy machine
   await worker.start();
   await beat.start();
   return {
@@ -115,7 +115,8 @@ needs(test.concurrent, noRedis)(
     const lines: string[] = [];
     const say = (_: object, message: string): void => void lines.push(message);
     const logger = { debug: () => {}, info: say, warn: say, error: say, child: () => logger };
-    const beat = new Beat(app, { lease: 1, logger });
+    const lease = 3; // seconds: kept on a busy machine
+    const beat = new Beat(app, { lease, logger });
     const starting = beat.start();
     await until(() => lines.some((line) => line.includes('waiting for it')));
     proxy.heal();
@@ -128,7 +129,7 @@ needs(test.concurrent, noRedis)(
     // It does not send while another might: longer than its lease.
     await until(async () => {
       silent = length();
-      await sleep(1500);
+      await sleep(1500 * lease);
       return length() === silent;
     }, 'silence');
     proxy.heal();

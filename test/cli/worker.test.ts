@@ -138,7 +138,7 @@ test('a worker that was started with a channel ends as by SIGTERM when its paren
 
 // prefork is Celery's name for processes.
 test.each(
-  isLong ? ['processes', 'threads', 'prefork'] : ['threads', 'prefork'],
+  isLong ? ['processes', 'threads', 'prefork'] : ['prefork'],
 )('-P %s runs an application written in TypeScript, and ends what loops', async (pool) => {
   const folder = project({
     'package.json': '{ "type": "module" }',

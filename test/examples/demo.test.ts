@@ -1,4 +1,5 @@
-// The demo application as a person runs it: a worker and a sender, each a process of its own.
+// The demo application as a person runs it: a worker and a sender, each a process of its own. Default run: a job and a failure; long run: all that
+// its tasks do.
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -7,8 +8,11 @@ import { Worker } from 'umbel/worker';
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { command, Program } from '../cli/harness.ts';
 import { root } from '../e2e/harness/built.ts';
+import { needs } from '../needs.ts';
+import { inLongRun } from '../run/scale.ts';
 import { until } from '../until.ts';
 
+const long = needs(test, inLongRun);
 const path = join(root, 'examples/text-statistics/app.ts');
 
 /** What all of these tests have in common: a folder to run in, with its own store, and the worker there. */
@@ -87,16 +91,19 @@ test('main.ts sends a job and shows the numbers that a person counts', async () 
   expect(code).toBe(0);
 });
 
-test('a document from an unreliable source is counted after the outages, with one retry for each', async () => {
-  const file = join(root, 'test/examples/texts/poem.txt');
-  const kwargs = JSON.stringify({ file, outages: 2 });
-  const called = await umbel('call', 'text.document_statistics', '--json', '--wait', '60', '-k', kwargs);
-  expect(called.stdout, called.stderr).not.toBe('');
-  const { result } = JSON.parse(called.stdout);
-  expect(result).toMatchObject({ words: 14, sentences: 3, attempts: 3 });
-  expect(Number(execFileSync('wc', ['-w', file], { encoding: 'utf8' }).split(' ')[0])).toBe(result.words);
-  await worker.says(/retry: Retry in/, 2);
-});
+long(
+  'a document from an unreliable source is counted after the outages, with one retry for each',
+  async () => {
+    const file = join(root, 'test/examples/texts/poem.txt');
+    const kwargs = JSON.stringify({ file, outages: 2 });
+    const called = await umbel('call', 'text.document_statistics', '--json', '--wait', '60', '-k', kwargs);
+    expect(called.stdout, called.stderr).not.toBe('');
+    const { result } = JSON.parse(called.stdout);
+    expect(result).toMatchObject({ words: 14, sentences: 3, attempts: 3 });
+    expect(Number(execFileSync('wc', ['-w', file], { encoding: 'utf8' }).split(' ')[0])).toBe(result.words);
+    await worker.says(/retry: Retry in/, 2);
+  },
+);
 
 test('a document that is not there fails at once, with the reason', async () => {
   const { documentStatistics } = await sender();
@@ -105,7 +112,7 @@ test('a document that is not there fails at once, with the reason', async () => 
   expect(await counting.status()).toBe('FAILURE');
 });
 
-test('the positional tasks count a text', async () => {
+long('the positional tasks count a text', async () => {
   const { frequentTerms, wordCount } = await sender();
   const words = await wordCount.delay('to be or not to be');
   expect(await words.get({ timeout: 60 })).toBe(6);
@@ -113,13 +120,13 @@ test('the positional tasks count a text', async () => {
   expect(await terms.get({ timeout: 60 })).toEqual([{ term: 'rose', count: 2 }]);
 });
 
-test('a folder that does not fit the schema is refused at the caller', async () => {
+long('a folder that does not fit the schema is refused at the caller', async () => {
   const ended = await umbel('call', 'text.folder_statistics', '-k', '{"top": 0}');
   expect(ended.stderr).toContain('$.top');
   expect(ended.code).toBe(1);
 });
 
-test('the heartbeat counts on after a restart, and logs its count with the id of the task', async () => {
+long('the heartbeat counts on after a restart, and logs its count with the id of the task', async () => {
   const { heartbeat } = await sender();
   for (const count of [1, 2]) expect(await (await heartbeat.delay()).get({ timeout: 60 })).toBe(count);
   await worker.stop();
@@ -133,7 +140,7 @@ test('the heartbeat counts on after a restart, and logs its count with the id of
   expect(readFileSync(join(cwd, '.umbel/heartbeats'), 'utf8')).toBe('...');
 });
 
-test('main.ts shows the progress while the job runs', async () => {
+long('main.ts shows the progress while the job runs', async () => {
   await worker.stop();
   const many = join(cwd, 'many');
   mkdirSync(many);

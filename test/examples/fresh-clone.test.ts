@@ -25,8 +25,10 @@ beforeAll(() => {
     mkdirSync(dirname(join(clone, path)), { recursive: true });
     cpSync(join(root, path), join(clone, path));
   }
-  // What runs the tests has installed it by the same command.
-  if (!isLong) symlinkSync(join(root, 'node_modules'), join(clone, 'node_modules'), 'dir');
+  if (isLong) return;
+  // What runs the tests has installed and built it by the same commands.
+  symlinkSync(join(root, 'node_modules'), join(clone, 'node_modules'), 'dir');
+  for (const built of ['dist', 'build']) cpSync(join(root, built), join(clone, built), { recursive: true });
 });
 
 afterAll(() => rmSync(clone, { recursive: true, force: true, maxRetries: 3 }));
@@ -102,7 +104,7 @@ function isFree(port: number): Promise<boolean> {
 }
 
 test(
-  'a fresh clone installs (in the long run), builds, and shows a first real result; the printed curl works; Ctrl-C ends it',
+  'a fresh clone installs and builds (in the long run), and shows a first real result; the printed curl works; Ctrl-C ends it',
   async () => {
     const port = await freePort();
     const demo = npmStart({ PORT: String(port) });

@@ -52,12 +52,11 @@ const oncePassing = (folder: string): string => `
 test('a case with real processes that passes when it is tried again is flaky; a unit case is tried once', () => {
   const marks = mkdtempSync(join(tmpdir(), 'umbel-marks-'));
   onTestFinished(() => rmSync(marks, { recursive: true }));
-  for (const kind of ['unit', 'process', 'conformance']) mkdirSync(join(marks, kind));
+  for (const kind of ['unit', 'conformance']) mkdirSync(join(marks, kind));
   const child = "import 'node:child_process';";
   const { passed, failures, flaky } = found({
-    'test/e2e/some.test.js': oncePassing(marks),
     'test/lib/some.test.js': oncePassing(join(marks, 'unit')),
-    'test/cli/some.test.js': child + oncePassing(join(marks, 'process')),
+    'test/cli/some.test.js': child + oncePassing(marks),
     'test/conformance/some.test.js': child + oncePassing(join(marks, 'conformance')),
     'test/interop/other.test.js': "test('never passes', () => { throw new Error('for good'); });",
   });
@@ -69,11 +68,6 @@ test('a case with real processes that passes when it is tried again is flaky; a 
   expect(inOrder(flaky)).toEqual([
     {
       file: 'test/cli/some.test.js',
-      test: title,
-      message: notYet,
-    },
-    {
-      file: 'test/e2e/some.test.js',
       test: title,
       message: notYet,
     },
@@ -95,7 +89,7 @@ test('a case with real processes that passes when it is tried again is flaky; a 
       message: notYet,
     },
   ]);
-  expect(passed).toBe(6);
+  expect(passed).toBe(4);
 });
 
 test('processes and files that a run leaves behind fail it, and are removed', async () => {

@@ -9,7 +9,7 @@ import { SqliteStore } from '../../../src/stores/sqlite/sqlite.ts';
 import { commandOf } from '../../e2e/harness/compiled.ts';
 import { within } from '../../until.ts';
 
-const leaseMs = 2000;
+const leaseMs = 4000;
 /** No test waits for so long. */
 const longLeaseMs = 600_000;
 let folder: string;

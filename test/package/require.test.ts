@@ -1,11 +1,6 @@
-// Projects that compile against the package: the oldest way to find modules, and the newest. The whole matrix: compilers.long.test.ts.
+// A CommonJS project with the package. Compilers: scripts/check.mjs has the newest, matrix.long.test.ts all of them.
 import { execFileSync } from 'node:child_process';
-import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { bin } from '../../scripts/setup.mjs';
-import { needs } from '../needs.ts';
-import { inLongRun } from '../run/scale.ts';
-import { compile, typescript56 } from './compile.ts';
 import { entries, packedProject } from './packed.ts';
 
 const { folder, remove } = packedProject();
@@ -15,23 +10,6 @@ afterAll(remove);
 function output(...args: readonly string[]): string {
   return execFileSync(process.execPath, [...args], { cwd: folder, encoding: 'utf8' });
 }
-
-needs(test, inLongRun)('a CommonJS project that looks for modules as node10 does compiles and runs', () => {
-  const setup = { tsc: typescript56, module: 'commonjs', moduleResolution: 'node10', esm: false };
-  expect(compile(folder, setup)).toBe('');
-  expect(output(join(folder, 'main.js'))).toBe('6\n');
-});
-
-test('so does one of ES modules with the newest compiler', () => {
-  const setup = {
-    tsc: bin('typescript', 'tsc'),
-    module: 'nodenext',
-    moduleResolution: 'nodenext',
-    esm: true,
-  };
-  expect(compile(folder, setup)).toBe('');
-  expect(output(join(folder, 'main.js'))).toBe('6\n');
-});
 
 test('require() gives every entry point, with the names that import gives', () => {
   const program = `
