@@ -101,7 +101,7 @@ test('processes and files that a run leaves behind fail it, and are removed', as
       import { join } from 'node:path';
       test('leaves much', () => {
         writeFileSync(join(mkdtempSync(tmpdir() + '/rubbish-'), 'whose.txt'), '');
-        writeFileSync('rubbish.txt', '');
+        writeFileSync(join(import.meta.dirname, '../rubbish.txt'), '');
         spawn(process.execPath, ['-e', 'setTimeout(() => {}, 600_000)'], { detached: true, stdio: 'ignore' }).unref();
       });`,
   });
