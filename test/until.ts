@@ -14,12 +14,15 @@ export async function until(
   what: string | (() => string) = String(condition),
 ): Promise<void> {
   const late = performance.now() + patienceMs;
-  while (!(await condition())) {
+  for (;;) {
+    const began = performance.now();
+    if (await condition()) return;
     if (performance.now() > late) {
       const named = typeof what === 'string' ? what : what();
       throw new Error(`waited ${patienceMs / 1000} s for: ${named}`);
     }
-    await sleep(10);
+    // A condition may block this process, by starting another one: most of the time is for what it waits for.
+    await sleep(Math.min(1000, Math.max(10, 3 * (performance.now() - began))));
   }
 }
 

@@ -122,21 +122,22 @@ needs(test.concurrent, noRedis)(
     proxy.heal();
     await starting;
     await until(() => beat.leads);
-    const length = (): number => Number(redis.cli('LLEN', 'celery'));
-    await until(() => length() > 0);
+    const broker = await app.broker();
+    const length = async (): Promise<number> => (await broker.size('celery')).ready;
+    await until(async () => (await length()) > 0);
     proxy.weather = { silent: ['request', 'reply'] };
     let silent = 0;
     // It does not send while another might: longer than its lease.
     await until(async () => {
-      silent = length();
+      silent = await length();
       await sleep(1500 * lease);
-      return length() === silent;
+      return (await length()) === silent;
     }, 'silence');
     proxy.heal();
     proxy.cut('reset');
     await until(() => lines.some((line) => line.startsWith('the lead is lost')));
     await until(() => beat.leads);
-    await until(() => length() >= silent + 10);
+    await until(async () => (await length()) >= silent + 10);
     await beat.stop();
     const dues = redis
       .cli('--json', 'LRANGE', 'celery', '0', '99')
