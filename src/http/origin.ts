@@ -34,7 +34,7 @@ export function checkOrigin(request: Request, trusted: readonly string[]): void 
 }
 
 function isOwn(origin: string, request: Request): boolean {
-  return URL.canParse(origin) && new URL(origin).host === hostOf(request);
+  return /^https?:/.test(origin) && URL.canParse(origin) && new URL(origin).host === hostOf(request);
 }
 
 function hostName(request: Request): string {

@@ -7,6 +7,7 @@ import { readJson } from '../../../http/request-body.ts';
 import { isRecord } from '../../../lib/narrow.ts';
 import { isReady } from '../../../protocol/result-meta.ts';
 import type { DashboardContext, DashboardRequest } from '../context.ts';
+import { checkedName } from './parameters.ts';
 import { type FlowerRoute, type FlowerState, json, pathName } from './route.ts';
 import { ended, requireResults, resultView } from './tasks.ts';
 
@@ -82,7 +83,9 @@ function callIn(body: unknown): { readonly args: readonly unknown[]; readonly op
   if (!Array.isArray(args)) throw new Problem(400, "'args' must be a list");
   if (!isRecord(kwargs)) throw new Problem(400, "'kwargs' must be an object");
   const options: Record<string, unknown> = { kwargs };
-  for (const [name, value] of Object.entries(rest)) if (value !== null) options[camel(name)] = value;
+  for (const [name, value] of Object.entries(rest))
+    if (value !== null)
+      options[camel(name)] = typeof value === 'string' ? checkedName(value, `'${name}'`) : value;
   if (eta !== undefined && eta !== null) options.eta = timeOf('eta', eta);
   if (expires !== undefined && expires !== null)
     options.expires = typeof expires === 'number' ? expires : timeOf('expires', expires);

@@ -5,7 +5,7 @@ import type { ChordStatus } from '../../../app/chords.ts';
 import { ConfigError } from '../../../errors.ts';
 import type { DashboardContext, DashboardEnv } from '../context.ts';
 import { needs } from '../roles.ts';
-import { actionReason, checked } from './checked.ts';
+import { actionReason, checked, plainName } from './checked.ts';
 
 /** A chord, the members first that have not succeeded. */
 export interface ChordView extends ChordStatus {
@@ -22,11 +22,11 @@ interface ChordPage {
 
 const maxMembers = 100;
 
-const member = z.string().min(1).max(512);
+const member = plainName(512);
 const retry = z.object({
   member,
   args: z.array(z.unknown()).optional(),
-  queue: z.string().min(1).max(255).optional(),
+  queue: plainName(255).optional(),
 });
 const gift = z.object({ member, value: z.unknown() });
 const firing = z.object({ value: z.unknown().optional() });

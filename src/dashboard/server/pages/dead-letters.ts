@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { App } from '../../../app/app.ts';
 import type { DeadLetter } from '../../../app/dead-letters.ts';
 import { deadReasons } from '../../../stores/transport.ts';
+import { plainName } from './checked.ts';
 
 interface DeadLetterLine {
   readonly id: number;
@@ -28,8 +29,8 @@ export interface DeadLetterList {
 }
 
 export const deadLetterFilter = z.object({
-  task: z.string().min(1).max(512).optional(),
-  queue: z.string().min(1).max(255).optional(),
+  task: plainName(512).optional(),
+  queue: plainName(255).optional(),
   reason: z.enum(deadReasons).optional(),
 });
 

@@ -6,6 +6,7 @@ import { Problem } from '../../../http/problem.ts';
 import { timeOfId } from '../../../lib/uuid.ts';
 import { type LimitReport, type LimitUse, limitsOf } from '../../../stores/limits.ts';
 import type { Locks } from '../../../stores/locks.ts';
+import { plainName } from './checked.ts';
 import type { Fleet, ToldByWorkers } from './fleet.ts';
 import { startTime } from './queues.ts';
 
@@ -189,14 +190,14 @@ export async function showLocks(app: App): Promise<LockPage> {
   return { locks, more: found.more };
 }
 
-export const heldLock = z.object({ key: z.string().min(3).max(2_000), id: z.string().min(1).max(512) });
+export const heldLock = z.object({ key: plainName(2_000), id: plainName(512) });
 
 /** Releases a lock if this task still has it. @throws BrokerUnavailable; Problem 409 when no store keeps locks, 422 for a lock that is not of a unique task */
 export async function releaseLock(
   app: App,
   { key, id }: z.output<typeof heldLock>,
 ): Promise<{ readonly released: boolean }> {
-  if (!key.includes('|')) throw new Problem(422, `'${key}' is no lock of a unique task`);
+  if (!key.includes('|')) throw new Problem(422, `key: '${key}' is no lock of a unique task`);
   const locks = await locksOf(app);
   if (locks === undefined) throw new Problem(409, 'neither the broker nor the results keep locks');
   const owner = await locks.owner(key);

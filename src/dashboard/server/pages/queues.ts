@@ -9,6 +9,7 @@ import { isRecord } from '../../../lib/narrow.ts';
 import { redactedRepr } from '../../../lib/redact.ts';
 import type { Json } from '../../../protocol/message.ts';
 import { checkQueueName } from '../../../stores/reserved-names.ts';
+import { plainName } from './checked.ts';
 import type { Fleet, ToldByWorkers } from './fleet.ts';
 import { type ControlOutcome, outcomeOf } from './workers.ts';
 
@@ -170,17 +171,13 @@ function detailsOf(
 }
 
 export const queueName = z.object({
-  name: z
-    .string()
-    .min(1)
-    .max(255)
-    .superRefine((name, { addIssue }) => {
-      try {
-        checkQueueName(name);
-      } catch (error) {
-        addIssue({ code: 'custom', message: error instanceof Error ? error.message : String(error) });
-      }
-    }),
+  name: plainName(255).superRefine((name, { addIssue }) => {
+    try {
+      checkQueueName(name);
+    } catch (error) {
+      addIssue({ code: 'custom', message: error instanceof Error ? error.message : String(error) });
+    }
+  }),
 });
 
 export const waitingFilter = z.object({

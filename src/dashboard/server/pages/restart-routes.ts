@@ -5,12 +5,12 @@ import { Problem } from '../../../http/problem.ts';
 import { systemClock } from '../../../lib/clock.ts';
 import type { DashboardContext, DashboardEnv } from '../context.ts';
 import { needs } from '../roles.ts';
-import { actionReason, checked } from './checked.ts';
+import { actionReason, checked, plainName } from './checked.ts';
 import { RollingRestart } from './rolling-restart.ts';
 
 const order = z.object({
   workers: z
-    .array(z.string().min(1).max(512))
+    .array(plainName(512))
     .min(1)
     .max(1_000)
     .refine((names) => new Set(names).size === names.length, 'names a worker twice'),

@@ -19,7 +19,7 @@ import { version } from '../../../lib/version.ts';
 import type { DashboardContext, DashboardEnv } from '../context.ts';
 import { needs, needsToRead } from '../roles.ts';
 import type { User } from '../users.ts';
-import { actionReason, checked } from './checked.ts';
+import { actionReason, checked, checkedPath, plainName } from './checked.ts';
 import { chordRoutes } from './chord-routes.ts';
 import { changeDeadLetters, deadLetterFilter, listDeadLetters, showDeadLetter } from './dead-letters.ts';
 import { Doctor } from './doctor.ts';
@@ -48,8 +48,8 @@ import { WorkerDetails } from './worker-details.ts';
 import { listWorkers, orderWorkers, roleFor, workerOrder } from './workers.ts';
 
 const query = z.string().max(2_048).default('');
-const taskId = z.string().min(1).max(512);
-const workerName = z.string().min(1).max(512);
+const taskId = plainName(512);
+const workerName = plainName(512);
 
 const taskList = z.object({
   query,
@@ -77,7 +77,7 @@ const revocation = z.object({
 const retryChanges = z.object({
   args: z.array(z.unknown()).optional(),
   kwargs: z.record(z.string(), z.unknown()).optional(),
-  queue: z.string().min(1).max(512).optional(),
+  queue: plainName(255).optional(),
 });
 const order = z.object({ workers: z.array(workerName).min(1).max(1_000).nullable(), order: workerOrder });
 const letterIds = z.object({ ids: z.array(z.number().int().min(1)).min(1).max(1_000) });
@@ -94,8 +94,8 @@ export function pageRoutes(context: DashboardContext) {
   const reason = checked('query', actionReason);
   const routes = new Hono<DashboardEnv>();
   // Known errors of the request or the cluster become problem documents with their message.
-  routes.onError((error) => {
-    throw explained(error);
+  routes.onError((error, c) => {
+    throw explained(error, c.req.query('after'));
   });
   const limitBody = bodyLimit({
     maxSize: maxBodySize,
@@ -103,6 +103,7 @@ export function pageRoutes(context: DashboardContext) {
       throw new Problem(413, `the body is larger than ${maxBodySize} bytes`);
     },
   });
+  routes.use(checkedPath);
   // No DELETE reads a body. Over HTTP it has an empty one of unknown length, which the limit cannot put back.
   routes.use((c, next) => (c.req.method === 'DELETE' ? next() : limitBody(c, next)));
   return routes
@@ -258,10 +259,18 @@ function found<Value>(value: Value | null | undefined, message: string): Value {
   return value;
 }
 
-function explained(error: Error): Error {
+/** `after`: the cursor of the request. */
+function explained(error: Error, after: string | undefined): Error {
   // hono's own: a body that is no JSON.
   if (error instanceof HTTPException) return new Problem(error.status, error.message);
-  if (error instanceof QuerySyntaxError) return new Problem(400, error.message, { code: error.code });
+  if (error instanceof QuerySyntaxError) {
+    const { code, message } = error;
+    const parameter = error.query === after ? 'after' : 'query';
+    return new Problem(400, parameter === 'after' ? `after: ${message}` : message, {
+      code,
+      errors: [{ parameter, message }],
+    });
+  }
   if (error instanceof UnknownScheduleError) return new Problem(404, error.message, { code: error.code });
   if (error instanceof ConfigError) return new Problem(422, error.message, { code: error.code });
   if (error instanceof RetryJobError) return new Problem(404, error.message, { code: error.code });

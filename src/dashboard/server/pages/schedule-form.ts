@@ -14,13 +14,14 @@ import { every, intervalText } from '../../../schedules/every.ts';
 import type { Schedule } from '../../../schedules/schedule.ts';
 import { type SolarEvent, solar } from '../../../schedules/solar.ts';
 import { Zone } from '../../../schedules/zone.ts';
+import { plainText } from './checked.ts';
 
-const line = z.string().max(512).default('');
+const line = plainText(512).default('');
 const json = z.string().max(100_000).default('');
 
 /** All but the choices is text, as it was typed. Empty: the default. */
 export const scheduleForm = z.object({
-  name: z.string().max(512),
+  name: plainText(512),
   kind: z.enum(['every', 'crontab', 'solar']),
   /** Of `every`: seconds, or like `10m`. */
   interval: line,

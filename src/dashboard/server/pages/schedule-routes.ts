@@ -4,14 +4,14 @@ import { Hono } from 'hono';
 import { z } from 'zod';
 import type { DashboardContext, DashboardEnv } from '../context.ts';
 import { needs } from '../roles.ts';
-import { actionReason, checked } from './checked.ts';
+import { actionReason, checked, plainText } from './checked.ts';
 import { soon } from './part.ts';
 import { scheduleForm } from './schedule-form.ts';
 import { SchedulePages } from './schedules.ts';
 
 const scheduleChange = z.object({ form: scheduleForm, before: scheduleForm });
 /** `changes`: the schedule that the form changes; null: it adds one. */
-const scheduleCheck = z.object({ form: scheduleForm, changes: z.string().max(512).nullable() });
+const scheduleCheck = z.object({ form: scheduleForm, changes: plainText(512).nullable() });
 
 /** Operators run and pause schedules; admins add, change and delete them. */
 export function scheduleRoutes(context: DashboardContext) {

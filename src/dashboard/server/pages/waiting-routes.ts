@@ -3,12 +3,12 @@ import { Hono } from 'hono';
 import { z } from 'zod';
 import type { DashboardContext, DashboardEnv } from '../context.ts';
 import { needs } from '../roles.ts';
-import { actionReason, checked } from './checked.ts';
+import { actionReason, checked, plainName } from './checked.ts';
 import { queueName as checkedQueue } from './queues.ts';
 
 const query = z.string().max(2_048);
 const dryRun = z.boolean().default(false);
-const queueName = z.string().min(1).max(255);
+const queueName = plainName(255);
 /** No queue of Umbel's own. */
 const ownQueue = checkedQueue.shape.name;
 const move = z.object({
@@ -19,10 +19,14 @@ const move = z.object({
   dryRun,
 });
 const purge = z.object({ from: ownQueue, query: query.optional(), dryRun });
-const choice = z.union([
-  z.object({ ids: z.array(z.string().min(1).max(512)).min(1).max(1_000) }),
-  z.object({ query: query.min(1) }),
-]);
+const choice = z
+  .object({ ids: z.array(plainName(512)).min(1).max(1_000).optional(), query: query.min(1).optional() })
+  .transform(({ ids, query: text }, { addIssue }) => {
+    if (ids !== undefined && text === undefined) return { ids };
+    if (text !== undefined && ids === undefined) return { query: text };
+    addIssue({ code: 'custom', message: 'give either ids or a query' });
+    return z.NEVER;
+  });
 const changes = z.object({
   /** Milliseconds since 1970. */
   eta: z.number().int().optional(),

@@ -5,6 +5,7 @@ import type { Answers } from '../../../control/mailbox.ts';
 import type { ClusterState } from '../../../events/cluster-state.ts';
 import { isRecord } from '../../../lib/narrow.ts';
 import type { Json } from '../../../protocol/message.ts';
+import { plainName } from './checked.ts';
 import type { Fleet } from './fleet.ts';
 
 export interface WorkerSummary {
@@ -75,26 +76,39 @@ export function numberOr(value: unknown): number | null {
   return typeof value === 'number' && Number.isFinite(value) ? value : null;
 }
 
-const queue = z.string().min(1).max(255);
-const task = z.string().min(1).max(512);
+const queue = plainName(255);
+const task = plainName(512);
+/** As workers read it; 0: no limit. */
+const rate = z
+  .string()
+  .max(50)
+  .regex(/^\d+(?:\.\d+)?(?:\/[smh])?$/, 'must be a rate like 5, 10/m or 100/h');
 const processes = z.number().int().min(1).max(1_000);
 const seconds = z.number().positive().max(1e9).nullable();
 
 /** The remote control commands of the pages. */
-export const workerOrder = z.discriminatedUnion('action', [
-  z.object({ action: z.literal('pool_grow'), n: processes }),
-  z.object({ action: z.literal('pool_shrink'), n: processes }),
-  z.object({ action: z.literal('autoscale'), min: processes, max: processes }),
-  z.object({ action: z.literal('pool_restart') }),
-  z.object({ action: z.literal('add_consumer'), queue }),
-  z.object({ action: z.literal('cancel_consumer'), queue }),
-  z.object({ action: z.literal('rate_limit'), task, rate: z.string().min(1).max(50) }),
-  // Both limits together: a worker removes the limit that the command does not have.
-  z.object({ action: z.literal('time_limit'), task, soft: seconds, hard: seconds }),
-  z.object({ action: z.literal('enable_events') }),
-  z.object({ action: z.literal('disable_events') }),
-  z.object({ action: z.literal('shutdown') }),
-]);
+export const workerOrder = z
+  .discriminatedUnion('action', [
+    z.object({ action: z.literal('pool_grow'), n: processes }),
+    z.object({ action: z.literal('pool_shrink'), n: processes }),
+    z.object({ action: z.literal('autoscale'), min: processes, max: processes }),
+    z.object({ action: z.literal('pool_restart') }),
+    z.object({ action: z.literal('add_consumer'), queue }),
+    z.object({ action: z.literal('cancel_consumer'), queue }),
+    z.object({ action: z.literal('rate_limit'), task, rate }),
+    // Both limits together: a worker removes the limit that the command does not have.
+    z.object({ action: z.literal('time_limit'), task, soft: seconds, hard: seconds }),
+    z.object({ action: z.literal('enable_events') }),
+    z.object({ action: z.literal('disable_events') }),
+    z.object({ action: z.literal('shutdown') }),
+  ])
+  .superRefine((order, { addIssue }) => {
+    const wrong = (path: string, message: string): void =>
+      addIssue({ code: 'custom', path: [path], message });
+    if (order.action === 'autoscale' && order.min > order.max) wrong('min', `is above max (${order.max})`);
+    if (order.action === 'time_limit' && (order.soft ?? 0) > (order.hard ?? Number.POSITIVE_INFINITY))
+      wrong('soft', `is above hard (${order.hard} s)`);
+  });
 
 export type WorkerOrder = z.infer<typeof workerOrder>;
 
