@@ -16,7 +16,7 @@ it('refuses by its name what is missing, or has a NUL, and tells no worker of it
     .map(([, , { body }]) => JSON.parse(Buffer.from(body).toString()).method);
   // What the recorder and the pages ask by themselves.
   const questions = ['active', 'active_queues', 'conf', 'enable_events', 'ping', 'registered', 'reserved'];
-  const asked = new Set([...questions, 'heartbeat', 'reload_pauses', 'scheduled', 'stats']);
+  const asked = new Set([...questions, 'heartbeat', 'reload_pauses', 'revoked', 'scheduled', 'stats']);
   expect(orders.filter((method: string) => !asked.has(method))).toEqual([]);
   const broker = await app.broker();
   expect(await broker.revocations.read()).toEqual([]);

@@ -3,6 +3,7 @@ import { type Context, Hono } from 'hono';
 import type { WorkerState } from '../../../events/cluster-state.ts';
 import { Problem } from '../../../http/problem.ts';
 import { answerError, loggedProblem } from '../../../http/requests.ts';
+import { withDeadline } from '../../../lib/deadline.ts';
 import { metricsType } from '../../../lib/prometheus.ts';
 import type { DashboardContext, DashboardEnv } from '../context.ts';
 import { CeleryExporterMetrics } from '../metrics/celery-exporter.ts';
@@ -45,7 +46,7 @@ export function flowerRoutes(context: DashboardContext): Hono<DashboardEnv> {
   for (const { method, path, role, handle } of routes) {
     if (role !== undefined) router.use(path, needs(role, context));
     router.on(method, path, async (request) => {
-      await context.firstAttempt;
+      await firstAttempt(context);
       return handle(request, flower);
     });
     router.all(path, ({ req }) => {
@@ -67,6 +68,14 @@ export function flowerRoutes(context: DashboardContext): Hono<DashboardEnv> {
   });
   router.onError((error, request) => failed(request, error, context));
   return router;
+}
+
+/** How long a program waits for a broker that is connected and does not answer, milliseconds; then it is told what is known. */
+const firstAttemptMs = 4_000;
+
+async function firstAttempt(context: DashboardContext): Promise<void> {
+  const tooLong = (): Error => new Error('the broker has not answered yet');
+  await withDeadline(firstAttemptMs, context.firstAttempt, tooLong).catch(() => undefined);
 }
 
 /** A row of Flower's table of workers. */
