@@ -1,31 +1,19 @@
-// The preflight of a job that runs tasks again: finds its tasks, and which of them cannot run again. Nothing is sent.
+// Makes a job that runs tasks again.
 import { parseRate, type Rate } from '../config/rate.ts';
-import { ConfigError, InvalidArgumentsError, TaskNotRetriableError } from '../errors.ts';
-import type { TaskRecord } from '../history/record.ts';
+import { ConfigError } from '../errors.ts';
 import { processOwner } from '../lib/process-owner.ts';
-import { uuid5, uuid7 } from '../lib/uuid.ts';
-import { calleeNamed, checkArguments } from '../sending/callee.ts';
-import type { JobItem } from '../stores/history-jobs.ts';
+import { uuid7 } from '../lib/uuid.ts';
 import type { HistoryStore } from '../stores/history-store.ts';
 import type { App } from './app.ts';
 import { readListing } from './history-work.ts';
-import { alreadyRetried, RetryJob, type RetryJobSettings } from './retry-job.ts';
-import { callOf } from './retry-task.ts';
+import { RetryJob, type RetryJobSettings } from './retry-job.ts';
 import type { RetryAllOptions } from './task-history.ts';
 
 const defaultRate: Rate = '50/s';
-const pageSize = 500;
 /** Jobs that have ended, or never ran, are deleted after this time, milliseconds. */
 const keptMs = 7 * 24 * 3600 * 1000;
 /** A recorder that has not written for this time, milliseconds, does not run. */
 const recorderSilentMs = 60_000;
-
-interface Preflight {
-  readonly app: App;
-  readonly again: boolean;
-  /** Null: not known. */
-  readonly registered: ReadonlySet<string> | null;
-}
 
 /** @throws QuerySyntaxError, ConfigError */
 export async function planRetryJob(
@@ -34,7 +22,7 @@ export async function planRetryJob(
   query: string,
   options: RetryAllOptions,
 ): Promise<RetryJob> {
-  const { rate = defaultRate, stopAt = null, again = false, signal, queue, priority, registered } = options;
+  const { rate = defaultRate, stopAt = null, again = false, queue, priority } = options;
   const settings: RetryJobSettings = {
     query,
     by: options.by ?? processOwner(),
@@ -46,51 +34,20 @@ export async function planRetryJob(
     ...(priority !== undefined && { priority }),
   };
   if (stopAt !== null) await checkStopRule(store, stopAt);
-  const preflight: Preflight = { app, again, registered: registered ? new Set(registered) : null };
-  let listing = readListing(query, 'seen', pageSize, null); // the oldest first
+  readListing(query, 'seen', 1, null); // a wrong query is refused now
   const jobs = await store.openJobs();
-  const id = uuid7();
   const now = Date.now();
-  const row = { id, state: 'planning', pauseReason: '', settings: JSON.stringify(settings) } as const;
-  await jobs.create({ ...row, createdAt: now, runner: null, aliveAt: now }, now - keptMs);
+  const job = new RetryJob(uuid7(), app, store, jobs);
+  const row = { id: job.id, state: 'planning', pauseReason: '', settings: JSON.stringify(settings) } as const;
+  await jobs.create({ ...row, createdAt: now, runner: job.runner, aliveAt: now }, now - keptMs);
+  if (options.prepare === false) return job;
   try {
-    for (;;) {
-      signal?.throwIfAborted();
-      const { tasks, next } = await store.list(listing);
-      await jobs.add(id, await Promise.all(tasks.map((record) => itemOf(id, record, preflight))));
-      if (next === null) break;
-      listing = { ...listing, after: next };
-    }
+    await job.prepare(options);
   } catch (error) {
-    await jobs.delete(id).catch(() => undefined); // the first error says more
+    await jobs.delete(job.id).catch(() => undefined); // the first error says more
     throw error;
   }
-  await jobs.change(id, { state: 'ready' }, { from: ['planning'] });
-  return new RetryJob(id, app, store, jobs);
-}
-
-/** The id of the new run follows from the job and the task, and is stored before anything is sent. */
-async function itemOf(job: string, record: TaskRecord, preflight: Preflight): Promise<JobItem> {
-  const problem = await problemOf(record, preflight);
-  const ids = { original: record.id, newId: uuid5(job, record.id) };
-  return { ...ids, state: problem === null ? 'open' : 'refused', problem: problem ?? '' };
-}
-
-/** Why it cannot run again; null: it can. */
-async function problemOf(record: TaskRecord, { app, again, registered }: Preflight): Promise<string | null> {
-  if (record.retriedAs.length > 0 && !again) return alreadyRetried;
-  try {
-    const call = callOf(record.id, record, {});
-    const callee = calleeNamed(app, call.name);
-    if (callee.task?.run == null && registered?.has(call.name) === false)
-      return `no worker that answers has registered the task '${call.name}'`;
-    await checkArguments(callee, call);
-    return null;
-  } catch (error) {
-    if (error instanceof TaskNotRetriableError) return error.reason;
-    if (error instanceof InvalidArgumentsError) return error.message;
-    throw error;
-  }
+  return job;
 }
 
 async function checkStopRule(store: HistoryStore, stopAt: number): Promise<void> {

@@ -15,9 +15,10 @@ import { systemClock } from '../lib/clock.ts';
 import type { HistoryJobs, JobItem, JobRow, JobState } from '../stores/history-jobs.ts';
 import type { HistoryStore } from '../stores/history-store.ts';
 import type { App } from './app.ts';
+import { alreadyRetried, itemsOf } from './retry-preflight.ts';
 import { linkOf, sendAgain } from './retry-task.ts';
 import { sendOnceGuards } from './send-once.ts';
-import type { RetryTaskChanges } from './task-history.ts';
+import type { RetryAllOptions, RetryTaskChanges } from './task-history.ts';
 
 /** What a job does. Kept as JSON. */
 export interface RetryJobSettings {
@@ -42,7 +43,7 @@ export interface RetryJobStatus extends Omit<RetryJobSettings, 'queue' | 'priori
   readonly id: string;
   /** Whether it runs, is paused, or has ended and how. */
   readonly state: JobState;
-  /** Empty unless it is paused. */
+  /** Why it is paused; or, of one that is planned, why its preparation has stopped: `prepare` goes on. Else empty. */
   readonly pauseReason: string;
   /** When it was created. */
   readonly createdAt: Date;
@@ -71,9 +72,6 @@ export interface RunRetryJobOptions {
   /** Called about every second. */
   readonly onProgress?: (status: RetryJobStatus) => void;
 }
-
-/** The reason for refusing a task that was run again before. */
-export const alreadyRetried = 'it was run again already';
 
 /** A runner is taken for dead when it has not written for this time, milliseconds. */
 const deadMs = 30_000;
@@ -106,7 +104,8 @@ export class RetryJob {
   readonly #app: App;
   readonly #store: HistoryStore;
   readonly #jobs: HistoryJobs;
-  readonly #runner = `${hostname()}/${process.pid}/${randomUUID()}`;
+  /** @internal */
+  readonly runner = `${hostname()}/${process.pid}/${randomUUID()}`;
 
   /** @internal */
   constructor(id: string, app: App, store: HistoryStore, jobs: HistoryJobs) {
@@ -128,12 +127,13 @@ export class RetryJob {
       this.#jobs.outcomes(this.id),
     ]);
     const { queue: _, priority: __, ...settings } = settingsOf(row);
-    const died = row.state === 'running' && isGone(row.runner, row.aliveAt);
+    const isLeft = isGone(row.runner, row.aliveAt);
     return {
       id: this.id,
-      ...(died
+      ...(row.state === 'running' && isLeft
         ? { state: 'paused', pauseReason: 'its process died' }
         : { state: row.state, pauseReason: row.pauseReason }),
+      ...(row.state === 'planning' && isLeft && { pauseReason: row.pauseReason || 'its process died' }),
       ...settings,
       createdAt: new Date(row.createdAt),
       total: counts.open + counts.sending + counts.sent + counts.refused,
@@ -141,6 +141,44 @@ export class RetryJob {
       problems: problems.map(([problem, tasks]) => ({ problem, tasks })),
       outcomes: Object.fromEntries(outcomes),
     };
+  }
+
+  /**
+   * Finds the tasks of a job that was made with `prepare: false`, or whose preparation has stopped, also because its process died. Nothing is sent.
+   * Resolves when they are known, or the job was aborted. If it fails, `pauseReason` says why, and it can be called again.
+   * @throws RetryJobError if the job is prepared already, or another process prepares it; the reason of `signal`; StoreError, BrokerUnavailable
+   */
+  async prepare({
+    registered,
+    signal,
+  }: Pick<RetryAllOptions, 'registered' | 'signal'> = {}): Promise<RetryJobStatus> {
+    const when = { from: ['planning'] } as const;
+    const allowed = (runner: string | null, aliveAt: number): boolean =>
+      this.#isMine(runner) || isGone(runner, aliveAt);
+    const taken = { runner: this.runner, aliveAt: Date.now(), pauseReason: '' };
+    const row = await this.#row();
+    if (!(await this.#jobs.change(this.id, taken, { ...when, allowed })))
+      throw new RetryJobError(
+        this.id,
+        row.state === 'planning' ? problemOf(row) : `is ${row.state}: it is prepared already`,
+      );
+    const { query, again } = settingsOf(row);
+    const preflight = { app: this.#app, again, registered: registered ? new Set(registered) : null };
+    const mine = { ...when, allowed: this.#isMine };
+    try {
+      for await (const items of itemsOf(this.id, query, this.#store, preflight)) {
+        signal?.throwIfAborted();
+        if (!(await this.#jobs.change(this.id, { aliveAt: Date.now() }, mine))) return await this.status();
+        await this.#jobs.add(this.id, items);
+      }
+      await this.#jobs.change(this.id, { state: 'ready', runner: null }, mine);
+    } catch (error) {
+      const pauseReason = signal?.aborted ? 'its process was stopped' : String(error);
+      // If the store does not answer: the preparation of a process that has ended can go on anyway.
+      await this.#jobs.change(this.id, { runner: null, pauseReason }, mine).catch(() => undefined);
+      throw error;
+    }
+    return this.status();
   }
 
   /**
@@ -206,7 +244,7 @@ export class RetryJob {
     for (let tries = handOver.tries; ; tries--) {
       const taken = await this.#jobs.change(
         this.id,
-        { state: 'running', pauseReason: '', settings, runner: this.#runner, aliveAt: Date.now() },
+        { state: 'running', pauseReason: '', settings, runner: this.runner, aliveAt: Date.now() },
         { from: ['ready', 'running', 'paused'], allowed: isGone },
       );
       if (taken) return;
@@ -262,7 +300,7 @@ export class RetryJob {
     const check = async (): Promise<boolean> => {
       const now = performance.now();
       const { state, runner } = await this.#row();
-      if (signal?.aborted || state !== 'running' || runner !== this.#runner) return false;
+      if (signal?.aborted || state !== 'running' || runner !== this.runner) return false;
       if (now - aliveMs >= aliveEveryMs) {
         aliveMs = now;
         await this.#jobs.change(
@@ -285,7 +323,7 @@ export class RetryJob {
         if (waitMs > 0) await systemClock.sleep(waitMs, signal).catch(() => undefined);
       } while (performance.now() < nextMs && signal?.aborted !== true);
       if (signal?.aborted) return;
-      const items = await this.#jobs.claim(this.id, this.#runner, batch);
+      const items = await this.#jobs.claim(this.id, this.runner, batch);
       if (items === null) return;
       if (items.length === 0) {
         await this.#end('done', '');
@@ -375,7 +413,7 @@ export class RetryJob {
     await this.#jobs.change(this.id, { runner: null }, { from: anyState, allowed: this.#isMine });
   }
 
-  readonly #isMine = (runner: string | null): boolean => runner === this.#runner;
+  readonly #isMine = (runner: string | null): boolean => runner === this.runner;
 
   async #row(): Promise<JobRow> {
     const row = await this.#jobs.get(this.id);
@@ -402,9 +440,12 @@ function lives(pid: number): boolean {
   }
 }
 
-function problemOf({ state, runner }: JobRow): string {
+function problemOf({ state, runner, aliveAt }: JobRow): string {
   if (state === 'aborted') return 'was aborted';
-  if (state === 'planning') return 'is not ready: its preflight goes on, or died; make another job';
+  if (state === 'planning')
+    return isGone(runner, aliveAt)
+      ? 'is not ready: its preparation has stopped; see: umbel tasks job prepare'
+      : 'is not ready: its tasks are being gathered';
   return `is run by another process (${runner ?? '?'})`;
 }
 

@@ -41,6 +41,8 @@ export interface RetryAllOptions extends Pick<RetryTaskChanges, 'queue' | 'prior
    * checked.
    */
   readonly registered?: Iterable<string>;
+  /** False: only makes the job, in the state `planning`; `job.prepare()` finds its tasks. Default true: resolves when they are found. */
+  readonly prepare?: boolean;
   /** For people: the user who starts the job. Default: the user of this process, and its host. */
   readonly by?: string;
   /** For people. Default: empty. */

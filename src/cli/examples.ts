@@ -29,6 +29,7 @@ export const examples: Readonly<Record<string, readonly string[]>> = {
   'tasks job': ['umbel tasks job'],
   'tasks job list': ['umbel tasks job', 'umbel tasks job list --json'],
   'tasks job show': ['umbel tasks job show 01a1fdea-afea-704d-89bb-a6a44598e872'],
+  'tasks job prepare': ['umbel -A ./app.ts tasks job prepare 01a1fdea-afea-704d-89bb-a6a44598e872'],
   'tasks job pause': ['umbel tasks job pause 01a1fdea-afea-704d-89bb-a6a44598e872'],
   'tasks job resume': ['umbel tasks job resume 01a1fdea-afea-704d-89bb-a6a44598e872 --rate 20/s'],
   'tasks job abort': ['umbel tasks job abort 01a1fdea-afea-704d-89bb-a6a44598e872'],

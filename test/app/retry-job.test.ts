@@ -1,4 +1,7 @@
 // Running many tasks of the history again, as a job.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { App } from '../../src/app/app.ts';
@@ -80,6 +83,13 @@ async function waiting(app: App): Promise<readonly unknown[]> {
 
 const upTo = (count: number): readonly number[] => Array.from({ length: count }, (_, n) => n);
 
+/** The id of a process that has ended. */
+async function deadProcess(): Promise<number> {
+  const child = spawn(process.execPath, ['-e', '']);
+  await once(child, 'exit');
+  return child.pid ?? expect.fail('it did not start');
+}
+
 /** Runs it until so many are sent; then it is paused. */
 async function runUntil(job: RetryJob, sent: number): Promise<void> {
   const stop = new AbortController();
@@ -134,6 +144,42 @@ for (const { place, missing, newUrl } of places)
         { state: 'ready' },
         { id: job.id },
       ]);
+    });
+
+    it('is prepared apart from being made, again after its process died, and once', async () => {
+      const { app, history } = await withFailed(1_200);
+      const jobs = await history.openJobs();
+      const job = await app.history.retryAll('name:mail', { prepare: false });
+      const other = await app.history.retryJob(job.id);
+      expect(await other.status()).toMatchObject({ state: 'planning', pauseReason: '', total: 0 });
+      await expect(other.run()).rejects.toThrow('its tasks are being gathered');
+      await expect(other.prepare()).rejects.toThrow('its tasks are being gathered');
+      const tooEarly = new AbortController();
+      tooEarly.abort(new Error('it closes'));
+      await expect(job.prepare({ signal: tooEarly.signal })).rejects.toThrow('it closes');
+      expect(await other.status()).toMatchObject({
+        state: 'planning',
+        pauseReason: 'its process was stopped',
+      });
+      // A process that died after its first page: its row says that it prepares, and it lives no more.
+      await jobs.add(job.id, [{ original: 't0', newId: 'first', state: 'open', problem: '' }]);
+      const dead = { runner: `${hostname()}/${await deadProcess()}/x`, aliveAt: Date.now(), pauseReason: '' };
+      expect(await jobs.change(job.id, dead, { from: ['planning'] })).toBe(true);
+      expect(await other.status()).toMatchObject({ state: 'planning', pauseReason: 'its process died' });
+      await expect(other.run()).rejects.toThrow('its preparation has stopped');
+      expect(await other.prepare()).toMatchObject({
+        state: 'ready',
+        pauseReason: '',
+        total: 1_200,
+        open: 1_200,
+      });
+      await expect(job.prepare()).rejects.toThrow('prepared already');
+      const aborted = await app.history.retryAll('name:mail', { prepare: false });
+      expect(await aborted.abort()).toBe(true);
+      await expect(aborted.prepare()).rejects.toThrow('is aborted');
+      await expect(app.history.retryAll('(((', { prepare: false })).rejects.toMatchObject({
+        code: 'UMBEL_QUERY',
+      });
     });
 
     it('sends them to another queue with another priority, if that is wanted', async () => {

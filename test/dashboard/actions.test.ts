@@ -65,13 +65,23 @@ it('a job that runs tasks again is prepared, run at another rate, and shown', as
   await recorder.stop();
   isBroken = false;
   const planned = await ask('/api/v1/jobs', json({ query: 'state:failure', rate: '1/h' }));
-  expect(planned.body).toMatchObject({ state: 'ready', open: 1, rate: 1 / 3_600 });
   const { id } = planned.body as { readonly id: string }; // the route's type
+  expect([planned.status, planned.body]).toMatchObject([202, { rate: 1 / 3_600 }]);
+  await until(async () => (await (await app.history.retryJob(id)).status()).state === 'ready');
+  expect((await ask(`/api/v1/jobs/${id}`)).body).toMatchObject({ state: 'ready', open: 1 });
+  expect((await ask(`/api/v1/jobs/${id}/prepare`, json({}))).status).toBe(409);
+  const left = await app.history.retryAll('state:failure', { prepare: false });
+  await left.prepare({ signal: AbortSignal.abort() }).catch(() => undefined); // its process was stopped
+  expect((await ask(`/api/v1/jobs/${left.id}/prepare`, json({}))).status).toBe(202);
+  await until(async () => (await left.status()).state === 'ready');
+  await left.abort();
   expect((await ask(`/api/v1/jobs/${id}/run`, json({ rate: 'fast' }))).status).toBe(422);
   expect((await ask(`/api/v1/jobs/${id}/run`, json({ rate: '20/s' }))).status).toBe(202);
   await until(async () => (await (await app.history.retryJob(id)).status()).state === 'done');
   expect((await ask(`/api/v1/jobs/${id}`)).body).toMatchObject({ state: 'done', sent: 1, rate: 20 });
-  expect((await ask('/api/v1/jobs')).body).toMatchObject({ jobs: [{ id, state: 'done' }] });
+  expect((await ask('/api/v1/jobs')).body).toMatchObject({
+    jobs: [{ state: 'aborted' }, { id, state: 'done' }],
+  });
   expect((await ask(`/api/v1/jobs/${id}/run`, json({}))).status).toBe(409);
   expect((await ask(`/api/v1/jobs/${id}/abort`, json({}))).body).toEqual({ done: false });
   expect((await ask('/api/v1/jobs/nothing/pause', json({}))).status).toBe(404);

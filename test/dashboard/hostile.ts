@@ -113,6 +113,7 @@ export const samples: Readonly<Record<string, Sample | readonly Sample[]>> = {
     body: { query: 'state:failure', rate: '50/s', stopAt: 0.5, again: false },
     optional: ['rate', 'stopAt', 'again'],
   },
+  'POST /api/v1/jobs/:id/prepare': { query: reason },
   'POST /api/v1/jobs/:id/run': { query: reason, body: { rate: '20/s' }, optional: ['rate'] },
   'POST /api/v1/jobs/:id/:verb{pause|abort}': { query: reason },
   'GET /api/v1/chords/:id': {},

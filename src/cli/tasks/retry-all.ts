@@ -93,6 +93,13 @@ export function jobCommand(): Command {
       one('show', 'Show how far a job is.', async (job, output) => show(await job.status(), output)),
     )
     .addCommand(
+      one(
+        'prepare',
+        'Find the tasks of a job whose preparation has stopped. Nothing is sent.',
+        async (job, output) => show(await job.prepare(), output),
+      ),
+    )
+    .addCommand(
       one('pause', 'Pause a job, in whatever process it runs.', async (job, output) => {
         await changed(job, await job.pause(), output);
       }),
@@ -172,6 +179,7 @@ function show(status: RetryJobStatus, output: Output): void {
   output.say(output.dim(clean(`${id} by ${by}${reason === '' ? '' : `: ${reason}`}; ${query}`)));
   showProblems(output, status);
   if (state === 'paused') output.say(`Continue: umbel tasks job resume ${id}`);
+  if (state === 'planning' && pauseReason !== '') output.say(`Continue: umbel tasks job prepare ${id}`);
 }
 
 function showProblems(output: Output, { problems }: RetryJobStatus): void {

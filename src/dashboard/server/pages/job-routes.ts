@@ -24,6 +24,12 @@ export function jobRoutes(context: DashboardContext) {
   const reason = checked('query', actionReason);
   const running = new Set<Promise<unknown>>();
   context.onClose(() => Promise.all(running));
+  const inBackground = (work: Promise<unknown>, failure: string): void => {
+    const watched = work
+      .catch((error: unknown) => settings.logger.warn({ err: error }, failure))
+      .finally(() => running.delete(watched));
+    running.add(watched);
+  };
   return new Hono<DashboardEnv>()
     .get('/', async (c) => c.json({ jobs: await app.history.retryJobs() }))
     .get('/:id', async (c) => c.json(await (await app.history.retryJob(c.req.param('id'))).status()))
@@ -34,11 +40,23 @@ export function jobRoutes(context: DashboardContext) {
       const job = await app.history.retryAll(query, {
         again,
         by: c.var.user.name,
+        prepare: false,
         ...(given.rate !== undefined && { rate: given.rate }),
         ...(given.stopAt !== undefined && { stopAt: given.stopAt }),
         ...(why !== undefined && { reason: why }),
       });
-      return c.json(await job.status());
+      inBackground(job.prepare({ signal: closing }), `the preparation of the job ${job.id} has stopped`);
+      return c.json(await job.status(), 202);
+    })
+    .post('/:id/prepare', operator, reason, async (c) => {
+      const id = c.req.param('id');
+      const job = await app.history.retryJob(id);
+      const { state, pauseReason } = await job.status();
+      if (state !== 'planning' || pauseReason === '')
+        throw new Problem(409, state === 'planning' ? 'the job is being prepared' : `the job is ${state}`);
+      await c.var.audit('job.plan', id, c.req.valid('query').reason);
+      inBackground(job.prepare({ signal: closing }), `the preparation of the job ${id} has stopped`);
+      return c.json({ started: true }, 202);
     })
     .post('/:id/run', operator, reason, checked('json', pace), async (c) => {
       const id = c.req.param('id');
@@ -48,11 +66,10 @@ export function jobRoutes(context: DashboardContext) {
       const { state, query } = await job.status();
       if (state !== 'ready' && state !== 'paused') throw new Problem(409, `the job is ${state}`);
       await c.var.audit('job.run', `${id}: ${query}`, c.req.valid('query').reason);
-      const work = job
-        .run({ signal: closing, ...(given !== undefined && { rate: given }) })
-        .catch((error: unknown) => settings.logger.warn({ err: error, job: id }, `the job ${id} was paused`))
-        .finally(() => running.delete(work));
-      running.add(work);
+      inBackground(
+        job.run({ signal: closing, ...(given !== undefined && { rate: given }) }),
+        `the job ${id} was paused`,
+      );
       return c.json({ started: true }, 202);
     })
     .post('/:id/:verb{pause|abort}', operator, reason, async (c) => {

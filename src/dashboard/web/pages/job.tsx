@@ -65,7 +65,12 @@ export function JobPage({ id }: { id: string }): JSX.Element {
       )}
       {pauseReason !== '' && (
         <Warning>
-          <b>It is paused:</b> {pauseReason}
+          <b>{state === 'planning' ? 'It is not prepared:' : 'It is paused:'}</b> {pauseReason}
+        </Warning>
+      )}
+      {state === 'planning' && pauseReason === '' && (
+        <Warning tone="blue">
+          <b>Its tasks are being gathered.</b> Nothing was sent yet.
         </Warning>
       )}
       {state === 'ready' && (
@@ -111,10 +116,30 @@ export function JobPage({ id }: { id: string }): JSX.Element {
 }
 
 function JobButtons({ job, reload }: { job: JobLine; reload: () => Promise<void> }): JSX.Element {
-  const { id, state, open, sending } = job;
+  const { id, state, pauseReason, open, sending } = job;
   const left = open + sending;
   return (
     <>
+      {state === 'planning' && pauseReason !== '' && (
+        <button
+          type="button"
+          class="button button-primary"
+          onClick={() =>
+            confirm({
+              title: 'Prepare the job',
+              verb: 'Prepare',
+              effect: <p>Gathers its tasks from where it has stopped. Nothing is sent.</p>,
+              act: async (why) => {
+                await answer(api.jobs[':id'].prepare.$post({ param: { id }, query: why }));
+                await reload();
+                return 'Its tasks are being gathered.';
+              },
+            })
+          }
+        >
+          Prepare…
+        </button>
+      )}
       {(state === 'ready' || state === 'paused') && (
         <button type="button" class="button button-primary" onClick={() => askToRun(job, reload)}>
           {state === 'ready' ? 'Run…' : 'Resume…'}
@@ -262,7 +287,7 @@ export function askToPlan(query: string): void {
       </div>
     ),
     act: async (why) => {
-      const { id, total } = await answer(
+      const { id } = await answer(
         api.jobs.$post({
           query: why,
           json: {
@@ -274,7 +299,7 @@ export function askToPlan(query: string): void {
         }),
       );
       navigate(link(`/jobs/${encodeURIComponent(id)}`));
-      return `${plural(total, 'task')} found.`;
+      return 'Its tasks are being gathered.';
     },
   });
 }
