@@ -1,3 +1,4 @@
+import { setFlagsFromString } from 'node:v8';
 import { Command } from 'commander';
 import { dashboardOptions } from '../../dashboard/server/options.ts';
 import { nodeName } from '../../worker/node-name.ts';
@@ -65,6 +66,7 @@ Examples:
 }
 
 async function serve(command: Command): Promise<void> {
+  keepHeapSmall();
   applyFlowerEnvironment(command);
   const options = optionsOf<FlowerCommandOptions>(command);
   if (options.authProvider !== undefined && options.oidcIssuer !== undefined)
@@ -107,6 +109,16 @@ async function serve(command: Command): Promise<void> {
     await stopped;
     await dashboard.stop();
   });
+}
+
+/**
+ * Each event is garbage a moment later. By default V8 lets it pile up to as much again as what lives, and keeps the room: 290 MB for 100,000 tasks in place
+ * of 175, while collecting earlier costs no CPU that could be measured at 5,000 events a second. Only in a process of our own: a mounted dashboard leaves
+ * the flags to its program.
+ */
+function keepHeapSmall(): void {
+  setFlagsFromString('--semi-space-growth-factor=1'); // the young generation stays at its first size
+  setFlagsFromString('--heap-growing-percent=40');
 }
 
 /** Resolves at SIGTERM or Ctrl-C; a second one ends the process at once. */
