@@ -131,6 +131,7 @@ export {
   AsyncResult,
   type GetOptions,
   GroupResult,
+  type ReadResultOptions,
   type RevokeResultOptions,
 } from './results/async-result.ts';
 export type { Progress } from './results/progress.ts';

@@ -1,4 +1,5 @@
 import {
+  BrokerUnavailable,
   ChordError,
   ResultBackendDisabledError,
   SyncSubtaskError,
@@ -8,6 +9,7 @@ import {
   WorkflowError,
 } from '../errors.ts';
 import { longestTimerMs, systemClock } from '../lib/clock.ts';
+import { withDeadline } from '../lib/deadline.ts';
 import { type Duration, toMs } from '../lib/duration.ts';
 import { decodeException } from '../protocol/exception.ts';
 import {
@@ -36,6 +38,12 @@ export interface GetOptions {
   readonly allowSyncSubtasks?: boolean;
   /** Called with the record after each change of state that is noticed, including custom states with their meta. */
   readonly onProgress?: (record: ResultRecord) => void;
+}
+
+/** Options of `record`, `status` and `info`. */
+export interface ReadResultOptions {
+  /** How long the result backend may take to answer; default: its own patience, 10 s for a server. */
+  readonly timeout?: Duration;
 }
 
 /** Options of `revoke`. */
@@ -124,9 +132,12 @@ export class AsyncResult<R = unknown> {
     return toTuple(this);
   }
 
-  /** The state now. PENDING also when the task is not known: see {@link exists}. */
-  async status(): Promise<TaskState> {
-    return (await this.record())?.status ?? 'PENDING';
+  /**
+   * The state now. PENDING also when the task is not known: see {@link exists}.
+   * @throws BrokerUnavailable when the store does not answer in time
+   */
+  async status(options?: ReadResultOptions): Promise<TaskState> {
+    return (await this.record(options))?.status ?? 'PENDING';
   }
 
   /** Whether it has ended, with success or not. */
@@ -151,8 +162,8 @@ export class AsyncResult<R = unknown> {
   }
 
   /** The value, the error, or the meta of a custom state, as far as it is known now. Celery's `info`. */
-  async info(): Promise<unknown> {
-    const record = await this.record();
+  async info(options?: ReadResultOptions): Promise<unknown> {
+    const record = await this.record(options);
     if (record === undefined) return null;
     return isException(record.status) ? toError(record) : record.result;
   }
@@ -254,9 +265,20 @@ export class AsyncResult<R = unknown> {
     return collectFrom(this, options);
   }
 
-  /** Its record. */
-  async record(): Promise<ResultRecord | undefined> {
-    return (await this.backend()).get(this.id);
+  /**
+   * Its record.
+   * @throws BrokerUnavailable when the store does not answer in time
+   * @example await app.result(id).record({ timeout: 2 }); // in the handler of a request
+   */
+  async record({ timeout }: ReadResultOptions = {}): Promise<ResultRecord | undefined> {
+    const ms = timeout === undefined ? null : toMs(timeout, 'timeout');
+    const read = this.backend().then((backend) => backend.get(this.id));
+    if (ms === null) return read;
+    return withDeadline(
+      ms,
+      read,
+      () => new BrokerUnavailable(`the result backend has not answered within ${ms / 1000} s`),
+    );
   }
 
   /** The record now, and then after each change, until the task has ended or `signal` is aborted. */
@@ -397,8 +419,8 @@ export class GroupResult<R = readonly unknown[]> extends AsyncResult<R> {
   }
 
   /** SUCCESS when all members have succeeded, FAILURE when one has failed or was revoked, else PENDING. */
-  override async status(): Promise<TaskState> {
-    const states = await this.#states();
+  override async status(options?: ReadResultOptions): Promise<TaskState> {
+    const states = await this.#states(options);
     if (states.some((state) => state !== 'SUCCESS' && isReady(state))) return 'FAILURE';
     return states.every((state) => state === 'SUCCESS') ? 'SUCCESS' : 'PENDING';
   }
@@ -439,8 +461,8 @@ export class GroupResult<R = readonly unknown[]> extends AsyncResult<R> {
     return undefined;
   }
 
-  #states(): Promise<readonly TaskState[]> {
-    return eachOf(this.results, (result) => result.status());
+  #states(options?: ReadResultOptions): Promise<readonly TaskState[]> {
+    return eachOf(this.results, (result) => result.status(options));
   }
 }
 

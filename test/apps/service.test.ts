@@ -21,6 +21,7 @@ import { parse, parseAllDocuments } from 'yaml';
 import { root } from '../e2e/harness/built.ts';
 import { needs, noProgram } from '../needs.ts';
 import { inLongRun } from '../run/scale.ts';
+import { isLong } from '../run/scale.ts';
 import { freePort, noRedis, RedisServerProcess } from '../servers/redis.ts';
 import { until } from '../until.ts';
 import { type Config, composeConfig, noCompose, Program, readCompose } from './compose.ts';
@@ -320,12 +321,14 @@ needs(test, noRedis)(
     };
     const ask = async <Body>(path: string): Promise<Body> =>
       (await (await fetch(`http://127.0.0.1:${api}${path}`)).json()) as Body; // as /docs describes it
-    const notify = async (text: string): Promise<string> => {
-      const response = await fetch(`http://127.0.0.1:${api}/notifications`, {
+    const post = (text: string, headers: Record<string, string> = {}): Promise<Response> =>
+      fetch(`http://127.0.0.1:${api}/notifications`, {
         method: 'POST',
-        headers: { 'content-type': 'application/json' },
+        headers: { 'content-type': 'application/json', ...headers },
         body: JSON.stringify({ to: 'ada', text }),
       });
+    const notify = async (text: string): Promise<string> => {
+      const response = await post(text);
       expect(response.status).toBe(202);
       return ((await response.json()) as { id: string }).id; // as /docs describes it
     };
@@ -384,7 +387,13 @@ needs(test, noRedis)(
 
     const healthStatus = async (): Promise<number> => (await fetch(`http://127.0.0.1:${api}/health`)).status;
     process.kill(redis.pid ?? Number.NaN, 'SIGSTOP'); // it is connected, and does not answer
+    const frozen = performance.now();
+    const path = `http://127.0.0.1:${api}/notifications/${first}`;
+    const answers = [post('frozen', { 'idempotency-key': 'frozen' }), fetch(path)];
     expect(await healthStatus()).toBe(503);
+    for (const answer of await Promise.all(answers))
+      expect([answer.status, await answer.json()]).toEqual([503, { detail: 'Redis is away; try again' }]);
+    if (isLong) expect(performance.now() - frozen).toBeLessThan(6000); // a request without `timeout` takes 10 s
     process.kill(redis.pid ?? Number.NaN, 'SIGCONT');
     await until(async () => (await healthStatus()) === 200, 'the API to reach Redis again');
 

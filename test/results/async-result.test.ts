@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import {
+  BrokerUnavailable,
   ResultBackendDisabledError,
   TaskFailedError,
   TaskRevokedError,
@@ -177,6 +178,20 @@ test("children are the results of the calls that the task sent, as Celery's tupl
 test('an application without a backend says so', async () => {
   await expect(new AsyncResult('a', null).get()).rejects.toThrow(ResultBackendDisabledError);
   await expect(new AsyncResult('a', null).status()).rejects.toThrow(ResultBackendDisabledError);
+});
+
+test('what is asked of a store that does not answer ends after its timeout, and is no PENDING', async () => {
+  const silent: ResultBackend = Object.create(backend, { get: { value: () => new Promise(() => {}) } });
+  const result = new AsyncResult('a', silent);
+  const away = new BrokerUnavailable('the result backend has not answered within 0.01 s');
+  await expect(result.record({ timeout: 0.01 })).rejects.toThrow(away);
+  await expect(result.status({ timeout: '10ms' })).rejects.toThrow(away);
+  await expect(result.info({ timeout: 0.01 })).rejects.toThrow(away);
+  await expect(new GroupResult('g', [result], silent).status({ timeout: 0.01 })).rejects.toThrow(away);
+  await expect(result.record({ timeout: 'soon' as never })).rejects.toThrow(/timeout/); // not a duration
+
+  await put('SUCCESS', { result: 1 });
+  expect((await new AsyncResult('a', backend).record({ timeout: 60 }))?.result).toBe(1);
 });
 
 test('thousands may wait at once', async () => {

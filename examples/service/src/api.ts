@@ -10,6 +10,10 @@ import { secureHeaders } from 'hono/secure-headers';
 import type { Logger } from 'pino';
 import { app, notify } from './app.ts';
 import type { Heartbeats } from './heartbeats.ts';
+import { Notification } from './notify.ts';
+
+/** Who asks waits this long, at most, for a Redis that does not answer. Seconds. */
+const patience = 2;
 
 const json = <Schema extends z.ZodType>(description: string, schema: Schema) => ({
   description,
@@ -26,19 +30,13 @@ const Health = z
       .describe('Grows while beat and a worker run.'),
   })
   .openapi('Health');
-const NewNotification = z
-  .object({
-    to: z.string().min(1).max(200).openapi({ example: 'ada@example.com' }),
-    text: z.string().min(1).max(10_000).openapi({ example: 'Your order has left.' }),
-  })
-  .openapi('NewNotification');
-const Notification = z
+const Sent = z
   .object({
     id: z.uuid(),
     status: z.string().openapi({ example: 'SUCCESS' }),
     error: z.string().nullable(),
   })
-  .openapi('Notification');
+  .openapi('Sent');
 const Problem = z.object({ detail: z.string() }).openapi('Problem');
 
 export function createApi(heartbeats: Heartbeats, logger: Logger): OpenAPIHono {
@@ -96,20 +94,21 @@ export function createApi(heartbeats: Heartbeats, logger: Logger): OpenAPIHono {
             .min(1)
             .max(255)
             .optional()
-            .describe('A request that is repeated with the same key is one notification.'),
+            .describe('A request that is repeated with the same key is one notification: the first one.'),
         }),
-        body: { required: true, content: { 'application/json': { schema: NewNotification } } },
+        body: { required: true, content: { 'application/json': { schema: Notification } } },
       },
       responses: {
-        202: json('It is stored in Redis, and will be sent.', Notification),
+        202: json('It is stored in Redis, and will be sent.', Sent),
         default: json('It is not.', Problem),
       },
     }),
     async (context) => {
       const key = context.req.valid('header')['idempotency-key'];
       const id = key === undefined ? randomUUID() : idOf(key);
-      const seen = await app.result(id).record();
-      if (seen === undefined) await notify.applyAsync(context.req.valid('json'), { taskId: id });
+      const seen = key === undefined ? undefined : await app.result(id).record({ timeout: patience });
+      if (seen === undefined)
+        await notify.applyAsync(context.req.valid('json'), { taskId: id, publishTimeout: patience });
       context.header('location', `/notifications/${id}`);
       return context.json({ id, status: seen?.status ?? 'PENDING', error: null }, 202);
     },
@@ -120,13 +119,13 @@ export function createApi(heartbeats: Heartbeats, logger: Logger): OpenAPIHono {
       path: '/notifications/{id}',
       summary: 'What has become of it. PENDING: it waits, or nobody knows it',
       request: { params: z.object({ id: z.uuid() }) },
-      responses: { 200: json('Its status.', Notification), default: json('Refused', Problem) },
+      responses: { 200: json('Its status.', Sent), default: json('Refused', Problem) },
     }),
     async (context) => {
       const { id } = context.req.valid('param');
       const result = app.result(id);
-      const status = await result.status();
-      const error = status === 'FAILURE' ? String(await result.info()) : null;
+      const status = await result.status({ timeout: patience });
+      const error = status === 'FAILURE' ? String(await result.info({ timeout: patience })) : null;
       return context.json({ id, status, error }, 200);
     },
   );

@@ -1,8 +1,7 @@
 // What runs in workers, and when. `umbel -A ./src/app.ts worker`
 import { App, every, SoftTimeLimitExceeded } from 'umbel';
-import { z } from 'zod';
 import { type Heartbeats, openHeartbeats } from './heartbeats.ts';
-import { post, ServiceAway } from './notify.ts';
+import { Notification, post, ServiceAway } from './notify.ts';
 import { settings } from './settings.ts';
 
 export const app: App = new App('umbel-service', {
@@ -42,7 +41,7 @@ export const notify = app.task(
     retryBackoffMax: '10m',
     softTimeLimit: 20,
     timeLimit: 30,
-    input: z.object({ to: z.string().min(1).max(200), text: z.string().min(1).max(10_000) }),
+    input: Notification,
   },
   async (task, notification) => {
     if (settings.notifyUrl === null) {

@@ -1,4 +1,5 @@
 // Tells another service something, by HTTP. What can go wrong there is of two kinds, and only one of them is worth a repetition.
+import { z } from '@hono/zod-openapi';
 
 /** The other service is away or overloaded: later it may work. */
 export class ServiceAway extends Error {
@@ -10,10 +11,22 @@ export class RequestRefused extends Error {
   override readonly name = 'RequestRefused';
 }
 
-export interface Notification {
-  readonly to: string;
-  readonly text: string;
-}
+/** What few programs can keep is refused where its sender can be told: NUL, and half of a surrogate pair. */
+const text = (max: number) =>
+  z
+    .string()
+    .min(1)
+    .max(max)
+    .regex(/^[^\0\p{Cs}]*$/u, 'has a NUL or half of a surrogate pair');
+
+/** Checked when it comes over HTTP, and when a worker gets it. */
+export const Notification = z
+  .object({
+    to: text(200).openapi({ example: 'ada@example.com' }),
+    text: text(10_000).openapi({ example: 'Your order has left.' }),
+  })
+  .openapi('Notification');
+export type Notification = z.output<typeof Notification>;
 
 /**
  * @param id the same for each repetition: the other service can tell a repetition from a second notification

@@ -101,6 +101,8 @@ test('a request that does not fit is refused, and nothing is sent', async () => 
   const refused = await post({ to: '' });
   assert.equal(refused.status, 422);
   assert.match((await bodyOf<{ detail: string }>(refused)).detail, /text/);
+  for (const text of ['a NUL: \0', 'half a pair: \ud800'])
+    assert.equal((await post({ to: 'ada', text })).status, 422);
   const large = await post({ to: 'ada', text: 'x'.repeat(100_000) });
   assert.deepEqual([large.status, await large.json()], [413, { detail: 'the body is larger than 100 kB' }]);
   await drain(app);
