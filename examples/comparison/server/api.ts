@@ -4,6 +4,7 @@ import { bodyLimit } from 'hono/body-limit';
 import { csrf } from 'hono/csrf';
 import { HTTPException } from 'hono/http-exception';
 import { streamSSE } from 'hono/streaming';
+import { BrokerUnavailable, NotSerializableError } from 'umbel';
 import { Control } from 'umbel/control';
 import { z } from 'zod';
 import { app, processData } from '../ways/task/app.ts';
@@ -62,9 +63,9 @@ export function createApi(comparison: Comparison, dashboard: string | null): Hon
   const api = new Hono();
   api.use(csrf(), bodyLimit({ maxSize: 100_000 }));
   api.onError((error, context) => {
-    const status = error instanceof HTTPException ? error.status : 500;
+    const status = error instanceof HTTPException ? error.status : statusOf(error);
     if (status === 500) console.error(error);
-    return context.json({ detail: error.message }, status);
+    return context.json({ detail: error.message || (refusals[status] ?? 'refused') }, status);
   });
   api.get('/health', (context) => context.json({ status: 'ok', notes: brokers.notes }));
   api.get('/state', (context) => context.json(state()));
@@ -145,6 +146,17 @@ export function createApi(comparison: Comparison, dashboard: string | null): Hon
     return context.json({ status: 'ok' }, 202);
   });
   return api;
+}
+
+const refusals: Readonly<Record<number, string>> = {
+  403: 'a page of another site could have sent this: send it with content-type: application/json',
+  413: 'the body is larger than 100 kB',
+};
+
+function statusOf(error: Error): 422 | 500 | 503 {
+  if (error instanceof NotSerializableError) return 422;
+  const isAway = error instanceof BrokerUnavailable || /ECONN|ETIMEDOUT|closed|ended/.test(error.message);
+  return isAway ? 503 : 500;
 }
 
 /** The body, checked. */

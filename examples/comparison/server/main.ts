@@ -23,6 +23,7 @@ const dashboardUrl = settings.DASHBOARD_URL ?? dashboard?.url ?? null;
 const web = new Hono({ strict: false }); // consumers post with a slash at the end
 if (!reporting) web.route('/', await (await import('./pages.ts')).createPages());
 web.route('/', createApi(comparison, dashboardUrl));
+web.notFound((context) => context.json({ detail: `there is no ${context.req.path}` }, 404));
 const server = serve({ fetch: web.fetch, port: reporting ? 0 : settings.PORT, hostname: settings.HOST }, run);
 
 async function run({ port }: { readonly port: number }): Promise<void> {

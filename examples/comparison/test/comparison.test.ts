@@ -109,6 +109,23 @@ test('a killed worker loses no task; a killed server loses its calls', { skip },
   await way('task').getByText('DONE').nth(1).waitFor();
 });
 
+test('what does not fit is refused, and the answer says why', { skip }, async () => {
+  const ask = async (path: string, body: string, type = 'application/json') => {
+    const url = new URL(path, page.url());
+    const response = await fetch(url, { method: 'POST', headers: { 'content-type': type }, body });
+    const { detail } = (await response.json()) as { readonly detail: string };
+    return `${response.status} ${detail}`;
+  };
+  const deep = `${'['.repeat(2000)}${']'.repeat(2000)}`;
+  assert.match(await ask('/data', deep), /^422 .* nested deeper than/);
+  assert.match(await ask('/data', `[${'1'.repeat(200_000)}]`), /^413 the body is larger than 100 kB/);
+  assert.match(await ask('/jobs', '{"way":'), /^422 body: /);
+  assert.match(await ask('/jobs', '{"way":"task","seconds":1e999}'), /^422 seconds: /);
+  assert.match(await ask('/purge', '{"way":"task"}', 'text/plain'), /^403 a page of another site/);
+  assert.match(await ask('/kill', '{"pid":1}'), /^404 there is no program 1/);
+  assert.match(await ask('/nothing', ''), /^404 there is no \/nothing/);
+});
+
 test('it measures, and fits on a phone in the dark', { skip }, async () => {
   await button('Measure').click();
   await page.getByRole('rowheader', { name: 'Code of this way' }).waitFor({ timeout: 300_000 });

@@ -1,24 +1,50 @@
 // The second way, seen by its caller: it publishes messages. What becomes of them it hears only by what the consumer posts.
-import { type ConfirmChannel, connect } from 'amqplib';
+import { type ChannelModel, type ConfirmChannel, connect } from 'amqplib';
 import type { Way } from '../way.ts';
 
 export const queue = 'comparison.messages';
 
+/** @throws when RabbitMQ is not there now; later it connects again by itself, with the next message */
 export async function openMessages(url: string): Promise<Way> {
-  const connection = await connect(url);
-  connection.on('error', (error: Error) => console.error(`RabbitMQ: ${error.message}`));
-  const channel: ConfirmChannel = await connection.createConfirmChannel();
-  await channel.assertQueue(queue, { durable: true });
+  let opened: Promise<Opened> | undefined;
+  const open = (): Promise<Opened> => {
+    opened ??= openChannel(url, () => {
+      opened = undefined;
+    });
+    return opened;
+  };
+  await open();
   return {
-    send: (id, work) =>
-      new Promise((resolve, reject) => {
-        const message = Buffer.from(JSON.stringify({ ...work, id }));
+    async send(id, work) {
+      const { channel } = await open();
+      const message = Buffer.from(JSON.stringify({ ...work, id }));
+      await new Promise<void>((resolve, reject) => {
         channel.sendToQueue(queue, message, { persistent: true }, (error) =>
           error ? reject(error) : resolve(),
         );
-      }),
-    waiting: async () => (await channel.checkQueue(queue)).messageCount,
-    purge: async () => (await channel.purgeQueue(queue)).messageCount,
-    close: () => connection.close(),
+      });
+    },
+    waiting: async () => (await (await open()).channel.checkQueue(queue)).messageCount,
+    purge: async () => (await (await open()).channel.purgeQueue(queue)).messageCount,
+    close: async () => (await opened?.catch(() => undefined))?.connection.close(),
   };
+}
+
+interface Opened {
+  readonly connection: ChannelModel;
+  readonly channel: ConfirmChannel;
+}
+
+async function openChannel(url: string, lost: () => void): Promise<Opened> {
+  try {
+    const connection = await connect(url, { timeout: 3000 });
+    connection.on('error', (error: Error) => console.error(`RabbitMQ: ${error.message}`));
+    connection.on('close', lost);
+    const channel = await connection.createConfirmChannel();
+    await channel.assertQueue(queue, { durable: true });
+    return { connection, channel };
+  } catch (error) {
+    lost();
+    throw error;
+  }
 }

@@ -7,7 +7,10 @@ const { RMQ_URL = 'amqp://localhost', API_URL = 'http://localhost:8080/update_ta
   process.env;
 const name = `consumer@${process.pid}`;
 
-const connection = await connect(RMQ_URL);
+const connection = await connect(RMQ_URL).catch((error: Error) => {
+  console.error(`RabbitMQ: ${error.message}`);
+  process.exit(1);
+});
 // Whoever has started it starts it again; RabbitMQ delivers again what was not acknowledged.
 connection.on('error', (error: Error) => console.error(error.message));
 connection.on('close', () => process.exit(stopping ? 0 : 1));
