@@ -66,8 +66,8 @@ function project(
 export default defineConfig({
   test: {
     globalSetup: ['test/run/global-setup.ts'],
-    // Of two processors: much of what they do is waiting for servers and other processes.
-    maxWorkers: 10,
+    // Of two processors: they also wait for servers and other processes. More of them end no sooner, and each case takes longer.
+    maxWorkers: 5,
     sequence: { sequencer: LongFirst },
     projects: [
       project('programs', true, isolated, []),
