@@ -50,3 +50,41 @@ it('keeps the history of what happens while it runs', async () => {
     return (await app.history.list('state:success')).tasks.length > 0;
   }, 'a task in the history');
 });
+
+it('shows all beside another dashboard of the same history, which has each task once', async () => {
+  const app = await newApp('sqlite');
+  const add = app.task('shop.add', (x: number, y: number) => x + y);
+  const dashboards = [newDashboard(app), newDashboard(app)];
+  for (const ask of dashboards) expect((await ask('/api/tasks')).body).toEqual({}); // both listen
+  await startWorker(app, { taskEvents: true });
+  const results = await Promise.all(Array.from({ length: 20 }, (_, n) => add.delay(n, 1)));
+  for (const result of results) await result.get(patience);
+  for (const ask of dashboards) {
+    await until(async () => {
+      const { body } = await ask('/workers?json=1');
+      return (body as { data: { 'task-succeeded'?: number }[] }).data[0]?.['task-succeeded'] === 20;
+    }, 'the events of all tasks');
+    await until(async () => (await ask('/api/v1/tasks/counts')).text === '{"SUCCESS":20}', 'the history');
+  }
+});
+
+it('sends a task from its form', async () => {
+  const app = await newApp('sqlite');
+  app.task('shop.add', { parameters: ['x', 'y'] }, (x: number, y: number) => x + y);
+  const ask = newDashboard(app);
+  const send = (body: object) =>
+    ask('/api/v1/tasks/send?reason=try', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    });
+  const { status, body } = await send({ name: 'shop.add', args: [2], kwargs: { y: 3 }, queue: 'slow' });
+  expect([status, body]).toEqual([200, { id: expect.any(String) }]);
+  const [waiting] = await app.queues.peek('slow');
+  expect(waiting?.call).toMatchObject({ task: 'shop.add', args: [2], kwargs: { y: 3 } });
+  expect((await ask('/api/v1/audit')).body).toMatchObject({
+    entries: [{ action: 'task.send', target: 'shop.add', reason: 'try' }],
+  });
+  const refused = await send({ args: [2] });
+  expect([refused.status, refused.text]).toEqual([422, expect.stringContaining('name')]);
+});

@@ -36,6 +36,11 @@ export const samples: Readonly<Record<string, Sample | readonly Sample[]>> = {
   'GET /api/v1/tasks/counts': { query: { query: 'name:shop.*' } },
   'GET /api/v1/tasks/names': {},
   'GET /api/v1/tasks/values': {},
+  'POST /api/v1/tasks/send': {
+    query: reason,
+    body: { name: 'shop.add', args: [1], kwargs: {}, queue: 'mail', countdown: 60 },
+    optional: ['args', 'kwargs', 'queue', 'countdown'],
+  },
   'POST /api/v1/tasks/revoke': {
     query: reason,
     body: { ids: ['some-id'], terminate: false, signal: 'SIGTERM' },

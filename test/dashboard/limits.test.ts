@@ -12,6 +12,21 @@ const post = (body: object): RequestInit => ({
 });
 
 describe('limits and locks over the pages', () => {
+  it('no lock of Umbel’s own: that of a rolling restart is neither shown nor released', async () => {
+    const app = await newApp('sqlite');
+    const locks = await (await app.broker()).openLocks?.();
+    const lock = { key: 'workers:rolling-restart', id: 'ann 1', ttlMs: 60_000, replace: false };
+    expect(await locks?.take(lock)).toBeNull();
+    const ask = newDashboard(app);
+    expect((await ask('/api/v1/locks')).body).toEqual({ locks: [], more: false });
+    const released = await ask('/api/v1/locks/release', post({ key: lock.key, id: lock.id }));
+    expect([released.status, released.text]).toEqual([
+      422,
+      expect.stringContaining('no lock of a unique task'),
+    ]);
+    expect(await locks?.owner(lock.key)).toBe('ann 1');
+  });
+
   it('who runs in a limit, on which worker since when, and who waits', async () => {
     const app = await newApp('sqlite');
     const leaving = new AbortController();

@@ -34,6 +34,7 @@ const actions = [
   ['admin', 'worker/pool/autoscale/w1'],
   ['admin', 'worker/queue/add-consumer/w1'],
   ['admin', 'worker/queue/cancel-consumer/w1'],
+  ['operator', 'v1/tasks/send'],
   ['operator', 'v1/queues/celery/pause'],
   ['operator', 'v1/queues/celery/resume'],
   ['admin', 'v1/waiting/purge'],

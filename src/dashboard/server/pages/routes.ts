@@ -79,6 +79,14 @@ const retryChanges = z.object({
   kwargs: z.record(z.string(), z.unknown()).optional(),
   queue: plainName(255).optional(),
 });
+const newTask = z.object({
+  name: plainName(512),
+  args: z.array(z.unknown()).default([]),
+  kwargs: z.record(z.string(), z.unknown()).default({}),
+  queue: plainName(255).optional(),
+  /** Seconds. */
+  countdown: z.number().min(0).max(31_536_000).optional(),
+});
 const order = z.object({ workers: z.array(workerName).min(1).max(1_000).nullable(), order: workerOrder });
 const letterIds = z.object({ ids: z.array(z.number().int().min(1)).min(1).max(1_000) });
 
@@ -134,6 +142,13 @@ export function pageRoutes(context: DashboardContext) {
       const valuesOf = async (field: 'queue' | 'worker'): Promise<readonly string[]> =>
         (await app.history.countsBy(field, '', 50)).flatMap(([value]) => value ?? []);
       return c.json({ queue: await valuesOf('queue'), worker: await valuesOf('worker') });
+    })
+    .post('/tasks/send', operator, reason, checked('json', newTask), async (c) => {
+      const { name, args, kwargs, queue, countdown } = c.req.valid('json');
+      await soon(app.broker());
+      await c.var.audit('task.send', name, c.req.valid('query').reason);
+      const options = { kwargs, ...(queue && { queue }), ...(countdown && { countdown }) };
+      return c.json({ id: (await app.send(name, args, options)).id });
     })
     .post('/tasks/revoke', operator, reason, checked('json', revocation), async (c) => {
       const { ids, terminate, signal } = c.req.valid('json');

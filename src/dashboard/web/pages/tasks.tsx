@@ -15,6 +15,7 @@ import { Empty, FaultNote, Loading } from '../ui/notice.tsx';
 import { PageHead } from '../ui/page-head.tsx';
 import { lookOf, stateOrder } from '../ui/state.tsx';
 import { askToPlan } from './job.tsx';
+import { askToSend } from './send-task.tsx';
 import { TaskCells } from './task-row.tsx';
 
 const pageSize = 50;
@@ -100,13 +101,16 @@ export function TasksPage(): JSX.Element {
   return (
     <>
       <PageHead title="Tasks">
-        {query !== '' && (
-          <Act>
+        <Act>
+          {query !== '' && (
             <button type="button" class="button" onClick={() => askToPlan(query)}>
               Run all that match…
             </button>
-          </Act>
-        )}
+          )}
+          <button type="button" class="button" onClick={() => askToSend()}>
+            Send a task…
+          </button>
+        </Act>
       </PageHead>
       <QueryBar
         query={query}
