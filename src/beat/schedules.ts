@@ -147,6 +147,19 @@ export class Schedules implements AsyncDisposable {
     await this.#create(declareSchedule(name, when, what, options));
   }
 
+  /**
+   * Adds it if there is none of this name. false: there is one, which stays as it is. Throws as {@link add}, but not for a name that is taken.
+   * Any number of programs may call it at once.
+   * @example await schedules.ensure('cleanup in Tokyo', crontab('0 2 * * *', { timezone: 'Asia/Tokyo' }), 'shop.clean_up');
+   */
+  async ensure(name: string, when: When, what: Scheduled, options: ScheduleOptions = {}): Promise<boolean> {
+    const declared = declareSchedule(name, when, what, options);
+    this.#checked(entryOf(declared, false, 0));
+    if (this.app.schedules.get(name) !== undefined || (await this.#store.get(name)) !== undefined)
+      return false;
+    return this.#put(entryOf(declared, false, await this.#store.now()));
+  }
+
   /** Checks the values of a schedule, and adds nothing. Throws as {@link add}, but not for a name that is taken. */
   check(name: string, when: When, what: Scheduled, options: ScheduleOptions = {}): void {
     this.#checked(entryOf(declareSchedule(name, when, what, options), false, 0));
@@ -288,11 +301,16 @@ export class Schedules implements AsyncDisposable {
     if (this.app.schedules.get(declared.name) !== undefined)
       throw new ConfigError(`the schedule '${declared.name}' is declared in code; take another name`);
     const entry = this.#checked(entryOf(declared, false, await this.#store.now()));
-    await this.app.audit.record('schedule.add', entry.name);
-    if (!(await this.#store.put(entry.name, encodeEntry(entry), null)))
+    if (!(await this.#put(entry)))
       throw new ConfigError(
         `a schedule named '${entry.name}' exists already; change or delete it, or choose another name`,
       );
+  }
+
+  /** false: there is one of this name. */
+  async #put(entry: Entry): Promise<boolean> {
+    await this.app.audit.record('schedule.add', entry.name);
+    return this.#store.put(entry.name, encodeEntry(entry), null);
   }
 
   /** An entry that can be kept as data. */

@@ -41,6 +41,11 @@ needs(describe, noPostgres ?? noRedis)('on PostgreSQL and Redis', () => {
   });
 });
 
+needs(test, noRedis)('on a Redis that falls silent', { timeout: timeoutMs }, async () => {
+  await using redis = await RedisServerProcess.start();
+  await itsTests({ REDIS_URL: redis.url(), REDIS_PID: String(redis.pid) }, 'frozen');
+});
+
 needs(test, noPostgres ?? noRedis ?? noRabbit)(
   'on PostgreSQL, with RabbitMQ as the broker and Redis as the cache',
   { timeout: timeoutMs },

@@ -328,6 +328,20 @@ test('what the code declares is not changed or deleted elsewhere, only paused', 
   expect((await schedules.get('hourly')).state).toBe('active');
 });
 
+test('ensure adds a schedule once, however many do so, and leaves the one that is there', async () => {
+  const app = newApp();
+  app.schedule('declared', 60, 'one');
+  await using schedules = await Schedules.open(app);
+  const nightly = () => schedules.ensure('nightly', crontab('0 3 * * *'), 'one');
+  const added = await Promise.all([nightly(), nightly(), nightly()]);
+  expect(added.filter(Boolean)).toEqual([true]);
+  await schedules.pause('nightly');
+  expect(await schedules.ensure('nightly', crontab('0 4 * * *'), 'two')).toBe(false);
+  expect(await schedules.get('nightly')).toMatchObject({ task: 'one', state: 'paused' });
+  expect(await schedules.ensure('declared', 30, 'two')).toBe(false);
+  await expect(schedules.ensure('nightly', 0, 'one')).rejects.toThrow('must be from 10 ms');
+});
+
 test('a name that is taken, one that is not there, and code where data is needed are refused', async () => {
   const app = newApp();
   await using schedules = await Schedules.open(app);

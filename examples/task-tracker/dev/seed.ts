@@ -1,9 +1,8 @@
 // The web server, with sample data, so that there is something to look at: one user with two months of work, if there is no user yet.
 // `node --import tsx dev/seed.ts`
 
-import { app } from '../server/app.ts';
 import { scheduleCleanups } from '../server/chores.ts';
-import { change, type Database, migrate, openDatabase } from '../server/database.ts';
+import { change, database, migrate } from '../server/database.ts';
 import { planReminder } from '../server/reminders.ts';
 import type { Status } from '../server/schema.ts';
 import { register } from '../server/users.ts';
@@ -37,17 +36,17 @@ const things = [
 ];
 const hourMs = 3_600_000;
 
-async function seed(database: Database): Promise<void> {
+async function seed(): Promise<void> {
   const { users } = await database
     .selectFrom('users')
     .select(({ fn }) => fn.countAll<number>().as('users'))
     .executeTakeFirstOrThrow();
   if (users > 0) return;
-  const ada = await register(database, { ...demo, name: 'Ada Lovelace', timezone: 'Europe/London' });
+  const ada = await register({ ...demo, name: 'Ada Lovelace', timezone: 'Europe/London' });
   if (ada === undefined) return; // another process was first
   const now = Date.now();
   const at = (hours: number): string => new Date(now + hours * hourMs).toISOString();
-  await change(database, ada.id, async (writing) => {
+  await change(ada.id, async (writing) => {
     for (let n = 0; n < 90; n++) {
       const bornHoursAgo = 24 * 45 * (1 - n / 90) ** 1.2 + (n % 7);
       const status: Status = n % 10 < 7 && n < 68 ? 'done' : n % 5 === 0 ? 'doing' : 'todo';
@@ -70,12 +69,9 @@ async function seed(database: Database): Promise<void> {
       await planReminder(writing, row);
     }
   });
-  await scheduleCleanups(database, app);
+  await scheduleCleanups();
 }
 
-{
-  await using database = await openDatabase();
-  await migrate(database);
-  await seed(database);
-}
+await migrate();
+await seed();
 await import('../server/main.ts');

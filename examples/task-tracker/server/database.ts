@@ -2,10 +2,10 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import {
-  type Dialect,
   Kysely,
   Migrator,
   PostgresDialect,
+  type PostgresPool,
   type SqliteDatabase,
   SqliteDialect,
   type Transaction,
@@ -14,22 +14,20 @@ import { migrations } from './migrations.ts';
 import type { Tables } from './schema.ts';
 import { settings } from './settings.ts';
 
-export type Database = Kysely<Tables>;
-export type Writing = Transaction<Tables>;
+const isPostgres = settings.databaseUrl.startsWith('postgres');
 
-export async function openDatabase(): Promise<Database> {
-  return new Kysely<Tables>({ dialect: isPostgres() ? await postgres() : await sqlite() });
-}
+/** Opened by the first query: a beat makes none. */
+export const database: Kysely<Tables> = new Kysely<Tables>({
+  dialect: isPostgres ? new PostgresDialect({ pool: postgres }) : new SqliteDialect({ database: sqlite }),
+});
+
+export type Writing = Transaction<Tables>;
 
 /**
  * A write to what a user sees. It raises the user's revision first: this invalidates what the cache has, tells open pages, and holds
  * off other writes to the same user's tasks until this one is done.
  */
-export function change<T>(
-  database: Database,
-  userId: number,
-  write: (writing: Writing) => Promise<T>,
-): Promise<T> {
+export function change<T>(userId: number, write: (writing: Writing) => Promise<T>): Promise<T> {
   return database.transaction().execute(async (writing) => {
     await writing
       .updateTable('users')
@@ -40,36 +38,30 @@ export function change<T>(
   });
 }
 
-export function isPostgres(): boolean {
-  return settings.databaseUrl.startsWith('postgres');
-}
-
 /** Brings the tables up to date; of several processes that do so at once, one does. */
-export async function migrate(database: Database): Promise<void> {
-  const migrator = new Migrator({
-    db: database,
-    provider: { getMigrations: async () => migrations(isPostgres()) },
-  });
+export async function migrate(): Promise<void> {
+  const provider = { getMigrations: async () => migrations(isPostgres) };
+  const migrator = new Migrator({ db: database, provider });
   const { error, results = [] } = await migrator.migrateToLatest();
   if (error) throw error;
   for (const { migrationName } of results) console.log(`database: ${migrationName}`);
 }
 
-async function postgres(): Promise<Dialect> {
+async function postgres(): Promise<PostgresPool> {
   const { default: pg } = await import('pg');
   pg.types.setTypeParser(pg.types.builtins.TIMESTAMPTZ, (text) => new Date(text).toISOString());
   pg.types.setTypeParser(pg.types.builtins.INT8, Number); // count(*)
   const pool = new pg.Pool({ connectionString: settings.databaseUrl, max: 10 });
   pool.on('error', (error) => console.error(`database: ${error.message}`)); // an idle connection was ended; the pool makes another
-  return new PostgresDialect({ pool });
+  return pool;
 }
 
-async function sqlite(): Promise<Dialect> {
+async function sqlite(): Promise<SqliteDatabase> {
   const { DatabaseSync } = await import('@photostructure/sqlite'); // as node:sqlite, also where Node has none
   mkdirSync(settings.data, { recursive: true });
   const file = new DatabaseSync(join(settings.data, 'tracker.db'), { timeout: 10_000 });
   file.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON');
-  const database: SqliteDatabase = {
+  return {
     close: () => file.close(),
     prepare(sql) {
       // A transaction that reads first and writes later would fail when another process has written meanwhile.
@@ -82,5 +74,4 @@ async function sqlite(): Promise<Dialect> {
       };
     },
   };
-  return new SqliteDialect({ database });
 }

@@ -20,9 +20,12 @@ interface Route {
   readonly summary: string;
   readonly takes: Takes;
   /** null: it answers nothing. */
-  readonly answer: z.ZodType | null;
+  readonly answer: z.ZodType | keyof typeof media | null;
   readonly status: 200 | 201 | 202 | 204;
 }
+
+/** Answers of other kinds than JSON: their handlers give a Response. */
+const media = { events: 'text/event-stream', file: 'application/octet-stream' } as const;
 
 /** A handler refuses by throwing {@link refused}; one that must set the status itself gives a Response. */
 export type Handlers<Routes extends Readonly<Record<string, Route>>> = {
@@ -35,11 +38,13 @@ type Given<T extends Takes> = { readonly [Part in keyof T]: z.output<T[Part]> } 
   readonly user: User;
   readonly context: Context<Env>;
 };
-type Answered<Answer> = Response | (Answer extends z.ZodType ? z.output<Answer> : undefined);
+type Answered<Answer> =
+  | Response
+  | (Answer extends z.ZodType ? z.output<Answer> : Answer extends null ? undefined : never);
 
 const by =
   <const Method extends Route['method']>(method: Method) =>
-  <const T extends Takes, Answer extends z.ZodType | null>(
+  <const T extends Takes, const Answer extends Route['answer']>(
     path: string,
     summary: string,
     takes: T,
@@ -78,17 +83,15 @@ export function serveRoutes<const Routes extends Readonly<Record<string, Route>>
   handlers: Handlers<Routes>,
 ): void {
   for (const [name, { takes, answer, status, ...described }] of Object.entries(routes)) {
-    const { body, query, params } = takes;
-    const request = {
-      ...(body && { body: { required: true, content: { 'application/json': { schema: body } } } }),
-      ...(query && { query }),
-      ...(params && { params }),
-    };
+    const { body, ...others } = takes;
+    const json = body && { body: { required: true, content: { 'application/json': { schema: body } } } };
+    const request = { ...others, ...json };
+    const content =
+      typeof answer === 'string'
+        ? { [media[answer]]: { schema: z.string() } }
+        : { 'application/json': { schema: answer ?? z.null() } };
     const responses = {
-      [status]: {
-        description: 'Done',
-        ...(answer && { content: { 'application/json': { schema: answer } } }),
-      },
+      [status]: { description: 'Done', ...(answer && { content }) },
       default: { description: 'Refused', content: { 'application/json': { schema: Problem } } },
     };
     // The types of what a handler takes and gives were compared with its route above.

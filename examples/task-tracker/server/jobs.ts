@@ -1,21 +1,48 @@
-// Exports and bulk updates: begun here, run by workers, and asked about here.
+// Exports and bulk updates: begun by the web server, run by workers, and asked about.
 import { randomUUID } from 'node:crypto';
-import { app, beginBulk, exportUserTasks } from './app.ts';
-import type { Database } from './database.ts';
-import type { Format } from './export.ts';
-import { post, type Sending } from './outbox.ts';
+import { group, type Signature } from 'umbel';
+import { database } from './database.ts';
+import { type Format, file } from './export.ts';
+import { post } from './outbox.ts';
 import type { JobRow } from './schema.ts';
-import type { BulkResult, Export, TaskChanges } from './shapes.ts';
+import type { BulkResult, Export, Task, TaskChanges } from './shapes.ts';
+import { allTasks, countOf, tasksOf, updateTask } from './tasks.ts';
+import { again, app } from './umbel.ts';
 
-export async function beginExport(database: Database, userId: number, format: Format): Promise<Export> {
-  const id = randomUUID();
-  const job = { id, user_id: userId, kind: 'export', detail: format } as const;
-  return exportStatus(await begin(database, job, { id, task: exportUserTasks.name, args: [userId, format] }));
+/** Writes the file into the job's row. Its progress is its state. */
+const exportUserTasks = app.task(
+  'tracker.export_user_tasks',
+  { ...again, bind: true, softTimeLimit: '10m', timeLimit: '11m' },
+  async (task, userId: number, format: Format) => {
+    const total = await countOf(tasksOf(userId));
+    const tasks: Task[] = [];
+    for await (const some of allTasks(userId, 50)) {
+      task.signal.throwIfAborted();
+      tasks.push(...some);
+      await task.updateState('PROGRESS', { done: tasks.length, total: Math.max(tasks.length, total) });
+    }
+    const done = { content: file(format, tasks), rows: tasks.length };
+    await database.updateTable('jobs').set(done).where('id', '=', task.request.id).execute();
+    return done.rows;
+  },
+);
+
+/** One of a bulk update. Setting the same twice changes nothing, so it may be repeated. */
+const bulkUpdateTask = app.task(
+  'tracker.bulk_update_task',
+  again,
+  async (userId: number, id: number, changes: TaskChanges) =>
+    (await updateTask(userId, id, changes)) === undefined ? 'not found' : 'updated',
+);
+
+export async function beginExport(userId: number, format: Format): Promise<Export> {
+  return exportStatus(await begin(userId, 'export', format, exportUserTasks.s(userId, format)), nothing);
 }
 
-export async function exportStatus(job: JobRow): Promise<Export> {
-  const record = await app.result(job.id).record();
-  const status = job.content === null ? (record?.status ?? 'PENDING') : 'SUCCESS'; // the row outlives the result
+export async function exportStatus(job: JobRow, recordOf = ask): Promise<Export> {
+  const isDone = job.content !== null; // the row outlives the result
+  const record = isDone ? undefined : await recordOf(job.id);
+  const status = isDone ? 'SUCCESS' : (record?.status ?? 'PENDING');
   const failed = status === 'FAILURE' || status === 'REVOKED';
   const progress = status === 'PROGRESS' ? (record?.result as { done: number; total: number }) : undefined; // as the task says it
   return {
@@ -26,78 +53,79 @@ export async function exportStatus(job: JobRow): Promise<Export> {
     done: job.rows ?? progress?.done ?? 0,
     total: job.rows ?? progress?.total ?? null,
     error: failed ? 'the export has failed; begin another one' : null,
-    download: job.content === null ? null : `/tasks/export-download/${job.id}`,
+    download: isDone ? `/tasks/export-download/${job.id}` : null,
   };
 }
 
 /** Its status now, and after each change until its end. */
-export async function* watchExport(
-  database: Database,
-  job: JobRow,
-  signal: AbortSignal,
-): AsyncGenerator<Export> {
-  for await (const _ of app.result(job.id).watch(signal)) {
-    yield exportStatus((await findJob(database, job.user_id, 'export', job.id)) ?? job);
-  }
+export async function* watchExport(job: JobRow, signal: AbortSignal): AsyncGenerator<Export> {
+  for await (const _ of app.result(job.id).watch(signal))
+    yield exportStatus((await findJob(job.user_id, 'export', job.id)) ?? job);
 }
 
+/** A group with a task for each. Their ids are in the job's row, too. */
 export async function beginBulkUpdate(
-  database: Database,
   userId: number,
   taskIds: readonly number[],
   changes: TaskChanges,
 ): Promise<BulkResult> {
-  const id = randomUUID();
-  const results = Object.fromEntries([...new Set(taskIds)].map((taskId) => [taskId, randomUUID()]));
-  const job = { id, user_id: userId, kind: 'bulk', detail: JSON.stringify(results) } as const;
-  return bulkStatus(await begin(database, job, { task: beginBulk.name, args: [id, userId, changes] }));
+  const ids = new Map(taskIds.map((id) => [id, randomUUID()]));
+  const updates = [...ids].map(([id, taskId]) => bulkUpdateTask.s(userId, id, changes).set({ taskId }));
+  return bulkStatus(await begin(userId, 'bulk', JSON.stringify([...ids]), group(updates)), nothing);
 }
 
-export async function bulkStatus(job: JobRow): Promise<BulkResult> {
-  const results: Record<string, string> = JSON.parse(job.detail);
+export async function bulkStatus(job: JobRow, recordOf = ask): Promise<BulkResult> {
+  const ids: readonly (readonly [number, string])[] = JSON.parse(job.detail);
   const items = await Promise.all(
-    Object.entries(results).map(async ([taskId, id]) => {
-      const { status, result } = (await app.result(id).record()) ?? {};
+    ids.map(async ([task_id, id]) => {
+      const { status, result } = (await recordOf(id)) ?? {};
       const failed = status === 'FAILURE' || status === 'REVOKED';
       const ended = status === 'SUCCESS' ? (result as 'updated' | 'not found') : ('waiting' as const); // as the task says
       const error = failed ? 'it could not be updated' : null;
-      return { task_id: Number(taskId), outcome: failed ? ('failed' as const) : ended, error };
+      return { task_id, outcome: failed ? ('failed' as const) : ended, error };
     }),
   );
   const done = items.filter(({ outcome }) => outcome !== 'waiting').length;
   return { task_id: job.id, done, total: items.length, items };
 }
 
-export async function findJob(
-  database: Database,
-  userId: number,
-  kind: JobRow['kind'],
-  id: string,
-): Promise<JobRow | undefined> {
-  return jobsOf(database, userId, kind).where('id', '=', id).executeTakeFirst();
+export async function findJob(userId: number, kind: JobRow['kind'], id: string): Promise<JobRow | undefined> {
+  return jobsOf(userId, kind).where('id', '=', id).executeTakeFirst();
 }
 
 /** The latest first. */
-export async function exportsOf(database: Database, userId: number): Promise<Export[]> {
-  const jobs = jobsOf(database, userId, 'export').orderBy('created_at', 'desc').limit(20);
-  return Promise.all((await jobs.execute()).map(exportStatus));
+export async function exportsOf(userId: number): Promise<Export[]> {
+  const jobs = await jobsOf(userId, 'export').orderBy('created_at', 'desc').limit(20).execute();
+  return Promise.all(jobs.map((job) => exportStatus(job)));
 }
 
-function jobsOf(database: Database, userId: number, kind: JobRow['kind']) {
+function jobsOf(userId: number, kind: JobRow['kind']) {
   return database.selectFrom('jobs').selectAll().where('user_id', '=', userId).where('kind', '=', kind);
 }
 
+/** Of a job that is only in the outbox yet, nobody knows anything. */
+const nothing: typeof ask = async () => undefined;
+
+/** Who asks does not wait for long where the store of the results is away. */
+function ask(id: string) {
+  return app.result(id).record({ timeout: 2 });
+}
+
 /** The job, and what is to be sent for it, in one transaction: there is none without the other. */
-function begin(
-  database: Database,
-  job: Pick<JobRow, 'id' | 'user_id' | 'kind' | 'detail'>,
-  sending: Sending,
-): Promise<JobRow> {
+function begin(userId: number, kind: JobRow['kind'], detail: string, call: Signature): Promise<JobRow> {
   return database.transaction().execute(async (writing) => {
-    await post(writing, sending);
+    const id = await post(writing, call);
     return writing
       .insertInto('jobs')
-      .values({ ...job, created_at: new Date().toISOString(), content: null, rows: null })
+      .values({
+        id,
+        user_id: userId,
+        kind,
+        detail,
+        created_at: new Date().toISOString(),
+        content: null,
+        rows: null,
+      })
       .returningAll()
       .executeTakeFirstOrThrow();
   });

@@ -2,7 +2,7 @@
 import { createTransport } from 'nodemailer';
 import { settings } from './settings.ts';
 
-export interface Mail {
+interface Mail {
   /** Makes its Message-ID: what is sent again by the same one is known to mailboxes as the same mail. */
   readonly id: string;
   readonly to: string;
@@ -10,16 +10,9 @@ export interface Mail {
   readonly text: string;
 }
 
-export interface Mailer {
-  /** Resolves when the server has accepted it. */
-  send(mail: Mail): Promise<void>;
-}
+const transport = createTransport(settings.smtpUrl, { from: settings.mailFrom });
 
-export function smtpMailer(): Mailer {
-  const transport = createTransport(settings.smtpUrl, { from: settings.mailFrom });
-  return {
-    async send({ id, ...mail }) {
-      await transport.sendMail({ ...mail, messageId: `<${id}@task-tracker>` });
-    },
-  };
+/** Resolves when the server has accepted it. */
+export async function send({ id, ...mail }: Mail): Promise<void> {
+  await transport.sendMail({ ...mail, messageId: `<${id}@task-tracker>` });
 }

@@ -1,13 +1,11 @@
 // Reminders: one for each deadline of a task, a day before it. The row of the reminder, the message for it in the outbox, and the
 // task's own row are one transaction.
 import { randomUUID } from 'node:crypto';
-import { change, type Database, type Writing } from './database.ts';
-import type { Mailer } from './mail.ts';
+import { change, database, type Writing } from './database.ts';
+import { send } from './mail.ts';
 import { post } from './outbox.ts';
 import type { TaskRow } from './schema.ts';
-
-/** The name of the task of Umbel that sends one. */
-export const sendTaskReminder = 'tracker.send_task_reminder';
+import { app, patiently } from './umbel.ts';
 
 const dayMs = 86_400_000;
 
@@ -29,49 +27,43 @@ export async function planReminder(writing: Writing, task: TaskRow): Promise<voi
     .onConflict((conflict) => conflict.columns(['task_id', 'deadline']).doNothing())
     .executeTakeFirst();
   if ((planned.numInsertedOrUpdatedRows ?? 0n) === 0n) return; // one for this deadline is under way, or was sent
-  await post(writing, { id, task: sendTaskReminder, args: [id], eta });
+  await post(writing, sendTaskReminder.s().set({ eta, taskId: id }));
 }
 
 /** What became of it. */
-export type Reminded = 'sent' | 'sent before' | 'not wanted any more';
+type Reminded = 'sent' | 'sent before' | 'not wanted any more';
 
 /**
  * Sends one. Run again after a crash it sends nothing twice, with one exception that no program can avoid: when it died between the
  * mail server's "accepted" and its own note of that. Then the mail goes out again with the same Message-ID, by which mailboxes know
  * that they have it.
  */
-export async function sendReminder(database: Database, mailer: Mailer, id: string): Promise<Reminded> {
+const sendTaskReminder = app.task(
+  'tracker.send_task_reminder',
+  { ...patiently, bind: true },
+  (task): Promise<Reminded> => sendReminder(task.request.id),
+);
+
+async function sendReminder(id: string): Promise<Reminded> {
   const found = await database
     .selectFrom('reminders')
     .innerJoin('tasks', 'tasks.id', 'reminders.task_id')
     .innerJoin('users', 'users.id', 'tasks.owner_id')
-    .select([
-      'reminders.sent_at',
-      'reminders.deadline as reminded_of',
-      'tasks.title',
-      'tasks.status',
-      'tasks.deadline',
-    ])
-    .select(['tasks.owner_id', 'users.email', 'users.name', 'users.timezone'])
+    .select(['reminders.sent_at', 'reminders.deadline as reminded_of', 'tasks.owner_id', 'tasks.title'])
+    .select(['tasks.status', 'tasks.deadline', 'users.email', 'users.name', 'users.timezone'])
     .where('reminders.id', '=', id)
     .executeTakeFirst();
   if (found === undefined) return 'not wanted any more';
   if (found.sent_at !== null) return 'sent before';
   if (found.status === 'done' || found.deadline !== found.reminded_of)
-    return (await forget(database, found.owner_id, id))
-      ? 'not wanted any more'
-      : sendReminder(database, mailer, id);
+    return (await forget(found.owner_id, id)) ? 'not wanted any more' : sendReminder(id);
   const when = new Date(found.deadline).toLocaleString('en-GB', {
     timeZone: found.timezone,
     dateStyle: 'full',
     timeStyle: 'short',
   });
-  await mailer.send({
-    id,
-    to: found.email,
-    subject: `Due soon: ${found.title}`,
-    text: `Hello ${found.name},\n\n"${found.title}" is due on ${when}.\n`,
-  });
+  const text = `Hello ${found.name},\n\n"${found.title}" is due on ${when}.\n`;
+  await send({ id, to: found.email, subject: `Due soon: ${found.title}`, text });
   await database
     .updateTable('reminders')
     .set({ sent_at: new Date().toISOString() })
@@ -81,8 +73,8 @@ export async function sendReminder(database: Database, mailer: Mailer, id: strin
 }
 
 /** So that a task that is opened again, or gets its old deadline back, is reminded of. false: it is wanted again meanwhile. */
-function forget(database: Database, ownerId: number, id: string): Promise<boolean> {
-  return change(database, ownerId, async (writing) => {
+function forget(ownerId: number, id: string): Promise<boolean> {
+  return change(ownerId, async (writing) => {
     const deleted = await writing
       .deleteFrom('reminders')
       .where('id', '=', id)

@@ -11,7 +11,8 @@ export interface Tables {
   sessions: { token_hash: string; user_id: number; expires_at: string };
   tasks: TaskTable;
   reminders: { id: string; task_id: number; deadline: string; sent_at: string | null };
-  outbox: { id: string; task: string; args: string; eta: string | null; created_at: string };
+  /** Of Umbel's signatures, as JSON. */
+  outbox: { id: string; call: string; created_at: string };
   jobs: JobTable;
 }
 

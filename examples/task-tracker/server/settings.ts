@@ -22,7 +22,10 @@ const Environment = z.object({
   SMTP_URL: z.string().default('smtp://127.0.0.1:1025'),
   MAIL_FROM: z.string().default('Task tracker <tracker@example.com>'),
   /** Pages of these origins may use the API, separated by commas. */
-  CORS_ORIGINS: z.string().default(''),
+  CORS_ORIGINS: z
+    .string()
+    .default('')
+    .transform((text) => text.split(',').flatMap((origin) => origin.trim() || [])),
   /** Served by HTTPS: the cookie says so. */
   SECURE: z.stringbool().default(false),
 });
@@ -52,8 +55,6 @@ export const settings = {
   backendUrl: redisUrl ?? (databaseUrl === 'sqlite:' ? embedded : databaseUrl),
   smtpUrl: environment.SMTP_URL,
   mailFrom: environment.MAIL_FROM,
-  corsOrigins: environment.CORS_ORIGINS.split(',')
-    .map((origin) => origin.trim())
-    .filter((origin) => origin !== ''),
+  corsOrigins: environment.CORS_ORIGINS,
   secure: environment.SECURE,
 } as const;

@@ -95,8 +95,7 @@ const Statistics = z
   })
   .openapi('Statistics');
 
-const jobId = z.uuid();
-const OfJob = z.object({ task_id: jobId });
+const OfJob = z.object({ task_id: z.uuid() });
 const OfTask = z.object({ id: z.coerce.number().pipe(id) });
 
 const ExportQuery = z.object({ export_format: z.enum(formats).default('json') });
@@ -157,12 +156,7 @@ export type Registration = z.output<typeof Registration>;
 /** The whole API, in the order in which its paths are tried; `handlers` in api.ts does what it says. */
 export const routes = {
   register: post('/auth/register', 'Make an account', { body: Registration }, Session, 201),
-  login: post(
-    '/auth/login',
-    'Sign in: a cookie for browsers, a token for programs',
-    { body: Login },
-    Session,
-  ),
+  login: post('/auth/login', 'Sign in: gives a cookie and a token', { body: Login }, Session),
   logout: post('/auth/logout', 'Sign out', {}, null),
   me: get('/auth/me', 'Who you are', {}, User),
   changeMe: patch('/auth/me', 'Change your name or time zone', { body: Profile }, User),
@@ -172,24 +166,17 @@ export const routes = {
   beginExport: post('/tasks/export', 'Begin an export', { query: ExportQuery }, Export, 202),
   exports: get('/tasks/exports', 'Your exports, the latest first', {}, z.array(Export)),
   exportStatus: get('/tasks/export-status/{task_id}', 'How far an export is', { params: OfJob }, Export),
-  beginBulk: post(
-    '/tasks/bulk-update',
-    'Change many tasks, each by itself',
-    { body: BulkUpdate },
-    BulkResult,
-    202,
-  ),
+  exportEvents: get('/tasks/export-events/{task_id}', 'The same, live', { params: OfJob }, 'events'),
+  exportFile: get('/tasks/export-download/{task_id}', 'What was exported', { params: OfJob }, 'file'),
+  beginBulk: post('/tasks/bulk-update', 'Change many tasks', { body: BulkUpdate }, BulkResult, 202),
   bulkStatus: get('/tasks/bulk-update/{task_id}', 'What became of each', { params: OfJob }, BulkResult),
   task: get('/tasks/{id}', 'A task', { params: OfTask }, Task),
   update: patch('/tasks/{id}', 'Change a task', { params: OfTask, body: TaskChanges }, Task),
   remove: remove('/tasks/{id}', 'Delete a task', { params: OfTask }, null),
+  events: get('/events', 'Says when something of yours has changed', {}, 'events'),
   health: get('/health', 'Whether it works', {}, Health),
   cacheStatus: get('/cache/status', 'Whether the cache works', {}, CacheStatus),
 };
-
-export function isJobId(text: string): boolean {
-  return jobId.safeParse(text).success;
-}
 
 function isTimeZone(name: string): boolean {
   try {

@@ -1,6 +1,5 @@
 // What a user's tasks say as numbers.
-import { type Cache, lifetimes } from './cache.ts';
-import type { Database } from './database.ts';
+import { cache, lifetimes } from './cache.ts';
 import { priorities, statuses, type TaskRow } from './schema.ts';
 import type { Statistics } from './shapes.ts';
 import { tasksOf } from './tasks.ts';
@@ -11,13 +10,9 @@ type Counted = Pick<TaskRow, 'status' | 'priority' | 'deadline' | 'created_at' |
 const dayMs = 86_400_000;
 
 /** Of a user, from the cache where it is there. */
-export function statisticsOf(
-  database: Database,
-  cache: Cache,
-  user: Pick<User, 'id' | 'revision' | 'timezone'>,
-): Promise<Statistics> {
+export function statisticsOf(user: Pick<User, 'id' | 'revision' | 'timezone'>): Promise<Statistics> {
   return cache.remember(user, 'statistics', lifetimes.statistics, async () =>
-    count(await tasksOf(database, user.id).selectAll().execute(), new Date(), user.timezone),
+    count(await tasksOf(user.id).selectAll().execute(), new Date(), user.timezone),
   );
 }
 

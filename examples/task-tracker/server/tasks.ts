@@ -1,17 +1,17 @@
 // The tasks that people have: reading and writing them. Every write goes through `change`.
 import { type ExpressionBuilder, sql } from 'kysely';
-import { change, type Database } from './database.ts';
+import { change, database, type Writing } from './database.ts';
 import { planReminder } from './reminders.ts';
 import { priorities, type Status, type Tables, type TaskRow } from './schema.ts';
 import type { NewTask, Task, TaskChanges, TaskPage, TaskQuery } from './shapes.ts';
 
 /** The tasks of one user: every query begins with it. */
-export function tasksOf(database: Database, ownerId: number) {
-  return database.selectFrom('tasks').where('owner_id', '=', ownerId);
+export function tasksOf(ownerId: number, reading: Pick<Writing, 'selectFrom'> = database) {
+  return reading.selectFrom('tasks').where('owner_id', '=', ownerId);
 }
 
-export async function createTask(database: Database, ownerId: number, task: NewTask): Promise<Task> {
-  return change(database, ownerId, async (writing) => {
+export async function createTask(ownerId: number, task: NewTask): Promise<Task> {
+  return change(ownerId, async (writing) => {
     const now = new Date().toISOString();
     const row = await writing
       .insertInto('tasks')
@@ -35,13 +35,12 @@ export async function createTask(database: Database, ownerId: number, task: NewT
 
 /** undefined: the owner has no such task. */
 export async function updateTask(
-  database: Database,
   ownerId: number,
   id: number,
   { completed, priority, ...changes }: TaskChanges,
 ): Promise<Task | undefined> {
-  return change(database, ownerId, async (writing) => {
-    const before = await tasksOf(writing, ownerId).selectAll().where('id', '=', id).executeTakeFirst();
+  return change(ownerId, async (writing) => {
+    const before = await tasksOf(ownerId, writing).selectAll().where('id', '=', id).executeTakeFirst();
     if (before === undefined) return undefined;
     const now = new Date().toISOString();
     const status =
@@ -66,8 +65,8 @@ export async function updateTask(
 }
 
 /** false: the owner has no such task. */
-export async function deleteTask(database: Database, ownerId: number, id: number): Promise<boolean> {
-  return change(database, ownerId, async (writing) => {
+export async function deleteTask(ownerId: number, id: number): Promise<boolean> {
+  return change(ownerId, async (writing) => {
     // Its reminders go with it.
     const deleted = await writing
       .deleteFrom('tasks')
@@ -78,13 +77,13 @@ export async function deleteTask(database: Database, ownerId: number, id: number
   });
 }
 
-export async function findTask(database: Database, ownerId: number, id: number): Promise<Task | null> {
-  const row = await tasksOf(database, ownerId).selectAll().where('id', '=', id).executeTakeFirst();
+export async function findTask(ownerId: number, id: number): Promise<Task | null> {
+  const row = await tasksOf(ownerId).selectAll().where('id', '=', id).executeTakeFirst();
   return row === undefined ? null : shown(row);
 }
 
-export async function listTasks(database: Database, ownerId: number, query: TaskQuery): Promise<TaskPage> {
-  const found = tasksOf(database, ownerId).where((eb) => filters(eb, query));
+export async function listTasks(ownerId: number, query: TaskQuery): Promise<TaskPage> {
+  const found = tasksOf(ownerId).where((eb) => filters(eb, query));
   const total = await countOf(found);
   const rows = await found
     .selectAll()
@@ -113,12 +112,8 @@ export async function countOf(tasks: ReturnType<typeof tasksOf>): Promise<number
 }
 
 /** All tasks of a user, oldest first, in pieces: meanwhile others may write, and are not held up. */
-export async function* allTasks(
-  database: Database,
-  ownerId: number,
-  size: number,
-): AsyncGenerator<readonly Task[]> {
-  const tasks = tasksOf(database, ownerId).selectAll().orderBy('id').limit(size);
+export async function* allTasks(ownerId: number, size: number): AsyncGenerator<readonly Task[]> {
+  const tasks = tasksOf(ownerId).selectAll().orderBy('id').limit(size);
   for (let after: number | undefined = 0; after !== undefined; ) {
     const rows: readonly TaskRow[] = await tasks.where('id', '>', after).execute();
     if (rows.length > 0) yield rows.map(shown);

@@ -1,7 +1,7 @@
 // Who is there: accounts and logins.
 import { createHash, randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
 import { promisify } from 'node:util';
-import { change, type Database } from './database.ts';
+import { change, database } from './database.ts';
 import type { UserRow } from './schema.ts';
 import type { Profile, Registration } from './shapes.ts';
 
@@ -11,10 +11,7 @@ export type User = Pick<UserRow, 'id' | 'email' | 'name' | 'timezone' | 'revisio
 export const sessionSeconds = 30 * 86_400;
 
 /** undefined: there is one with this address. */
-export async function register(
-  database: Database,
-  { password, ...user }: Registration,
-): Promise<User | undefined> {
+export async function register({ password, ...user }: Registration): Promise<User | undefined> {
   return database
     .insertInto('users')
     .values({ ...user, password_hash: await hash(password), created_at: new Date().toISOString() })
@@ -24,7 +21,7 @@ export async function register(
 }
 
 /** undefined: address or password are wrong. */
-export async function login(database: Database, email: string, password: string): Promise<User | undefined> {
+export async function login(email: string, password: string): Promise<User | undefined> {
   const users = database.selectFrom('users').select([...columns, 'password_hash']);
   const user = await users.where('email', '=', email).executeTakeFirst();
   // Computed also where there is no such user: how long it takes does not tell who has an account.
@@ -32,9 +29,9 @@ export async function login(database: Database, email: string, password: string)
   return fits ? user : undefined;
 }
 
-export async function changeUser(database: Database, user: User, changes: Profile): Promise<User> {
+export async function changeUser(user: User, changes: Profile): Promise<User> {
   const { name = user.name, timezone = user.timezone } = changes;
-  return change(database, user.id, (writing) =>
+  return change(user.id, (writing) =>
     writing
       .updateTable('users')
       .set({ name, timezone })
@@ -45,7 +42,7 @@ export async function changeUser(database: Database, user: User, changes: Profil
 }
 
 /** Gives a token for the cookie, or for `authorization: Bearer`. */
-export async function openSession(database: Database, userId: number): Promise<string> {
+export async function openSession(userId: number): Promise<string> {
   const token = randomBytes(32).toString('base64url');
   const expires_at = new Date(Date.now() + 1000 * sessionSeconds).toISOString();
   await database
@@ -55,11 +52,11 @@ export async function openSession(database: Database, userId: number): Promise<s
   return token;
 }
 
-export async function closeSession(database: Database, token: string): Promise<void> {
+export async function closeSession(token: string): Promise<void> {
   await database.deleteFrom('sessions').where('token_hash', '=', digest(token)).execute();
 }
 
-export async function userOf(database: Database, token: string): Promise<User | undefined> {
+export async function userOf(token: string): Promise<User | undefined> {
   return database
     .selectFrom('sessions')
     .innerJoin('users', 'users.id', 'sessions.user_id')

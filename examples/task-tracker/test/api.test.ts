@@ -56,7 +56,8 @@ test('what cannot be stored is refused where it comes in, and names the field', 
   const bulk = { task_ids: [99_999_999_999], update_data: { title: 'a' } };
   assert.match(await refused('POST', '/tasks/bulk-update', bulk), /^task_ids\.0:/);
   assert.match(await refused('PATCH', '/tasks/1', { completed: true, status: 'todo' }), /^completed:/);
-  assert.equal((await client.ask('GET', '/tasks/export-download/%00')).status, 404);
+  assert.match(await refused('GET', '/tasks/export-download/%00'), /^task_id:/);
+  assert.match(await refused('GET', '/tasks/export-events/%00'), /^task_id:/);
   assert.equal((await client.ask('GET', '/nowhere')).body.detail, 'there is no /nowhere');
 });
 
@@ -229,4 +230,8 @@ test('for the time zone of each user there is a cleanup at 02:00', async () => {
   const schedules: { name: string }[] = JSON.parse(await tracker.umbel('schedule', 'list', '--json'));
   const cleanups = schedules.filter(({ name }) => name.startsWith('cleanup')).map(({ name }) => name);
   assert.deepEqual(cleanups, ['cleanup at 02:00 in Asia/Tokyo']);
+});
+
+test('the doctor of Umbel finds nothing wrong', async () => {
+  assert.match(await tracker.umbel('doctor', '--strict'), /No problems found/);
 });
