@@ -76,6 +76,16 @@ export class EventSender {
     return this.#json.bytes(this.#node).plain(',"uuid":').string(uuid);
   }
 
+  /** The next logical time, for an event that is written elsewhere. */
+  forward(): number {
+    return this.#parts.lamport.forward();
+  }
+
+  /** Node name. */
+  get hostname(): string {
+    return this.#parts.hostname;
+  }
+
   /** The time that its events have, milliseconds since 1970. */
   now(): number {
     return this.#parts.clock.now();

@@ -57,7 +57,9 @@ export function readEvents(message: Decoded<WireMessage>): Decoded<readonly Wire
 /**
  * The events in an entry of the history: a list of them in JSON. Some are brief: one without `uuid` has the task and the node of the event before it, and
  * a `task-received` without `pid` may leave out `root_id`, if it is the task itself, and `retries`, if there were none. `arrived` tells of the `task-received`
- * and the `task-started` before a brief event; `umbel-arrived` tells nothing else. Never throws; what is no event is left out.
+ * and the `task-started` before a brief event; `umbel-arrived` tells nothing else. `umbel-ended` tells of tasks that
+ * came, began and succeeded, each as `[uuid, received, started, ended, runtime, clock, result]`: the first three in milliseconds after `timestamp`, then
+ * microseconds; no result is None. Never throws; what is no event is left out.
  */
 export function eventsIn(json: string): readonly WireEvent[] {
   const events: WireEvent[] = [];
@@ -66,7 +68,8 @@ export function eventsIn(json: string): readonly WireEvent[] {
     for (const each of Array.isArray(many) ? (many as readonly unknown[]) : []) {
       const event = asEvent(each);
       if (event === null) continue;
-      if (isBrief(each)) events.push(...withArrival(whole(event, events.at(-1))));
+      if (event.type === 'umbel-ended') events.push(...endedIn(event));
+      else if (isBrief(each)) events.push(...withArrival(whole(event, events.at(-1))));
       else events.push(event);
     }
   } catch {
@@ -99,6 +102,30 @@ function withArrival(event: WireEvent): readonly WireEvent[] {
     events.push({ ...same, type: 'task-started', timestamp: finite(started) / 1000 });
   if (type !== 'umbel-arrived') events.push({ ...rest, ...same, type, timestamp: event.timestamp });
   return events;
+}
+
+function endedIn({
+  hostname,
+  utcoffset,
+  pid,
+  timestamp,
+  name,
+  queue,
+  ends,
+}: WireEvent): readonly WireEvent[] {
+  const baseMs = Math.round(timestamp * 1000);
+  return (Array.isArray(ends) ? (ends as readonly unknown[]) : []).flatMap((end) => {
+    if (!Array.isArray(end)) return [];
+    const [uuid, received, started, ended, runtime, clock, result = 'None'] = end as readonly unknown[];
+    const same = { uuid, hostname, utcoffset, pid, clock: finite(clock) };
+    const at = (ms: unknown): number => (baseMs + finite(ms)) / 1000;
+    const umbel = { queue, attempt: 1 };
+    return [
+      { ...same, type: 'task-received', timestamp: at(received), name, retries: 0, umbel },
+      { ...same, type: 'task-started', timestamp: at(started) },
+      { ...same, type: 'task-succeeded', timestamp: at(ended), result, runtime: finite(runtime) / 1e6 },
+    ];
+  });
 }
 
 function asEvent(value: unknown): WireEvent | null {

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { systemClock } from '../lib/clock.ts';
 import { atMost } from '../lib/deadline.ts';
 import { type Logger, silentLogger } from '../lib/logger.ts';
-import type { HistoryStream } from '../stores/history-stream.ts';
+import type { EntryFrame, HistoryStream } from '../stores/history-stream.ts';
 import type { StoreWrite } from '../stores/store-write.ts';
 import type { Transport } from '../stores/transport.ts';
 
@@ -89,6 +89,12 @@ export class HistoryWriter {
   /** The write of an entry that travels with a settlement or a message; undefined: here nothing travels, use `append`. */
   writeOf(entry: string): StoreWrite | undefined {
     return this.#stream.writeOf?.(entry);
+  }
+
+  /** The same for an entry in a frame. */
+  writeIn(frame: EntryFrame, text: string): StoreWrite | undefined {
+    const stream = this.#stream;
+    return stream.writeIn?.(frame, text) ?? stream.writeOf?.(frame.start + text + frame.end);
   }
 
   /** A note for a message whose sending is told by an entry that travels with it; null: do not note it. */

@@ -5,6 +5,12 @@ import type { StoreWrite } from './store-write.ts';
 /** How long a registration lasts after the recorder was last seen, milliseconds: a week. */
 export const registrationMs = 7 * 24 * 60 * 60 * 1000;
 
+/** What entries have in common: an entry is `start`, a text of its own, and `end`. Compared by identity. */
+export interface EntryFrame {
+  readonly start: string;
+  readonly end: string;
+}
+
 /**
  * A stream of entries: texts, whose meaning is the business of their writer. It is bounded: of more entries, the oldest are dropped, read or not. Every
  * method throws BrokerUnavailable when the store cannot answer, and may be called again.
@@ -16,6 +22,8 @@ export interface HistoryStream {
   append(entries: readonly string[]): Promise<void>;
   /** The write of an entry, to travel with a settlement or a message. Absent where nothing travels with those: then use `append`. */
   writeOf?(entry: string): StoreWrite;
+  /** The same for an entry in a frame: many entries of one call have the same, which a store may send once. Absent: use `writeOf`. */
+  writeIn?(frame: EntryFrame, text: string): StoreWrite;
   /** Registers a reader, or renews its registration. All recorders of one history have one id, and share its position. */
   register(reader: string): Promise<HistoryReader>;
   /** Null: this store does not tell who is registered. */

@@ -5,7 +5,7 @@ import { isReady, type ResultRecord } from '../protocol/result-meta.ts';
 import type { ResultBackend, ResultBackendFeatures } from '../stores/backend.ts';
 import { auditCase } from './audit-cases.ts';
 import { chordConformance } from './chord-cases.ts';
-import { type ConformanceCase, maxWaitMs } from './conformance.ts';
+import { type ConformanceCase, maxWaitMs, resultRecord as record } from './conformance.ts';
 import { FakeClock } from './fake-clock.ts';
 import { limitReportCase, lockListCase } from './limit-cases.ts';
 import { pauseCase } from './pause-cases.ts';
@@ -26,11 +26,6 @@ function check(title: string, run: Case['run'], ...needs: (keyof ResultBackendFe
 }
 
 const day = { expiresMs: 86_400_000 };
-
-function record(taskId: string, status: string, changes: Partial<ResultRecord> = {}): ResultRecord {
-  const dateDone = isReady(status) ? new Date(1_700_000_000_000) : null;
-  return { taskId, status, result: null, traceback: null, children: [], dateDone, ...changes };
-}
 
 function aMoment(): Promise<void> {
   return new Promise((done) => setTimeout(done, 10));

@@ -1,11 +1,10 @@
 // The conformance cases of result backends with chords.
 import assert from 'node:assert/strict';
 import type { ChordPlace } from '../protocol/chord-part.ts';
-import { isReady, type ResultRecord } from '../protocol/result-meta.ts';
 import type { ResultBackend, ResultBackendFeatures } from '../stores/backend.ts';
 import type { ChordCount, ChordState, Chords } from '../stores/chords.ts';
 import type { BackendHarness } from './backend-suite.ts';
-import type { ConformanceCase } from './conformance.ts';
+import { type ConformanceCase, resultRecord as record } from './conformance.ts';
 
 type Case = ConformanceCase<BackendHarness, ResultBackendFeatures>;
 
@@ -24,11 +23,6 @@ function chordsOf(backend: ResultBackend | undefined): Chords {
 function end(chords: Chords, index: number, changes: Partial<ChordPlace> = {}): Promise<ChordState> {
   const place = { groupId: 'g', index, bodyId: 'body', last: false, ...changes };
   return chords.add({ taskId: `t${index}`, status: 'SUCCESS', result: index * 10 }, place);
-}
-
-function record(taskId: string, status: string): ResultRecord {
-  const dateDone = isReady(status) ? new Date(1_700_000_000_000) : null;
-  return { taskId, status, result: null, traceback: null, children: [], dateDone };
 }
 
 const last: ChordPlace = { groupId: 'g', index: null, bodyId: 'body', last: false };

@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { TaskMessage } from '../protocol/message.ts';
+import { isReady, type ResultRecord } from '../protocol/result-meta.ts';
 import { encodeTask } from '../protocol/task.ts';
 import type { Consumer, Delivery, Publication } from '../stores/transport.ts';
 
@@ -68,6 +69,16 @@ export function publication(
     message: encodeTask(taskMessage(id, { args: [text], priority, eta }), { routingKey: queue }),
     ...rest,
   };
+}
+
+/** The record of a task. An ended one has a date. */
+export function resultRecord(
+  taskId: string,
+  status: string,
+  changes: Partial<ResultRecord> = {},
+): ResultRecord {
+  const dateDone = isReady(status) ? new Date(1_700_000_000_000) : null;
+  return { taskId, status, result: null, traceback: null, children: [], dateDone, ...changes };
 }
 
 /** How long a case waits for a message or event, milliseconds. It ends a case that hangs, and does not measure speed. */

@@ -2,8 +2,15 @@
 import assert from 'node:assert/strict';
 import type { HistoryReader, HistoryStream } from '../stores/history-stream.ts';
 import type { StoreWrite } from '../stores/store-write.ts';
-import type { Transport, TransportFeatures } from '../stores/transport.ts';
-import { type ConformanceCase, claimOne, maxWaitMs, publication } from './conformance.ts';
+import type { Settlement, Transport, TransportFeatures } from '../stores/transport.ts';
+import {
+  type ConformanceCase,
+  claim,
+  claimOne,
+  maxWaitMs,
+  publication,
+  resultRecord,
+} from './conformance.ts';
 import type { TransportHarness } from './transport-suite.ts';
 
 type Run = (
@@ -165,6 +172,50 @@ export const historyStreamCases: readonly ConformanceCase<TransportHarness, Tran
       await reader.close();
     },
   ),
+
+  check('entries in a frame are whole, and only of what was settled', async (harness, open) => {
+    const transport = await harness.open();
+    const stream = await open(transport);
+    const reader = await stream.register('one');
+    const { writeIn } = stream;
+    if (writeIn === undefined) return reader.close();
+    const frames = [
+      { start: '["mail ', end: '"]' },
+      { start: '["page ', end: ' €"]' },
+    ];
+    const told = (text: string, frame = 0): { readonly history: StoreWrite } => {
+      const history = writeIn.call(stream, frames[frame] ?? { start: '', end: '' }, text);
+      return { history };
+    };
+    const results = await harness.openBackend(transport, { expiresMs: 86_400_000 });
+    const ack = (id: string, text = id, frame = 0): Settlement => ({
+      kind: 'ack',
+      write: results.writeOf(resultRecord(id, 'SUCCESS')),
+      ...told(text, frame),
+    });
+    const ids = ['a', 'b', 'c', 'd', 'e', 'f'];
+    await transport.publish(ids.map((id) => publication(id)));
+    const first = await transport.consume({ queues: ['celery'], name: 'one', leaseMs: 15_000 });
+    const [a, b, c, d, e, f] = await claim(first, ids.length);
+    // In one call: frames in turn, and settlements without an entry between them.
+    const ends = await Promise.all([
+      a?.settle(ack('a')),
+      b?.settle(ack('b', 'b', 1)),
+      c?.settle({ kind: 'ack', write: results.writeOf(resultRecord('c', 'SUCCESS')) }),
+      d?.settle(ack('d')),
+      f?.settle({ kind: 'ack', ...told('f') }), // without a record
+    ]);
+    assert.deepEqual(ends, Array(5).fill('settled'));
+    await harness.kill(first);
+    const next = await transport.consume({ queues: ['celery'], name: 'two', leaseMs: 15_000 });
+    const taken = await claimOne(next);
+    assert.equal(await e?.settle(ack('e', 'fenced')), 'fenced');
+    assert.equal(await taken.settle(ack('e')), 'settled');
+    const { entries } = await batchOf(reader, 5);
+    const whole = ['["mail a"]', '["mail d"]', '["mail e"]', '["mail f"]', '["page b €"]'];
+    assert.deepEqual([...entries].sort(), whole);
+    await reader.close();
+  }),
 ];
 
 /** The next entries, at least `count`. */

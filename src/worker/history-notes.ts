@@ -1,7 +1,8 @@
 // What happened to the tasks that this worker has: gathered for each, and written with its settlement, or a moment later if it runs long.
 import type { EventSender } from '../events/sender.ts';
-import type { JsonWriter } from '../lib/json-writer.ts';
+import { asciiJson, type JsonWriter } from '../lib/json-writer.ts';
 import { entryOf, type HistoryWriter } from '../sending/history-writer.ts';
+import type { EntryFrame } from '../stores/history-stream.ts';
 import type { StoreWrite } from '../stores/store-write.ts';
 import type { Decision } from './decider.ts';
 
@@ -31,17 +32,34 @@ export interface Told {
 /** The decision with what the history is told. */
 export function telling(decision: Decision, told: Told | null): Decision {
   const history = told?.write ?? null;
-  return history === null ? decision : { ...decision, plan: { ...decision.plan, history } };
+  if (history === null) return decision;
+  // Field by field: a spread costs more, and this is done for every task.
+  const { plan, write, continuation } = decision;
+  const { action, record, publish } = plan;
+  return { plan: { action, record, publish, history }, write, continuation };
 }
 
 /** How long the events of a task wait for its end, milliseconds. */
 const gatherMs = 200;
+
+/** For how long the times of one frame are small numbers, milliseconds. */
+const frameLastsMs = 1_000;
+const maxFrames = 100;
+const plainId = /^[\w-]+$/;
+
+interface TimedFrame {
+  readonly queue: string;
+  readonly atMs: number;
+  readonly frame: EntryFrame;
+}
 
 export class HistoryNotes {
   readonly #writer: HistoryWriter | null;
   readonly #sender: EventSender;
   #events = new Map<string, string>();
   #arrivals = new Map<string, Arrival>();
+  /** By the name of the task. */
+  readonly #frames = new Map<string, TimedFrame>();
   #timer: NodeJS.Timeout | null = null;
 
   constructor(writer: HistoryWriter | null, sender: EventSender) {
@@ -108,6 +126,40 @@ export class HistoryNotes {
     const all = joined(before, end ?? '');
     const write = travels && all !== '' ? (this.#writer?.writeOf(entryOf(all)) ?? null) : null;
     return { id, arrival, end, isBrief, before, write };
+  }
+
+  /**
+   * The same for a task of whose arrival and begin nothing was told yet, and which has succeeded: its entry is in a frame. `result`: null for None.
+   * Null: this cannot be told so.
+   */
+  endInFrame(id: string, runtimeMs: number, result: string | null): Told | null {
+    const writer = this.#writer;
+    const arrival = this.#arrivals.get(id);
+    if (writer === null || arrival === undefined || arrival.startedMs === null) return null;
+    if (this.#events.size > 0 && this.#events.has(id)) return null;
+    const now = this.#sender.now();
+    const { atMs, frame } = this.#frameOf(arrival, now);
+    const micros = Math.max(0, Math.round(runtimeMs * 1000));
+    const times = `${arrival.receivedMs - atMs},${arrival.startedMs - atMs},${now - atMs},${micros}`;
+    const told = result === null ? '' : `,${asciiJson(result)}`;
+    const name = plainId.test(id) ? `"${id}"` : asciiJson(id);
+    const write = writer.writeIn(frame, `${name},${times},${this.#sender.forward()}${told}`);
+    if (write === undefined) return null;
+    this.#arrivals.delete(id);
+    return { id, arrival, end: null, isBrief: true, before: '', write };
+  }
+
+  /** The frame of the entries of these tasks in this second. */
+  #frameOf({ name, queue }: Arrival, nowMs: number): TimedFrame {
+    const last = this.#frames.get(name);
+    if (last !== undefined && last.queue === queue && Math.abs(nowMs - last.atMs) < frameLastsMs) return last;
+    if (this.#frames.size >= maxFrames) this.#frames.clear();
+    const { hostname } = this.#sender;
+    const about = asciiJson({ type: 'umbel-ended', hostname, timestamp: nowMs / 1000, name, queue });
+    const frame = { start: `[${about.slice(0, -1)},"ends":[[`, end: ']]}]' };
+    const timed = { queue, atMs: nowMs, frame };
+    this.#frames.set(name, timed);
+    return timed;
   }
 
   /** The settlement is written. */

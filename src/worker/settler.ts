@@ -197,6 +197,9 @@ function toSettlement(
   switch (action.kind) {
     case 'ack': {
       const publish = again === null ? following : [again, ...following];
+      // The end of most tasks, without spreads.
+      if (write !== undefined && publish.length === 0)
+        return history === undefined ? { kind: 'ack', write } : { kind: 'ack', write, history };
       return {
         kind: 'ack',
         ...(write && { write }),

@@ -101,6 +101,12 @@ export class TaskEvents {
 
   /** Where events are kept: what to tell when this end of a run is settled. `travels`: its settlement can take a write along. */
   ending({ id }: TaskMessage, outcome: ExecutionOutcome, runtimeMs: number, travels: boolean): Told {
+    if (travels && outcome.kind === 'success' && !this.#sender.on) {
+      const { value } = outcome;
+      const result = value === undefined || value === null ? null : redactedRepr(saferepr(value));
+      const told = this.#history.endInFrame(id, runtimeMs, result);
+      if (told !== null) return told;
+    }
     const end = this.#writeEnd(id, outcome, runtimeMs) ? this.#text() : null;
     if (end === null) this.#history.tellArrival(id);
     const arrival = end === null ? null : this.#arrival;

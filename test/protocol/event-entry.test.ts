@@ -48,3 +48,19 @@ it('a whole event is as it is, and what is no event is left out', () => {
   expect(eventsIn('[{"type":"task-started"}]')).toEqual([nameless]);
   for (const text of ['', '[', '{}', 'null', '[[]]']) expect(eventsIn(text)).toEqual([]);
 });
+
+it('tasks that came, began and succeeded are told in one event, by times after its own', () => {
+  const about = { type: 'umbel-ended', hostname: 'w@1', timestamp: 1.5, name: 'mail', queue: 'q' };
+  const ends = [['a', -2, 0, 250, 1_500, 7], 5, ['b', 1, 2, 3, 4, 8, "'text'"]];
+  const events = eventsIn(JSON.stringify([{ ...about, ends }]));
+  const same = { uuid: 'a', hostname: 'w@1', clock: 7, ...filled };
+  const umbel = { queue: 'q', attempt: 1 };
+  expect(events.slice(0, 3)).toEqual([
+    { ...same, type: 'task-received', timestamp: 1.498, name: 'mail', retries: 0, umbel },
+    { ...same, type: 'task-started', timestamp: 1.5 },
+    { ...same, type: 'task-succeeded', timestamp: 1.75, result: 'None', runtime: 0.0015 },
+  ]);
+  expect(events.slice(3)).toMatchObject([{ uuid: 'b' }, { uuid: 'b' }, { uuid: 'b', result: "'text'" }]);
+  for (const none of [undefined, 'a', {}])
+    expect(eventsIn(JSON.stringify([{ ...about, ends: none }]))).toEqual([]);
+});

@@ -4,8 +4,10 @@
 import { BrokerUnavailable, StoreError } from '../../errors.ts';
 import { backoffDelay } from '../../lib/backoff.ts';
 import type { Clock } from '../../lib/clock.ts';
+import type { EntryFrame } from '../history-stream.ts';
 import { type RedisConnection, ReplyLost } from './client/connection.ts';
 import type { RedisArgument } from './client/resp.ts';
+import type { RedisHistoryWrite } from './history-write.ts';
 import { claimedKey, consumerKey, consumersKey } from './keys.ts';
 import { namedRefusal } from './rights.ts';
 import { luaScript, spareTags } from './scripts.ts';
@@ -43,6 +45,8 @@ interface Operation {
   /** A claim's arguments are made when the call goes out. */
   args: readonly string[];
   readonly claim: (() => readonly string[]) | null;
+  /** What it tells the history in a frame, which a call names once for all operations in a row that have it. */
+  readonly told: RedisHistoryWrite | null;
   /** `letter` is empty for a claim; `!`: the consumer is not registered any more. */
   done(letter: string, claimed: Claimed, error: string | undefined): void;
   failed(error: unknown): void;
@@ -147,12 +151,14 @@ export class CommandBatcher {
     failed: (error: unknown) => void,
     // It may wait for others, some milliseconds.
     lazily = false,
+    // Of an operation `H`: its entry, for the frame and the limit.
+    told: RedisHistoryWrite | null = null,
   ): void {
     const onReply = (letter: string, _: Claimed, error: string | undefined): void => {
       if (letter === 'e') failed(this.#connection.refusedWithin('a settlement', error ?? 'it failed'));
       else done(letter === '1', letter === '!');
     };
-    this.#add({ args, claim: null, done: onReply, failed }, lazily);
+    this.#add({ args, claim: null, told, done: onReply, failed }, lazily);
   }
 
   /** Claims messages that are there now; null: the consumer was evicted before. @throws BrokerUnavailable */
@@ -169,6 +175,7 @@ export class CommandBatcher {
       this.#add({
         args: [],
         claim: write,
+        told: null,
         done: (letter, { messages, heldBack }, error) => {
           if (letter === '!') resolve(null);
           else if (error !== undefined && messages.length === 0)
@@ -274,7 +281,15 @@ export class CommandBatcher {
       db,
       ttl,
     ];
-    for (const operation of operations) for (const arg of operation.args) args.push(arg);
+    let frame: EntryFrame | null = null;
+    for (const operation of operations) {
+      const { told } = operation;
+      if (told !== null && told.frame !== null && told.frame !== frame) {
+        frame = told.frame;
+        args.push('F', told.limit, frame.start, frame.end);
+      }
+      for (const arg of operation.args) args.push(arg);
+    }
     const keys: RedisArgument[] = [consumersKey(this.#prefix)];
     // A task whose message is being adopted runs already. Without a retry its message would be delivered again, though our lease holds.
     let mustRetry = operations.some(({ args: [letter] }) => letter === 'A');

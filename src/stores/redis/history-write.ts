@@ -1,16 +1,24 @@
 // An entry of the history stream that travels with a send or a settlement, as the arguments of an operation `E` of their scripts.
+import type { EntryFrame } from '../history-stream.ts';
 import type { StoreWrite } from '../store-write.ts';
 
 export class RedisHistoryWrite implements StoreWrite {
   /** `RedisSettings.store` */
   readonly store: object;
   readonly limit: string;
-  readonly entry: string;
+  readonly frame: EntryFrame | null;
+  /** The entry, without its frame. */
+  readonly text: string;
 
-  constructor(store: object, limit: string, entry: string) {
+  constructor(store: object, limit: string, frame: EntryFrame | null, text: string) {
     this.store = store;
     this.limit = limit;
-    this.entry = entry;
+    this.frame = frame;
+    this.text = text;
+  }
+
+  get entry(): string {
+    return this.frame === null ? this.text : this.frame.start + this.text + this.frame.end;
   }
 
   apply(): boolean {

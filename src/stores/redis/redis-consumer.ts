@@ -14,6 +14,7 @@ import { BlockingReads } from './blocking-reads.ts';
 import { type RedisConnection, ReplyLost } from './client/connection.ts';
 import { type ClaimedMessage, type ClaimMode, type ClaimRequest, CommandBatcher } from './command-batcher.ts';
 import { HandoffFlags } from './handoff-flags.ts';
+import { historyOf } from './history-write.ts';
 import { Maintenance } from './maintenance.ts';
 import { type AddressedMessage, QueueLists } from './queue-lists.ts';
 import { RedisDelivery } from './redis-delivery.ts';
@@ -479,6 +480,10 @@ export class RedisConsumer implements Consumer {
             resolve(done ? 'settled' : 'fenced');
           },
           failed,
+          false,
+          args === ended && settlement.kind === 'ack'
+            ? historyOf(settlement.history, this.#rules.store)
+            : null,
         );
       };
       if (ended !== null) write(ended);

@@ -1,5 +1,6 @@
 // The history stream in Redis: a stream, written by the scripts that send and settle.
 import {
+  type EntryFrame,
   type HistoryBatch,
   type HistoryReader,
   type HistoryStream,
@@ -36,7 +37,11 @@ export class RedisHistoryStream implements HistoryStream {
   }
 
   writeOf(entry: string): StoreWrite {
-    return new RedisHistoryWrite(this.#connection.settings.store, this.#limit, entry);
+    return new RedisHistoryWrite(this.#connection.settings.store, this.#limit, null, entry);
+  }
+
+  writeIn(frame: EntryFrame, text: string): StoreWrite {
+    return new RedisHistoryWrite(this.#connection.settings.store, this.#limit, frame, text);
   }
 
   async register(id: string): Promise<HistoryReader> {

@@ -26,8 +26,13 @@ export function endedArgs(field: string, settlement: Settlement, rules: Settleme
   const [kind, db, key, json, ttl] = args;
   const isUsual = kind === 'ready' && store === rules.store && !settlement.publish?.length;
   if (!isUsual || !rules.keepsRecordsAt(db, ttl)) return null;
-  const ended = [rules.adopting.has(field) ? 's' : 'S', field, key, json];
-  return withHistory(ended, settlement.history, rules);
+  const isAdopted = rules.adopting.has(field);
+  const history = historyOf(settlement.history, store);
+  // Its frame is in the call: see `CommandBatcher.order`.
+  if (history !== null && history.frame !== null)
+    return [isAdopted ? 'h' : 'H', field, key, json, history.text];
+  const ended = [isAdopted ? 's' : 'S', field, key, json];
+  return history === null ? ended : [...ended, 'E', history.limit, history.entry];
 }
 
 /** @throws UnroutableError, NotSerializableError, TypeError for a write of another store */

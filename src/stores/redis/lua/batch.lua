@@ -19,10 +19,12 @@
 --                                            they wait and others are held; `b` one beside the held messages; `o` none, but others (see
 --                                            `Quarantine`)
 --   `E` limit entry                          what the history is told if the operation before it is done
---   `s`, `k`: like `S`, `K`, but only if this consumer has the message, which is unknown while it is being adopted
+--   `F` limit start end                      the frame of what following operations `H` tell the history
+--   `H` field key json text                  like `S`, and an entry for the history in that frame
+--   `s`, `k`, `h`: like `S`, `K`, `H`, but only if this consumer has the message, which is unknown while it is being adopted
 --   record = `0` or `1` kind db key json ttl; publications = n (queue step stored due record)…
 -- Reply     `!` when evicted; else
---           one letter for each operation except C and E: 1 done, 0 not ours, e failed
+--           one letter for each operation except C, E and F: 1 done, 0 not ours, e failed
 --           how many cells of claimed messages follow, in groups of suffix, number, message…; `?` without messages: nothing was claimed because of
 --           quarantined messages
 --           the error of the claim, or nothing
@@ -50,6 +52,7 @@ if not again then
 end
 
 local results, groups, errors, gone, ended, told = {}, {}, {}, {}, {}, {}
+local frame_limit, frame_start, frame_end
 local refused = ''
 local at = 7
 local function next_arg()
@@ -224,16 +227,20 @@ end
 
 while at <= #ARGV do
   local op = next_arg()
-  if op == 'S' or op == 's' then
+  if op == 'S' or op == 'H' or op == 's' or op == 'h' then
+    local tells = op == 'H' or op == 'h'
     if not again then
       local number = #results + 1
-      if op == 'S' or is_ours(ARGV[at]) then
+      if op == 'S' or op == 'H' or is_ours(ARGV[at]) then
         results[number] = '1'
         ended[#ended + 1] = at
         ended[#ended + 1] = number
+        if tells then told[#told + 1] = {number, frame_limit, frame_start .. ARGV[at + 3] .. frame_end} end
       else results[number] = '0' end
     end
-    at = at + 3
+    at = at + (tells and 4 or 3)
+  elseif op == 'F' then
+    frame_limit, frame_start, frame_end = next_arg(), next_arg(), next_arg()
   elseif op == 'K' or op == 'k' then
     local field, record = next_arg(), read_record()
     local publications = read_publications()
