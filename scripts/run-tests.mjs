@@ -23,8 +23,8 @@ const maxAccidents = 10;
 const mayStay =
   /^(?:umbel-\d+-(?:[0-9a-f]{12}|amqp)$|tsx-|node-compile-cache|v8-compile-cache|\.org\.chromium|org\.chromium|\.com\.google|vitest-|hsperfdata)/;
 
-/** What a run may make in the folder where it is started. */
-const mayBeMade = new Set(['node_modules', 'dist', 'build', 'coverage']);
+/** What a run may make in the folder where it is started. In `.umbel` its programs were. */
+const mayBeMade = new Set(['node_modules', 'dist', 'build', 'coverage', '.umbel']);
 
 /**
  * Runs vitest with these arguments; resolves with what passed, failed, was skipped, and what was flaky. `options` go to vitest also
