@@ -49,7 +49,8 @@ needs(describe, noRedis ?? noPython)(
   () => {
     async function fleet({ pythonReturns = true } = {}) {
       const { typescript, python } = await onRedis('in another database');
-      const app = new App('interop', typescript);
+      const historyStore = `sqlite://${join(await newFolder(), 'history.db')}`;
+      const app = new App('interop', { ...typescript, historyStore });
       onTestFinished(() => app.close());
       const ours = (name: string): Promise<Supervised> =>
         supervise(async () => {

@@ -61,12 +61,16 @@ needs(describe, noRabbit)('RabbitMQ', () => {
     return said.split('\n');
   }
 
-  /** From where messages come to this exchange, and where they go. */
-  async function waysOf(vhost: string, exchange: string): Promise<string> {
-    const name = `{resource, <<"${vhost}">>, exchange, <<"${exchange}">>}`;
-    const all = `rabbit_binding:list_for_source(${name}) ++ rabbit_binding:list_for_destination(${name})`;
+  /** From where messages come to these exchanges, and where they go. */
+  async function waysOf(vhost: string, exchanges: readonly string[]): Promise<string> {
+    const all = exchanges
+      .map((exchange) => `{resource, <<"${vhost}">>, exchange, <<"${exchange}">>}`)
+      .flatMap((name) => [
+        `rabbit_binding:list_for_source(${name})`,
+        `rabbit_binding:list_for_destination(${name})`,
+      ]);
     const said = await server.evaluate(
-      `[io:format("~ts ~ts ~ts~n", [S, K, D]) || {binding, {resource, _, _, S}, K, {resource, _, _, D}, _} <- ${all}]`,
+      `[io:format("~ts ~ts ~ts~n", [S, K, D]) || {binding, {resource, _, _, S}, K, {resource, _, _, D}, _} <- ${all.join(' ++ ')}]`,
     );
     return said.split('\n').sort().join('\n');
   }
@@ -159,11 +163,13 @@ needs(describe, noRabbit)('RabbitMQ', () => {
     expect(await take(consumer, 1)).toEqual(['before']);
     const taking = take(consumer, 1); // one who asks looks around
     const exchanges = ['celery_delayed_0', 'celery_delayed_9', 'umbel_delayed_0', 'umbel_delayed_6'];
-    const ways = (): Promise<string[]> => Promise.all(exchanges.map((name) => waysOf(vhost, name)));
-    const whole = await ways();
+    const whole = await waysOf(vhost, exchanges);
     const channel = await raw(vhost);
     for (const name of exchanges) await channel.deleteExchange(name);
-    await until(async () => String(await ways()) === String(whole), 'the ways to it and from it are there');
+    await until(
+      async () => (await waysOf(vhost, exchanges)) === whole,
+      'the ways to it and from it are there',
+    );
     await transport.publish([publication('after', { queue: 'a' })]);
     expect(await taking).toEqual(['after']);
   });
