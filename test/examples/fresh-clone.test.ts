@@ -113,6 +113,7 @@ test(
     const words = execFileSync(
       'bash',
       [
+        '--norc',
         '-c',
         String.raw`find "$1" \( -name '*.md' -o -name '*.txt' \) -print0 |
     xargs -0 grep -ohP "[\p{L}\p{N}\p{M}]+(?:['’][\p{L}\p{N}\p{M}]+)*" | wc -l`,
@@ -129,7 +130,7 @@ test(
     expect((await fetch(`http://127.0.0.1:${port}/docs`)).status).toBe(200);
 
     const curl = /^ {2}(curl .*)$/m.exec(demo.screen())?.[1] ?? '';
-    const sent = JSON.parse(execFileSync('bash', ['-c', `${curl} --silent`], { encoding: 'utf8' }));
+    const sent = JSON.parse(execFileSync('bash', ['--norc', '-c', `${curl} --silent`], { encoding: 'utf8' }));
     const result = await fetch(`http://127.0.0.1:${port}/tasks/${sent.id}/result?wait=60`);
     expect(await result.json()).toMatchObject({ status: 'SUCCESS', result: { words: Number(words) } });
 

@@ -40,7 +40,7 @@ test.each([
   const { files, statistics } = await statisticsOf(folder);
   expect(files.length).toBeGreaterThan(0);
   const shell = (command: string, ...args: string[]): string =>
-    execFileSync('bash', ['-c', command, 'bash', ...args], {
+    execFileSync('bash', ['--norc', '-c', command, 'bash', ...args], {
       env: { ...process.env, LC_ALL: 'C.UTF-8' },
       encoding: 'utf8',
     });

@@ -66,6 +66,7 @@ needs(it, spawnSync('curl', ['--version']).error && 'no curl (apt-get install cu
     const program = script.map(({ command }) => `${command}\nprintf '\\036'`).join('\n');
     // Not spawnSync: the server is in this process.
     const shell = spawn('bash', [
+      '--norc', // else it runs ~/.bashrc: its input is a socket, as that of a shell that sshd starts
       '-c',
       program.replaceAll('http://127.0.0.1:8000', url).replaceAll(/^(\w*=?.*?)curl /gm, '$1curl -s '),
     ]);
