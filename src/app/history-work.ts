@@ -1,4 +1,5 @@
 // The parts that reading and writing the history needs, loaded at first use.
+import { existsSync } from 'node:fs';
 import type { Config } from '../config/config.ts';
 import { backendOptions } from '../config/driver-options.ts';
 import { ConfigError } from '../errors.ts';
@@ -6,6 +7,7 @@ import { parseSort } from '../history/compile.ts';
 import { parseQuery } from '../history/parse-query.ts';
 import type { HistoryFilter, HistoryListing, HistoryStore } from '../stores/history-store.ts';
 import { openHistoryStore, storeNamed } from '../stores/registry.ts';
+import { storeAt } from '../stores/store-url.ts';
 
 const longestPage = 1_000;
 
@@ -35,6 +37,12 @@ export function readListing(
 export function openHistoryOf(config: Config): Promise<HistoryStore> {
   const url = historyUrl(config);
   return openHistoryStore(url, url === config.backend ? backendOptions(config) : {});
+}
+
+/** Whether there is a history to read; false: its file is not there yet, and opening it would make it. */
+export function isHistoryThere(config: Config): boolean {
+  const url = historyUrl(config);
+  return storeNamed(url)?.name !== 'sqlite' || existsSync(storeAt(url, 'historyStore'));
 }
 
 function historyUrl({ historyStore, broker }: Pick<Config, 'historyStore' | 'broker'>): string {

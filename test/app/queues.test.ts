@@ -1,6 +1,9 @@
+import { readdirSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { drainsIn } from '../../src/app/queue-states.ts';
 import { Recorder } from '../../src/recorder/recorder.ts';
+import { storeAt } from '../../src/stores/store-url.ts';
 import { patience, until } from '../until.ts';
 import { newApp, startWorker } from '../worker/bench.ts';
 
@@ -38,6 +41,13 @@ describe('the queues of an application', () => {
       },
     ]);
     await expect(app.queues.peek('slow', { limit: 0 })).rejects.toThrow("'limit'");
+  });
+
+  it('are looked at without a history of tasks, and none is made', async () => {
+    const app = await newApp('sqlite');
+    await app.queues.list();
+    const folder = dirname(storeAt(app.config.broker, 'broker'));
+    expect(readdirSync(folder).filter((name) => name.includes('history'))).toEqual([]);
   });
 
   it('have rates while a recorder listens', async () => {

@@ -73,6 +73,7 @@ async function* figuresOf(comparison: Comparison, way: WayName): AsyncGenerator<
   yield ['… begun, as their caller heard', 'times', running.reduce((sum, { runs }) => sum + runs, 0)];
 
   await scaled(comparison, way, 0);
+  await comparison.purge(way); // a program that ends may not have acknowledged its last job
   const early = comparison.send(way, { seconds, count: 5 });
   await comparison.jobs.until(() => early.every(({ answered }) => answered !== null), patienceMs);
   yield ['5 jobs while no program is there: they wait', 'jobs', await comparison.waiting(way)];
