@@ -32,7 +32,10 @@ needs(describe, existsSync('/bin/bash') ? undefined : 'no /bin/bash')('bash', ()
   ): readonly string[] {
     const stub = `umbel() { echo "$@" >&3; printf '%s\\n' ${names.map((name) => `'${name}'`).join(' ')}; }`;
     const program = `${stub}\n${script}\nCOMP_LINE="$1"; shift; COMP_POINT=\${#COMP_LINE}; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _umbel 3> /dev/null; printf '%s\\n' "\${COMPREPLY[@]}"`;
-    return execFileSync('/bin/bash', ['-c', program, 'bash', line, ...words], { cwd: '/', encoding: 'utf8' })
+    return execFileSync('/bin/bash', ['--norc', '-c', program, 'bash', line, ...words], {
+      cwd: '/',
+      encoding: 'utf8',
+    })
       .trim()
       .split('\n');
   }
@@ -72,6 +75,7 @@ needs(describe, existsSync('/bin/bash') ? undefined : 'no /bin/bash')('bash', ()
     const asked = execFileSync(
       '/bin/bash',
       [
+        '--norc',
         '-c',
         `umbel() { echo "$*" > asked; }\n${script}\nCOMP_LINE='umbel -A ./app.ts -b redis://h/0 call '; COMP_POINT=\${#COMP_LINE}
 COMP_WORDS=(umbel -A ./app.ts -b redis : //h/0 call ''); COMP_CWORD=8; _umbel; cat asked`,
