@@ -1,13 +1,11 @@
 // The parts that reading and writing the history needs, loaded at first use.
-import { existsSync } from 'node:fs';
 import type { Config } from '../config/config.ts';
 import { backendOptions } from '../config/driver-options.ts';
 import { ConfigError } from '../errors.ts';
 import { parseSort } from '../history/compile.ts';
 import { parseQuery } from '../history/parse-query.ts';
 import type { HistoryFilter, HistoryListing, HistoryStore } from '../stores/history-store.ts';
-import { openHistoryStore, storeNamed } from '../stores/registry.ts';
-import { storeAt } from '../stores/store-url.ts';
+import { isMissing, openHistoryStore, storeNamed } from '../stores/registry.ts';
 
 const longestPage = 1_000;
 
@@ -41,8 +39,7 @@ export function openHistoryOf(config: Config): Promise<HistoryStore> {
 
 /** Whether there is a history to read; false: its file is not there yet, and opening it would make it. */
 export function isHistoryThere(config: Config): boolean {
-  const url = historyUrl(config);
-  return storeNamed(url)?.name !== 'sqlite' || existsSync(storeAt(url, 'historyStore'));
+  return !isMissing(historyUrl(config), 'historyStore');
 }
 
 function historyUrl({ historyStore, broker }: Pick<Config, 'historyStore' | 'broker'>): string {

@@ -1,5 +1,6 @@
 // The table of stores: which there are, what each can do, and what opens it. Every question about a URL is answered here. It is also the
 // entry point `umbel/stores` for authors of drivers.
+import { existsSync } from 'node:fs';
 import { ConfigError } from '../errors.ts';
 import type { ResultBackend } from './backend.ts';
 import type { HistoryStore } from './history-store.ts';
@@ -159,6 +160,15 @@ export function storeOf(url: string, setting: keyof typeof needed): Store {
 export function storeNamed(url: string): Store | null {
   const scheme = /^([^:]+):\/\//.exec(url)?.[1]?.toLowerCase();
   return stores.find(({ schemes }) => scheme !== undefined && schemes.includes(scheme)) ?? null;
+}
+
+/**
+ * Whether a URL names an embedded store that does not exist yet: opening it would make it.
+ * @throws ConfigError naming `setting`
+ * @internal
+ */
+export function isMissing(url: string, setting: string): boolean {
+  return storeNamed(url)?.name === 'sqlite' && !existsSync(storeAt(url, setting));
 }
 
 const noOptions: TransportOptions = { queues: [], driver: {} };

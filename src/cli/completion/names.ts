@@ -1,9 +1,7 @@
 // Looks up the names that a shell offers. Whoever presses Tab waits for it: it has little time, and says nothing of what goes wrong.
-import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { App } from '../../app/app.ts';
-import { storeNamed } from '../../stores/registry.ts';
-import { storeAt } from '../../stores/store-url.ts';
+import { isMissing } from '../../stores/registry.ts';
 import { type CommonOptions, withApp } from '../common.ts';
 import { type NameKind, safeNames } from './kinds.ts';
 
@@ -34,8 +32,8 @@ async function look(kind: NameKind, app: App, add: (names: Iterable<string>) => 
   if (kind === 'queues') add([...app.topology.named, app.config.taskDefaultQueue]);
   if (kind === 'schedules') add([...app.schedules].map(({ name }) => name));
   // Nobody wants a store because of a Tab.
-  if (isMissing(kind === 'schedules' ? (app.config.beatStore ?? app.config.broker) : app.config.broker))
-    return;
+  const { broker, beatStore } = app.config;
+  if (isMissing(kind === 'schedules' ? (beatStore ?? broker) : broker, 'broker')) return;
   if (kind === 'queues') add(await (await app.broker()).queues());
   if (kind === 'schedules') {
     const { Schedules } = await import('../../beat/beat.ts');
@@ -49,9 +47,4 @@ async function look(kind: NameKind, app: App, add: (names: Iterable<string>) => 
     if (kind === 'workers') add((await control.ping(asking)).replies.keys());
     else for (const names of (await control.inspect(asking).registered()).replies.values()) add(names);
   }
-}
-
-/** An embedded store that does not exist yet. */
-function isMissing(url: string): boolean {
-  return storeNamed(url)?.name === 'sqlite' && !existsSync(storeAt(url, 'broker'));
 }
