@@ -1,12 +1,13 @@
 // What a shell completes: commands, options, and names of the application.
 import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { kindOfArguments, kindOfFlag, safeNames } from '../../src/cli/completion/kinds.ts';
-import { completionScript, nodeOf } from '../../src/cli/completion/scripts.ts';
+import { completionScript } from '../../src/cli/completion/scripts.ts';
+import { nodeOf } from '../../src/cli/completion/tree.ts';
 import { createProgram } from '../../src/cli/program.ts';
-import { needs } from '../needs.ts';
+import { needs, noProgram } from '../needs.ts';
 import { command, project, shop, umbel, umbelProcess, workerOf } from './harness.ts';
 import { openApp } from './in-process.ts';
 
@@ -86,15 +87,76 @@ COMP_WORDS=(umbel -A ./app.ts -b redis : //h/0 call ''); COMP_CWORD=8; _umbel; c
   });
 });
 
-test('the scripts for zsh and fish name every command, and what to look up', () => {
-  for (const shell of ['zsh', 'fish'] as const) {
-    const script = completionScript(root, shell);
-    for (const { name } of root.commands) expect(script).toContain(name);
-    expect(script).toContain(`umbel completion ${shell === 'fish' ? 'fish' : 'bash'} --names`);
-  }
-  expect(completionScript(root, 'fish')).toContain(
-    `-n '__fish_seen_subcommand_from call' -f -a '(__umbel_names tasks)'`,
-  );
+const names = ['shop.add', 'mail.welcome', 'celery', 'slow'];
+/** Lines before Tab, and after it. */
+const completed: Readonly<Record<string, string>> = {
+  'umbel mig': 'umbel migrate',
+  'umbel -A ./app.ts dead l': 'umbel -A ./app.ts dead list',
+  'umbel worker --concurr': 'umbel worker --concurrency',
+  'umbel init --template mi': 'umbel init --template minimal',
+  'umbel worker --queues sl': 'umbel worker --queues slow',
+  'umbel worker --queues=sl': 'umbel worker --queues=slow',
+  'umbel worker -Q celery,sl': 'umbel worker -Q celery,slow',
+  'umbel call sh': 'umbel call shop.add',
+  'umbel call --cou': 'umbel call --countdown',
+};
+
+needs(describe, noProgram('zsh', '--version', 'zsh'))('zsh', () => {
+  // A terminal of zsh's own, in which Tab is pressed. "DO''NE" is not yet the word that is waited for.
+  const driver = String.raw`zmodload zsh/zpty
+zpty shell 'PS1= TERM=dumb zsh -f -i'
+zpty -w shell "source ./setup.zsh; print REA''DY"
+zpty -r shell seen '*READY*'
+for line in "$@"; do
+  zpty -w -n shell "$line"$'\t\x18s'
+  zpty -r shell seen '*SHOWN*'
+done
+zpty -d shell`;
+  const setup = (reading: string): string => `umbel() { print -l ${names.join(' ')} }
+show() { print -r -- "$LBUFFER" >> shown; BUFFER=; print SHO''WN; }
+zle -N show; bindkey '^Xs' show; bindkey '^I' complete-word
+${reading}`;
+
+  test.for([
+    ['is read by source', 'autoload -Uz compinit; compinit -u -D; source ./functions/_umbel'],
+    [
+      'is read by source before compinit',
+      'compinit() { unfunction compinit; autoload -Uz compinit; compinit -u -D }; source ./functions/_umbel',
+    ],
+    ['is a file in fpath', 'fpath=(./functions $fpath); autoload -Uz compinit; compinit -u -D'],
+  ] as const)('completes commands, options, values and names when the script %s', ([, reading]) => {
+    const folder = project({
+      'driver.zsh': driver,
+      'setup.zsh': setup(reading),
+      'functions/_umbel': completionScript(root, 'zsh'),
+    });
+    execFileSync('zsh', ['-f', './driver.zsh', ...Object.keys(completed)], {
+      cwd: folder,
+      timeout: 60_000, // a shell that shows nothing would wait without end
+    });
+    const shown = readFileSync(join(folder, 'shown'), 'utf8').trimEnd().split('\n');
+    expect(shown.map((line) => line.trimEnd())).toEqual(Object.values(completed));
+  });
+});
+
+needs(describe, noProgram('fish', '--version', 'fish'))('fish', () => {
+  test('completes commands, options, values and names', () => {
+    const folder = project({
+      'umbel.fish': `function umbel; printf '%s\\n' ${names.join(' ')}; end\n${completionScript(root, 'fish')}`,
+    });
+    for (const [line, whole] of Object.entries(completed)) {
+      const offered = execFileSync(
+        'fish',
+        ['--no-config', '-c', `source umbel.fish; complete -C '${line}'`],
+        {
+          cwd: folder,
+          encoding: 'utf8',
+          env: { ...process.env, HOME: folder },
+        },
+      );
+      expect(offered.split('\n').map((each) => each.split('\t')[0])).toContain(whole.split(' ').at(-1));
+    }
+  });
 });
 
 test('the commands and options whose words are names are there', () => {

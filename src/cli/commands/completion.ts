@@ -38,7 +38,8 @@ of the line, or UMBEL_APP and UMBEL_BROKER_URL. What does not answer offers no n
         for (const name of await silently(() => namesOf(kind, options))) process.stdout.write(`${name}\n`);
         return;
       }
-      const { completionScript, nodeOf } = await import('../completion/scripts.ts');
+      const { completionScript } = await import('../completion/scripts.ts');
+      const { nodeOf } = await import('../completion/tree.ts');
       let root = self;
       while (root.parent) root = root.parent;
       process.stdout.write(`${completionScript(nodeOf(root), shell)}\n`);

@@ -1,54 +1,13 @@
 // Completion scripts for shells, made from the commands themselves. Pure.
-import type { Command } from 'commander';
-import { kindOfArguments, kindOfFlag, type NameKind } from './kinds.ts';
+import { kindOfArguments } from './kinds.ts';
+import { type CompletionNode, places, walk } from './tree.ts';
+import { zsh } from './zsh.ts';
 
 export type Shell = 'bash' | 'zsh' | 'fish';
 
-interface CompletionNode {
-  readonly name: string;
-  readonly description: string;
-  readonly options: readonly {
-    readonly flags: readonly string[];
-    readonly description: string;
-    /** What its value names. */
-    readonly names: NameKind | undefined;
-    /** The values that it takes; empty: any. */
-    readonly choices: readonly string[];
-  }[];
-  readonly commands: readonly CompletionNode[];
-}
-
-/** The completion tree of a command. */
-export function nodeOf(command: Command): CompletionNode {
-  return {
-    name: command.name(),
-    description: command.description(),
-    options: command.options
-      .filter((option) => !option.hidden)
-      .map(({ short, long, description, argChoices = [] }) => ({
-        flags: [short, long].filter((flag) => flag !== undefined && flag !== null),
-        description,
-        names: kindOfFlag(long ?? ''),
-        choices: argChoices,
-      })),
-    commands: command.commands.map(nodeOf),
-  };
-}
-
 export function completionScript(root: CompletionNode, shell: Shell): string {
-  if (shell === 'fish') return fish(root);
-  const script = bash(root);
-  return shell === 'bash' ? script : `#compdef umbel\nautoload -U +X bashcompinit && bashcompinit\n${script}`;
+  return { bash, zsh, fish }[shell](root);
 }
-
-/** Each command with its path: `dead list`. */
-function* walk(node: CompletionNode, path: string): Iterable<readonly [path: string, node: CompletionNode]> {
-  yield [path, node];
-  for (const child of node.commands) yield* walk(child, path === '' ? child.name : `${path} ${child.name}`);
-}
-
-/** Options that say where names are looked up. */
-const places = ['-A', '--app', '-b', '--broker', '--result-backend', '--workdir'];
 
 function bash(root: CompletionNode): string {
   const cases: string[] = [];
