@@ -307,8 +307,8 @@ export const settings = {
    */
   taskHistory: field(oneOf('auto', 'always', 'off'), 'auto'),
   /**
-   * How many entries, about 1 kB each, wait in the broker for a recorder that is away; of more, the oldest are dropped. `null`: 1,000,000, on
-   * Redis 200,000.
+   * How many entries, about 1 kB each (on RabbitMQ up to 4 kB), wait in the broker for a recorder that is away; of more, the oldest are dropped.
+   * `null`: 1,000,000, on Redis 200,000, on RabbitMQ 250,000.
    */
   taskHistoryLimit: field(orNull(integer(1_000, Number.MAX_SAFE_INTEGER)), null),
   /** URL of the history of tasks that `umbel recorder` writes (`sqlite://`, `postgresql://`); `null`: a file beside the embedded store, else `.umbel/history.db`. */

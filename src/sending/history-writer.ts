@@ -18,8 +18,10 @@ const closeMs = 3_000;
 /** How long entries are gathered for one write, milliseconds, and how many are written at once. */
 const gatherMs = 200;
 const batch = 500;
-/** How many entries wait for a store that is away; the oldest are dropped first. */
+/** How many of what was added wait for a store that is away; the oldest are dropped first. */
 const maxWaiting = 20_000;
+/** How long an entry of several may be, in characters. RabbitMQ keeps a message below 4,096 bytes in one place, and a larger one in two. */
+const longestEntry = 3_800;
 
 /** The property of a message whose sending was told to the history in an entry that travelled with it: see {@link HistoryWriter.sentNote}. */
 export const sentNoteProperty = 'umbel_sent_note';
@@ -109,15 +111,15 @@ export class HistoryWriter {
     return Date.now() / 1000 - Number(note.slice(this.#readers.length + 1)) < noteLastsS;
   }
 
-  /** Adds an entry, which is written in a moment. */
-  append(entry: string): void {
-    this.#waiting.push(entry);
+  /** Adds what happened to a task, as JSON with commas between: it is written in a moment. */
+  append(events: string): void {
+    this.#waiting.push(events);
     if (this.#waiting.length > maxWaiting) this.#dropped += this.#waiting.splice(0, batch).length;
     if (this.#waiting.length >= batch && !this.#failing) void this.flush();
     else this.#timer ??= setTimeout(() => void this.flush(), gatherMs);
   }
 
-  /** Writes the entries that were added until now, if the store takes them. Never rejects. */
+  /** Writes what was added until now, if the store takes it. Never rejects. */
   async flush(): Promise<void> {
     while (this.#writing !== null) await this.#writing;
     if (this.#timer !== null) clearTimeout(this.#timer);
@@ -133,6 +135,21 @@ export class HistoryWriter {
     await atMost(closeMs, this.flush(), systemClock);
     if (this.#timer !== null) clearTimeout(this.#timer);
     await this.#stream.close().catch(() => undefined);
+  }
+
+  /** Where nothing travels, all that happens is added here, and each entry is a message: it has as much as fits in. */
+  #entriesOf(added: readonly string[]): readonly string[] {
+    if (this.#stream.writeOf !== undefined) return added.map(entryOf);
+    const entries: string[] = [];
+    let events = '';
+    for (const more of added) {
+      if (events !== '' && events.length + more.length >= longestEntry) {
+        entries.push(entryOf(events));
+        events = '';
+      }
+      events = events === '' ? more : `${events},${more}`;
+    }
+    return events === '' ? entries : [...entries, entryOf(events)];
   }
 
   async #look(): Promise<void> {
@@ -164,7 +181,7 @@ export class HistoryWriter {
     while (this.#waiting.length > 0) {
       const some = this.#waiting.splice(0, batch);
       try {
-        await this.#stream.append(some);
+        await this.#stream.append(this.#entriesOf(some));
       } catch (error) {
         this.#waiting.unshift(...some);
         if (!this.#failing)

@@ -86,8 +86,7 @@ export function tellSent(app: SendingApp, publications: readonly Publication[], 
     const travelled = new Set(
       publications.filter(({ history }) => history !== undefined).map(({ id }) => id),
     );
-    for (const [id, event] of sent.events)
-      if (!travelled.has(id)) app.stores?.history?.append(entryOf(event));
+    for (const [id, event] of sent.events) if (!travelled.has(id)) app.stores?.history?.append(event);
   }
   if (app.config.taskSendSentEvent) emit(app, [...sent.events.values()]);
 }

@@ -188,7 +188,7 @@ export class HistoryNotes {
   }
 
   #append(events: string): void {
-    if (events !== '') this.#writer?.append(entryOf(events));
+    if (events !== '') this.#writer?.append(events);
   }
 }
 

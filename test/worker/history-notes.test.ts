@@ -9,6 +9,7 @@ import { eventsIn, type WireEvent } from '../../src/protocol/event.ts';
 import type { Json } from '../../src/protocol/message.ts';
 import { encodeTask } from '../../src/protocol/task.ts';
 import { HistoryWriter, sentNoteProperty } from '../../src/sending/history-writer.ts';
+import type { HistoryStream } from '../../src/stores/history-stream.ts';
 import type { Delivery } from '../../src/stores/transport.ts';
 import { HistoryNotes } from '../../src/worker/history-notes.ts';
 import { TaskEvents } from '../../src/worker/task-events.ts';
@@ -134,4 +135,33 @@ it('it is told whole if its note is old, of other readers or none, or if it was 
     events.received(message, arriving({ [sentNoteProperty]: each }, crashes));
     expect(await told()).toMatchObject([{ type: 'task-received', args: '(2, 3)', umbel: { args: [2, 3] } }]);
   }
+});
+
+it('where nothing travels, an entry has what happened to many tasks, and is shorter than 4,096 bytes', async () => {
+  const appended: (readonly string[])[] = [];
+  const stream: HistoryStream = {
+    registered: async () => true,
+    append: async (entries) => void appended.push(entries),
+    register: () => Promise.reject(new Error('nobody registers here')),
+    status: async () => null,
+    close: async () => undefined,
+  };
+  const app = new App('shop', { broker: await newStore('memory') });
+  onTestFinished(() => app.close());
+  const transport = await app.broker();
+  transport.openHistoryStream = async () => stream;
+  const writer = await HistoryWriter.open(transport, 'auto', null);
+  const event = (uuid: string, type = 'task-received'): string =>
+    JSON.stringify({ type, uuid, hostname: 'w@1', timestamp: 5, pid: 1, text: uuid.repeat(40) });
+  const ids = Array.from({ length: 20 }, (_, index) => `task-${index}`);
+  for (const id of ids) writer?.append(`${event(id)},${event(id, 'task-started')}`);
+  writer?.append(event('x'.repeat(200))); // longer than all others together may be
+  await writer?.flush();
+  const [entries = [], ...more] = appended;
+  expect(more).toEqual([]);
+  expect(entries.length).toBeLessThan(8);
+  expect(entries.slice(0, -1).every((entry) => entry.length < 4_096)).toBe(true);
+  const told = entries.flatMap(eventsIn).map(({ uuid, type }) => `${uuid} ${type}`);
+  const each = ids.flatMap((id) => [`${id} task-received`, `${id} task-started`]);
+  expect(told).toEqual([...each, `${'x'.repeat(200)} task-received`]);
 });

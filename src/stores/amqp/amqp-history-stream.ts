@@ -15,8 +15,8 @@ import type { Publisher } from './publisher.ts';
 const exchange = 'umbel.history';
 const queueOf = (reader: string): string => `umbel.history.${reader}`;
 
-/** About 1 GB on disk. */
-const defaultLimit = 1_000_000;
+/** About 1 GB on disk where writers fill their entries. */
+const defaultLimit = 250_000;
 const readyMs = 10_000;
 
 interface Sender {
