@@ -166,12 +166,16 @@ export interface Delivery {
   readonly isAnnounced?: boolean;
   /** Aborted with LeaseLostError when the lease has passed to another. */
   readonly lost: AbortSignal;
+  /** Whether it has: the same as `lost.aborted`, without a signal for those who only look. */
+  readonly isLost: boolean;
   /**
    * Resolves when it is known whether the lease is still ours: at once, unless the connection broke on which it came (then `lost` tells the
    * outcome). Absent where it is always known.
    * @throws BrokerUnavailable when it is not known yet: ask again
    */
   steady?(): Promise<void>;
+  /** With `steady`: whether it is not known now. */
+  readonly isAdrift?: boolean;
   /**
    * Settles it; resolves when that is durable. `fenced`: the lease had passed to another worker, nothing was written.
    * @throws BrokerUnavailable when the store refuses (full, gone): nothing was written, and it may be tried again

@@ -531,6 +531,7 @@ export const transportConformance: readonly Case[] = [
         if (crashes > 0) claiming = claimOne(consumer);
         await within(leaseLost, 'the loss of the lease');
         if (crashes === 0) claiming = claimOne(consumer);
+        assert.equal(delivery.isLost, true);
         assert.equal((delivery.lost.reason as { code?: unknown }).code, 'UMBEL_LEASE_LOST');
         assert.equal(await delivery.settle({ kind: 'ack' }), 'fenced');
       }

@@ -144,6 +144,7 @@ export class Broadcasts implements Service {
       crashes: 0,
       deferrals,
       lost: never,
+      isLost: false,
       settle: async (settlement: Settlement) => {
         if (settlement.kind === 'ack' && settlement.publish !== undefined && settlement.publish.length > 0)
           await transport.publish(settlement.publish);

@@ -81,8 +81,11 @@ export class Processor {
       if (called !== null) await called;
       held.vacate();
 
-      if (!run.early && !(await settler.isOurs(delivery)))
-        return reporter.unsettled(message, delivery.lost.aborted ? 'fenced' : 'gave-up');
+      if (!run.early) {
+        const ours = settler.isOurs(delivery);
+        if (!(ours === true || (await ours)))
+          return reporter.unsettled(message, delivery.isLost ? 'fenced' : 'gave-up');
+      }
       const told = reporter.ending(run, outcome, plan);
       const settled = await workflows.settle(delivery, telling(decision, told), run.early);
       if (settled !== 'settled') return reporter.unsettled(message, settled, told);

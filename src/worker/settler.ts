@@ -115,7 +115,9 @@ export class Settler {
     const kept =
       !record ||
       !backend ||
-      (await this.#retryResult('store a result', never, () => backend.put(record, addressOf(delivery))));
+      (await this.#retryResult('store a result', { lost: never }, () =>
+        backend.put(record, addressOf(delivery)),
+      ));
     return sent && kept ? 'settled' : 'gave-up';
   }
 
@@ -133,31 +135,36 @@ export class Settler {
     const read = async (): Promise<void> => {
       record = await backend.get(id);
     };
-    return (await this.#retryResult('read a result', delivery.lost, read)) ? (record ?? null) : 'gave-up';
+    return (await this.#retryResult('read a result', delivery, read)) ? (record ?? null) : 'gave-up';
   }
 
   /** Whether the lease is still ours, asked before anything of a run is written. False: it is not, or the store did not answer in time. */
-  async isOurs(delivery: Delivery): Promise<boolean> {
-    if (delivery.steady === undefined) return true;
-    const known = await this.retry('find out who has a task', delivery.lost, async () => delivery.steady?.());
-    return known && !delivery.lost.aborted;
+  isOurs(delivery: Delivery): boolean | Promise<boolean> {
+    if (delivery.steady === undefined || !delivery.isAdrift) return !delivery.isLost;
+    const known = this.#retry('find out who has a task', delivery, async () => delivery.steady?.());
+    return known.then((isKnown) => isKnown && !delivery.isLost);
   }
 
   /** Stores a result, apart from any settlement. */
   async keep(delivery: Delivery, record: ResultRecord | null): Promise<SettleResult> {
     const backend = this.#backend;
     if (backend === null || record === null) return 'settled';
-    if (delivery.lost.aborted) return 'fenced';
+    if (delivery.isLost) return 'fenced';
     const address = addressOf(delivery);
-    return (await this.#retryResult('store a result', delivery.lost, () => backend.put(record, address)))
+    return (await this.#retryResult('store a result', delivery, () => backend.put(record, address)))
       ? 'settled'
       : gaveUp(delivery);
   }
 
   /** Repeats an operation as often as the store must be asked. False: given up. */
-  async retry(
+  retry(what: string, lost: AbortSignal, operation: () => Promise<void>): Promise<boolean> {
+    return this.#retry(what, { lost }, operation);
+  }
+
+  /** `held`: a delivery has its signal made when it is asked for one, which costs more than the rest of this. */
+  async #retry(
     what: string,
-    lost: AbortSignal,
+    held: Pick<Delivery, 'lost'>,
     operation: () => Promise<void>,
     backoff: Backoff = storeBackoff,
   ): Promise<boolean> {
@@ -166,12 +173,12 @@ export class Settler {
       return true;
     } catch (error) {
       const again = (): Promise<true> => operation().then(() => true);
-      return (await this.#retrier.retry(what, lost, error, again, backoff)) ?? false;
+      return (await this.#retrier.retry(what, held.lost, error, again, backoff)) ?? false;
     }
   }
 
-  #retryResult(what: string, lost: AbortSignal, operation: () => Promise<void>): Promise<boolean> {
-    return this.retry(what, lost, operation, this.#resultBackoff);
+  #retryResult(what: string, held: Pick<Delivery, 'lost'>, operation: () => Promise<void>): Promise<boolean> {
+    return this.#retry(what, held, operation, this.#resultBackoff);
   }
 }
 
@@ -186,7 +193,7 @@ const never = new AbortController().signal;
 const none: readonly Publication[] = [];
 
 function gaveUp(delivery: Delivery): SettleResult {
-  return delivery.lost.aborted ? 'fenced' : 'gave-up';
+  return delivery.isLost ? 'fenced' : 'gave-up';
 }
 
 function toSettlement(

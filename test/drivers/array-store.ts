@@ -324,6 +324,10 @@ class ArrayDelivery implements Delivery {
     this.deferrals = item.deferrals;
   }
 
+  get isLost(): boolean {
+    return this.#lost.signal.aborted;
+  }
+
   get lost(): AbortSignal {
     return this.#lost.signal;
   }

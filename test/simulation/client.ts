@@ -248,6 +248,9 @@ class SimulatedConsumer implements Consumer {
       crashes,
       deferrals,
       lost: lost.signal,
+      get isLost() {
+        return lost.signal.aborted;
+      },
       settle: async (settlement: Settlement) => {
         const write = settlement.kind === 'release' ? undefined : settlement.write;
         const record = write instanceof RecordWrite ? write.record : null;

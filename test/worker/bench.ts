@@ -137,6 +137,9 @@ export function changed(delivery: Delivery, changes: Partial<Delivery>): Deliver
     crashes,
     deferrals,
     lost,
+    get isLost() {
+      return this.lost.aborted;
+    },
     settle: (how) => delivery.settle(how),
     ...changes,
   };

@@ -66,6 +66,9 @@ export class FakeStore {
       crashes: 0,
       deferrals: 0,
       lost: this.lease.signal,
+      get isLost() {
+        return this.lost.aborted;
+      },
       settle: async (settlement) => {
         this.#step({ kind: 'settle', settlement });
         return this.answer;

@@ -445,7 +445,7 @@ export class AmqpConsumer implements Consumer {
 
   async #newFeed(connection: AmqpConnection, queue: string): Promise<Feed> {
     const feed = await Feed.open(connection, queue, {
-      onMessage: (message) => void this.#arrive(feed, message),
+      onMessage: (message) => this.#arrive(feed, message),
       onCancelled: () => {
         this.#drop(feed);
         this.#wake();
@@ -459,12 +459,20 @@ export class AmqpConsumer implements Consumer {
     return feed;
   }
 
-  async #arrive(feed: Feed, message: AmqpMessage): Promise<void> {
+  #arrive(feed: Feed, message: AmqpMessage): void {
     const delivery = new AmqpDelivery(feed.queue, message, feed, this.#settle);
     this.#isDelayed ||= isOfDelays(message.fields.exchange);
     feed.came(delivery);
     if (message.fields.redelivered) this.#returns.cameBack(delivery, feed);
-    else await this.#receive(feed, delivery);
+    // Most messages can be run at once: for them nothing is awaited.
+    else if (this.#sending.size > 0 || isQuarantined(delivery.crashes) || dueOf(delivery) > 0)
+      void this.#receive(feed, delivery);
+    else this.#offer(feed, delivery);
+  }
+
+  #offer(feed: Feed, delivery: AmqpDelivery): void {
+    feed.ready.push(delivery);
+    this.#wake();
   }
 
   async #receive(feed: Feed, delivery: AmqpDelivery): Promise<void> {
@@ -482,8 +490,7 @@ export class AmqpConsumer implements Consumer {
     while (this.#parts.clock.now() < due && feed.open)
       await this.#parts.clock.sleep(Math.max(1, due - this.#parts.clock.now()));
     if (!feed.open) return this.#rescue(feed, [delivery]);
-    feed.ready.push(delivery);
-    this.#wake();
+    this.#offer(feed, delivery);
   }
 
   #earlyMarks(delivery: AmqpDelivery): RedeliveryHeaders {
@@ -557,8 +564,10 @@ export class AmqpConsumer implements Consumer {
   readonly #settle = async (delivery: AmqpDelivery, settlement: Settlement): Promise<boolean> => {
     if (settlement.kind !== 'release' && settlement.write !== undefined)
       throw new TypeError('a write made for another store cannot travel with this settlement');
-    await delivery.steady();
-    if (delivery.isLost) return false;
+    if (delivery.isAdrift) {
+      await delivery.steady();
+      if (delivery.isLost) return false;
+    }
     if (settlement.kind === 'ack' && settlement.publish !== undefined && settlement.publish.length > 0)
       await this.#parts.publish(settlement.publish);
     else if (settlement.kind === 'release') {

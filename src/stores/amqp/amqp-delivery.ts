@@ -92,6 +92,10 @@ export class AmqpDelivery implements Delivery {
     return this.#lost.signal;
   }
 
+  get isAdrift(): boolean {
+    return this.#adrift !== null;
+  }
+
   async settle(settlement: Settlement): Promise<'settled' | 'fenced'> {
     if (this.#isLost) return 'fenced';
     if (this.#settled) throw new TypeError('a delivery is settled once');

@@ -111,7 +111,7 @@ export function againOptions(
  * as the message before for one that goes round in a circle, and drops it silently.
  */
 function isBrokers(name: string): boolean {
-  return /^x-(?:death|delivery-count|first-death-|last-death-)/.test(name);
+  return name.startsWith('x-') && /^x-(?:death|delivery-count|first-death-|last-death-)/.test(name);
 }
 
 /** Decodes a message; refuses one that does not name its body's type. */
@@ -122,9 +122,9 @@ export function fromMessage(message: AmqpAnyMessage, redelivered: boolean): Deco
     return { ok: false, refusal: { reason: 'envelope', detail } };
   }
   const headers: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(properties.headers ?? {})) {
-    if (!ours.has(name) && !isBrokers(name)) headers[name] = plainOf(value);
-  }
+  const given = properties.headers ?? {};
+  for (const name of Object.keys(given))
+    if (!ours.has(name) && !isBrokers(name)) headers[name] = plainOf(given[name]);
   return {
     ok: true,
     value: {
@@ -154,10 +154,11 @@ export function fromMessage(message: AmqpAnyMessage, redelivered: boolean): Deco
 function othersOf({ appId, type, timestamp, userId, messageId }: AmqpAnyMessage['properties']): Json {
   const named =
     typeof messageId === 'string' && !messageId.startsWith(messageIdPrefix) ? messageId : undefined;
+  const others: Record<string, unknown> = {};
   const given = { app_id: appId, type, timestamp, user_id: userId, message_id: named };
-  return Object.fromEntries(
-    Object.entries(given).filter(([, value]) => value !== undefined && value !== null),
-  );
+  for (const [name, value] of Object.entries(given))
+    if (value !== undefined && value !== null) others[name] = value;
+  return others;
 }
 
 /**

@@ -377,6 +377,10 @@ class MemoryDelivery implements Delivery {
     return this.#entry.deferrals;
   }
 
+  get isLost(): boolean {
+    return this.#isLost;
+  }
+
   get lost(): AbortSignal {
     this.#lost ??= new AbortController();
     if (this.#isLost) this.#lost.abort(new LeaseLostError());

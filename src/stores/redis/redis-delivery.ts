@@ -47,6 +47,10 @@ export class RedisDelivery implements Delivery {
     return message.ok && message.value.properties.deliveryInfo.redelivered === true;
   }
 
+  get isLost(): boolean {
+    return this.#isLost;
+  }
+
   get lost(): AbortSignal {
     this.#lost ??= new AbortController();
     if (this.#isLost) this.#lost.abort(new LeaseLostError());

@@ -68,6 +68,10 @@ export class SqliteDelivery implements Delivery {
     return message;
   }
 
+  get isLost(): boolean {
+    return this.#isLost;
+  }
+
   get lost(): AbortSignal {
     this.#lost ??= new AbortController();
     if (this.#isLost) this.#lost.abort(new LeaseLostError());

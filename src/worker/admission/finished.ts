@@ -34,7 +34,7 @@ async function lookUp(
   const record = await settler.recordOf(delivery, message.id);
   if (record === 'gave-up') return { kind: 'abandoned', message, why: 'gave-up' };
   // A message that was claimed before the process stood still may be another worker's by now.
-  if (maybeFenced && delivery.lost.aborted) return { kind: 'abandoned', message, why: 'fenced' };
+  if (maybeFenced && delivery.isLost) return { kind: 'abandoned', message, why: 'fenced' };
   if (record === null || !isEndOfMessage(record, candidate, settler.sameStore)) return null;
   return { kind: 'finished', message, record };
 }
