@@ -36,7 +36,7 @@ export default {
   excludePrivate: true,
   excludeExternals: true,
   skipErrorChecking: true, // `npm run check` does that, with the compiler of the package
-  navigationLinks: { Guides: '/' },
+  navigationLinks: { Guides: process.env.SITE_BASE ?? '/' },
   navigation: { includeFolders: false },
   searchInComments: true,
   validation: { notExported: false, invalidLink: true },

@@ -14,6 +14,8 @@ import { patienceMs } from '../until.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const site = join(root, 'docs', 'site', 'dist');
+/** Below a path, as on many hosts: a link that forgets it is dead. */
+const below = '/umbel/';
 const types: Readonly<Record<string, string>> = {
   '.html': 'text/html',
   '.js': 'text/javascript',
@@ -23,6 +25,12 @@ const types: Readonly<Record<string, string>> = {
   '.svg': 'image/svg+xml',
   '.png': 'image/png',
 };
+
+/** The file of the site that a path shows. */
+function fileAt(path: string): string {
+  const file = path.slice(below.length);
+  return path.endsWith('/') ? `${file}index.html` : file;
+}
 
 /** Text of an attribute. */
 function plain(attribute: string): string {
@@ -46,19 +54,21 @@ needs(describe, noChromium)('the site', () => {
   const wrongs: string[] = [];
 
   beforeAll(async () => {
-    const built = spawnSync(process.execPath, [join(root, 'scripts', 'docs.mjs')], { encoding: 'utf8' });
+    const built = spawnSync(process.execPath, [join(root, 'scripts', 'docs.mjs'), '--base', below], {
+      encoding: 'utf8',
+    });
     expect(built.status, built.stdout + built.stderr).toBe(0);
     files = readdirSync(site, { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.html'));
     pages = files.filter((path) => !path.startsWith('api/') && path !== '404.html');
     server = createServer((request, response) => {
       const { pathname } = new URL(request.url ?? '/', 'http://site');
-      const path = join(site, pathname.endsWith('/') ? `${pathname}index.html` : pathname);
-      if (!existsSync(path)) return response.writeHead(404).end();
+      const path = join(site, fileAt(pathname));
+      if (!pathname.startsWith(below) || !existsSync(path)) return response.writeHead(404).end();
       return response.setHeader('content-type', types[extname(path)] ?? 'text/plain').end(readFileSync(path));
     });
     await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
     // This server listens on an address, not on a path.
-    base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    base = `http://127.0.0.1:${(server.address() as AddressInfo).port}${below.slice(0, -1)}`;
     folder = await mkdtemp(join(tmpdir(), 'umbel-site-'));
     browser = await launchChromium(folder);
     page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
@@ -111,12 +121,10 @@ needs(describe, noChromium)('the site', () => {
     const dead = [...texts].flatMap(([path, text]) =>
       [...new Set([...text.matchAll(/<a [^>]*?href="([^"]+)"/g)].map(([, href = '']) => plain(href)))]
         .filter((href) => {
-          const { origin, pathname, hash } = new URL(href, `http://site/${path}`);
+          const { origin, pathname, hash } = new URL(href, `http://site${below}${path}`);
           if (origin !== 'http://site') return false;
-          const target = decodeURIComponent(
-            pathname.endsWith('/') ? `${pathname}index.html` : pathname,
-          ).slice(1);
-          if (!existsSync(join(site, target))) return true;
+          const target = decodeURIComponent(fileAt(pathname));
+          if (!pathname.startsWith(below) || !existsSync(join(site, target))) return true;
           return hash !== '' && !anchors.get(target)?.has(decodeURIComponent(hash.slice(1)));
         })
         .map((href) => `${path}: ${href}`),
@@ -124,6 +132,20 @@ needs(describe, noChromium)('the site', () => {
     expect(files.length).toBeGreaterThan(pages.length + 300); // the API
     expect(dead).toEqual([]);
   }, 60_000);
+
+  it('draws the diagrams of states, in the colours of the page', async () => {
+    await page.goto(`${base}/internals/states.html`);
+    const drawings = page.locator('.diagram svg');
+    await expect.poll(() => drawings.count(), { timeout: patienceMs }).toBe(4);
+    expect(await drawings.first().textContent()).toContain('quarantined');
+    const colour = (): Promise<string> =>
+      page.evaluate("getComputedStyle(document.querySelector('.diagram svg')).fill");
+    const light = await colour();
+    await page.emulateMedia({ colorScheme: 'dark' });
+    await expect.poll(colour, { timeout: patienceMs }).not.toBe(light);
+    await page.emulateMedia({ colorScheme: 'light' });
+    expect(wrongs).toEqual([]);
+  });
 
   it('shows the API reference: each entry point, and a class with its members', async () => {
     const { exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
@@ -145,7 +167,7 @@ needs(describe, noChromium)('the site', () => {
     await page.locator('.VPLocalSearchBox input').fill('acksLate');
     await page.locator('.VPLocalSearchBox .result').first().waitFor();
     await page.keyboard.press('Enter');
-    await page.waitForURL((url) => url.pathname !== '/index.html');
+    await page.waitForURL((url) => !url.pathname.endsWith('/index.html'));
     expect(wrongs).toEqual([]);
   });
 

@@ -30,7 +30,10 @@ export default defineConfig({
     html: false, // a `<name>` in prose is text
     linkify: false,
     languageAlias: { cjs: 'js' },
-    config: linksOfTheSite,
+    config(md) {
+      linksOfTheSite(md);
+      diagrams(md);
+    },
   },
   themeConfig: {
     search: { provider: 'local' },
@@ -62,8 +65,20 @@ export default defineConfig({
   },
 });
 
+type Markdown = Parameters<NonNullable<MarkdownOptions['config']>>[0];
+
+/** A block of Mermaid's is drawn (theme/diagram.ts). */
+function diagrams({ renderer }: Markdown): void {
+  const code = renderer.rules.fence;
+  renderer.rules.fence = (tokens, index, ...rest) => {
+    const { info, content } = tokens[index] ?? { info: '', content: '' };
+    if (info.trim() === 'mermaid') return `<Diagram text="${encodeURIComponent(content)}" />\n`;
+    return code?.(tokens, index, ...rest) ?? '';
+  };
+}
+
 /** Links to files of the repository that are not in the site (tests, source, examples) are text; the table of contents is contents.html. */
-function linksOfTheSite(md: Parameters<NonNullable<MarkdownOptions['config']>>[0]): void {
+function linksOfTheSite(md: Markdown): void {
   md.core.ruler.push('links-of-the-site', ({ tokens, env }) => {
     for (const { children } of tokens) {
       let outside = false;
