@@ -33,7 +33,8 @@ export function loadModule(
   return importModule(locate(spec, folder), spec);
 }
 
-const extensions = ['.ts', '.mts', '.js', '.mjs', '.cts', '.cjs'];
+/** The endings of a module's file, the first that is there wins. */
+export const moduleExtensions: readonly string[] = ['.ts', '.mts', '.js', '.mjs', '.cts', '.cjs'];
 
 // Not the colon of C:\app.ts, which is its second character.
 function split(spec: string): { path: string; exportName: string | undefined } {
@@ -49,7 +50,7 @@ function locate(path: string, folder: string): string {
   const swapped = full.replace(/\.([cm]?)[jt]s$/, '');
   if (swapped !== full) names.push(swapped);
   for (const name of names) {
-    for (const extension of extensions) if (isFile(name + extension)) return name + extension;
+    for (const extension of moduleExtensions) if (isFile(name + extension)) return name + extension;
   }
   try {
     return createRequire(join(folder, 'package.json')).resolve(path);
@@ -66,7 +67,7 @@ function isFile(path: string): boolean {
 function hint(full: string): string | undefined {
   const folder = dirname(full);
   if (!existsSync(folder)) return undefined;
-  const isModule = (name: string): boolean => extensions.some((extension) => name.endsWith(extension));
+  const isModule = (name: string): boolean => moduleExtensions.some((extension) => name.endsWith(extension));
   const near = suggest(basename(full), readdirSync(folder).filter(isModule));
   return near && `did you mean '${near}'?`;
 }

@@ -5,6 +5,8 @@ interface BannerFacts {
   readonly version: string;
   readonly node: string;
   readonly app: string;
+  /** From where it was loaded. */
+  readonly module: string;
   readonly broker: string;
   readonly backend: string | null;
   readonly concurrency: number;
@@ -20,7 +22,7 @@ export function banner(facts: BannerFacts): string {
  ${type()} ${release()} ${arch()} · ${new Date().toISOString()}
 
 [config]
-.> app:         ${facts.app}
+.> app:         ${facts.app} (${facts.module})
 .> transport:   ${facts.broker}
 .> results:     ${facts.backend ?? 'disabled'}
 .> concurrency: ${facts.concurrency} (${facts.pool})

@@ -7,6 +7,7 @@ import { loadApp } from '../app/load-app.ts';
 import type { Priority } from '../config/priority.ts';
 import { redacted } from '../lib/redact.ts';
 import { storeNamed } from '../stores/registry.ts';
+import { findApp, whatWasLookedFor } from './find-app.ts';
 import { createOutput, type Output } from './output.ts';
 import { UsageError } from './usage.ts';
 
@@ -26,7 +27,7 @@ export function withCommonOptions(command: Command): void {
   command
     .option(
       '-A, --app <module>',
-      'The module that exports your App: ./app.ts, ./app, ./app.ts:name (or UMBEL_APP).',
+      'The module that exports your App: ./app.ts, ./app, ./app.ts:name (or UMBEL_APP); default: ./app.ts or ./src/app.ts.',
     )
     .option('-b, --broker <url>', 'The broker, for an App that names none, or without -A.')
     .option('--result-backend <url>', 'The result backend, likewise.')
@@ -68,13 +69,23 @@ export async function withApp(
 ): Promise<void> {
   const output = createOutput(options);
   const spec = appSpec(options);
-  const app = spec === undefined ? bareApp(options) : await loadWith(spec, options);
+  const app = spec === undefined ? bareApp(options) : await loadWith(spec, options).catch(explained);
   using _telling = options.quiet ? null : reportWaiting(app, output);
   const actor = 'reason' in options && typeof options.reason === 'string' ? { reason: options.reason } : {};
   try {
     await app.audit.as(actor, () => work({ app, output, loaded: spec !== undefined }));
   } finally {
     await app.close();
+  }
+
+  function explained(error: unknown): never {
+    if (!(error instanceof LoadError) || named(options) !== undefined) throw error;
+    throw new LoadError(
+      `${error.message} (it was found here; -A names another module, and -b a broker alone)`,
+      {
+        cause: error.cause,
+      },
+    );
   }
 }
 
@@ -98,13 +109,15 @@ function reportWaiting(app: App, output: Output): Disposable {
   return { [Symbol.dispose]: () => clearInterval(timer) };
 }
 
-/** @throws UsageError if there is no user's App. For commands that need its tasks. */
-export function requireApp(options: CommonOptions): void {
-  if (options.app === undefined && !process.env.UMBEL_APP) {
-    throw new UsageError(
-      'this command needs your application: -A ./app.ts (the module that exports your App)',
-    );
-  }
+/** The options with the application, named or found. For commands that need its tasks. @throws UsageError if there is none */
+export function requireApp<Options extends CommonOptions>(
+  options: Options,
+): Options & { readonly app: string } {
+  const app = named(options) ?? findApp();
+  if (app !== undefined) return { ...options, app };
+  throw new UsageError(
+    `this command needs your application: -A ./app.ts (the module that exports your App); ${whatWasLookedFor()}`,
+  );
 }
 
 /** @throws UsageError if the store belongs to this process alone. For commands whose effect other processes must see. */
@@ -115,8 +128,12 @@ export function requireSharedStore({ config }: App): void {
     );
 }
 
-/** The module that exports the application, as the user named it. */
-export function appSpec({ app }: CommonOptions): string | undefined {
+/** The module that exports the application, named or found. With a broker of -b an application is not looked for: that may be any broker. */
+export function appSpec(options: CommonOptions): string | undefined {
+  return named(options) ?? (options.broker === undefined ? findApp() : undefined);
+}
+
+function named({ app }: CommonOptions): string | undefined {
   return app ?? (process.env.UMBEL_APP || undefined);
 }
 

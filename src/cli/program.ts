@@ -24,8 +24,9 @@ Examples:
   umbel -A ./app.ts gateway --port 8000
   umbel dead list
 
-Without -A, commands that need no tasks use the broker of -b or UMBEL_BROKER_URL,
-or the embedded store of this folder, .umbel/store.db.`,
+Without -A, the App is that of ./app.ts or ./src/app.ts. Without an App, commands that
+need no tasks use the broker of -b or UMBEL_BROKER_URL, or the embedded store of this
+folder, .umbel/store.db.`,
     );
   for (const name of names) program.addCommand(commandNamed(name));
   for (const command of everyCommand(program)) {

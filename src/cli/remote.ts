@@ -84,13 +84,13 @@ export function remoteCallOf(
     kind === 'inspect' ? [inspectCommands, controlCommands] : [controlCommands, inspectCommands];
   const known = name === undefined ? undefined : commandNamed(ours, name);
   const isOwn = name !== undefined && (app.commands.has(name) || !loaded);
-  if (name === undefined || (known === undefined && !isOwn)) throw unknownCommand(kind, name, ours);
-  if (commandNamed(others, name) !== undefined)
+  if (name !== undefined && commandNamed(others, name) !== undefined)
     throw new UsageError(
       kind === 'inspect'
         ? `'${name}' changes something: umbel control ${name}`
         : `'${name}' changes nothing: umbel inspect ${name}`,
     );
+  if (name === undefined || (known === undefined && !isOwn)) throw unknownCommand(kind, name, ours);
   return known === undefined
     ? { name, known, args: freeArguments(args) }
     : { name: known.name, known, args: argumentsOf(known, args) };

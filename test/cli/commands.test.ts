@@ -128,7 +128,7 @@ test('call passes on countdown, expiry, queue, priority and an id of your own', 
 
 test('messages that wait move to another queue, and are purged, all or by a query', async () => {
   const folder = project({});
-  for (const name of ['mail.news', 'mail.news', 'shop.add']) await umbel(folder, ['call', name]);
+  for (const name of ['mail.news', 'mail.news', 'shop.add']) await umbel(folder, ['call', name, '--remote']);
   const news = ['--query', 'name:mail.news'];
   const dry = await umbel(folder, ['queues', 'move', 'celery', 'slow', '--dry-run', ...news]);
   expect(dry.stdout).toBe("2 messages would be moved from 'celery' to 'slow'.\n");
@@ -145,7 +145,7 @@ test('messages that wait move to another queue, and are purged, all or by a quer
 
 test('tasks that wait for their time are promoted, and get another one', async () => {
   const folder = project({});
-  const { stdout } = await umbel(folder, ['call', 'mail.news', '--countdown', '1h']);
+  const { stdout } = await umbel(folder, ['call', 'mail.news', '--countdown', '1h', '--remote']);
   const id = stdout.trim();
   const later = await umbel(folder, ['tasks', 'reschedule', id, '--countdown', '2h', '--priority', '9']);
   expect(later).toMatchObject({ code: 0, stdout: '1 task changed.\n' });
@@ -170,7 +170,7 @@ test('revoking by a query asks the history, and ids or a query are needed', asyn
 test('what was done is in the audit log, with its reason', async () => {
   const folder = project({});
   expect((await umbel(folder, ['audit'])).stdout).toBe('No actions.\n');
-  await umbel(folder, ['call', 'mail.news']);
+  await umbel(folder, ['call', 'mail.news', '--remote']);
   await umbel(folder, ['queues', 'move', 'celery', 'slow', '-f', '--reason', 'a storm']);
   await umbel(folder, ['dead', 'discard', '17', '-f']);
   const { stdout } = await umbel(folder, ['audit', '--json', '--action', 'queue.*']);
@@ -240,7 +240,7 @@ test('dead letters are listed, shown with their bytes, replayed and discarded', 
   const worker = await workerOf(folder);
   await umbel(folder, [...withApp, 'call', 'shop.unknown', '--remote', '-a', '["\\u001b[31mred"]']);
   await died(worker, 1);
-  await umbel(folder, ['call', 'shop.other']);
+  await umbel(folder, ['call', 'shop.other', '--remote']);
   await died(worker, 2);
 
   const table = await umbel(folder, [...withApp, 'dead', 'list']);
@@ -280,7 +280,7 @@ test('--all replays every dead letter of a queue in the order in which they died
   const folder = project({ 'app.js': impatient });
   const worker = await workerOf(folder, { queues: ['a', 'b'] });
   for (const [task, queue] of ['a', 'b', 'a'].entries()) {
-    await umbel(folder, ['call', `shop.${task}`, '-Q', queue]);
+    await umbel(folder, ['call', `shop.${task}`, '-Q', queue, '--remote']);
     await died(worker, task + 1);
   }
   await worker.stop();
@@ -297,7 +297,7 @@ test('dead letters are found by what they are, and replayed at a rate that Ctrl-
   const folder = project({ 'app.js': impatient });
   const worker = await workerOf(folder);
   for (const [n, task] of ['mail.a', 'mail.b', 'other'].entries()) {
-    await umbel(folder, ['call', task, '-a', JSON.stringify([`for ${task}`])]);
+    await umbel(folder, ['call', task, '-a', JSON.stringify([`for ${task}`]), '--remote']);
     await died(worker, n + 1);
   }
   await worker.stop();

@@ -152,7 +152,6 @@ test('the preview shows the next day, a line for each schedule', async () => {
 });
 
 test.each([
-  [['schedule', 'list'], 2, 'schedules belong to an application'],
   [[...withApp, 'schedule', 'show', 'nothing'], 1, "no schedule named 'nothing'"],
   [[...withApp, 'schedule', 'add', 'x', '--task', 'y'], 2, 'give exactly one of --every, --cron and --solar'],
   [
@@ -167,7 +166,6 @@ test.each([
     'latitude must be from -90 to 90',
   ],
   [[...withApp, 'schedule', 'import'], 2, 'name the source'],
-  [['beat'], 2, 'this command needs your application'],
 ])('umbel %j ends with %i and says what is wrong', async (args, code, message) => {
   const folder = project({ 'app.js': shop });
   const ended = await umbel(folder, args);

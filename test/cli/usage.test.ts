@@ -41,8 +41,6 @@ test.each<[args: string[], message: RegExp]>([
   [['worker', '--concurency', '3'], /unknown option '--concurency' \(Did you mean --concurrency\?\)/],
   [['dead', 'lst'], /unknown command 'lst' \(Did you mean list\?\)/],
   [['call'], /missing required argument 'name'/],
-  [['worker'], /this command needs your application: -A \.\/app\.ts/],
-  [['gateway'], /this command needs your application/],
   [
     ['worker', '-c', 'many'],
     /-c, --concurrency <number>.*'many' is invalid\. It must be a whole number from 1 up/,

@@ -22,7 +22,7 @@ test('a worker says what it is: application, store, concurrency, queues and task
   worker.kill('SIGTERM');
   const { code, stdout } = await worker.ended;
   expect(stdout).toMatch(/images@\S+ · umbel/);
-  expect(stdout).toContain('.> app:         shop\n');
+  expect(stdout).toContain('.> app:         shop (./app.js)\n');
   expect(stdout).toContain('.> transport:   sqlite://.umbel/store.db\n');
   expect(stdout).toContain('.> concurrency: 3 (async)\n');
   expect(stdout).toContain('.> a\n.> b\n');

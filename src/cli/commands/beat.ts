@@ -52,8 +52,8 @@ The schedules: umbel -A ./app.ts schedule list`,
     .action((_: unknown, command: Command) => beat(optionsOf<BeatCommandOptions>(command)));
 }
 
-async function beat(options: BeatCommandOptions): Promise<void> {
-  requireApp(options);
+async function beat(given: BeatCommandOptions): Promise<void> {
+  const options = requireApp(given);
   const node = nodeName('beat@%h');
   if (options.detach && !isDetached) {
     const output = createOutput(options);

@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import type { App } from '../../app/app.ts';
 import { travellingOptions } from '../../config/call-options.ts';
-import { UnknownTaskError } from '../../errors.ts';
+import { UmbelError, UnknownTaskError } from '../../errors.ts';
 import { type Duration, toSeconds } from '../../lib/duration.ts';
 import { suggest } from '../../lib/suggest.ts';
 import type { AsyncResult } from '../../results/async-result.ts';
@@ -34,7 +34,7 @@ export function callCommand(): Command {
 Examples:
   umbel -A ./app.ts call shop.add -a '[2, 3]' --wait
   umbel -A ./app.ts call shop.report -k '{"month": "2030-01"}' --countdown 10m
-  umbel call ml.predict -a '["text"]'          a task of another program
+  umbel call ml.predict -a '["text"]' --remote       a task of another program
 
 Exit code: 0 sent (and succeeded, with --wait), 1 not sent or failed, 3 not ended within --wait.`,
     )
@@ -44,7 +44,12 @@ Exit code: 0 sent (and succeeded, with --wait), 1 not sent or failed, 3 not ende
 async function call(name: string, options: CallOptions): Promise<void> {
   await withApp(options, async ({ app, output, loaded }) => {
     if (loaded && !options.remote && !app.tasks.has(name)) {
-      throw new UnknownTaskError(name, suggest(name, app.tasks.names()));
+      const near = suggest(name, app.tasks.names());
+      if (near !== undefined) throw new UnknownTaskError(name, near);
+      throw new UmbelError(
+        'UMBEL_UNKNOWN_TASK',
+        `the application has no task named '${name}'; --remote sends it all the same, to a worker of another program`,
+      );
     }
     const result = await send(app, name, options);
     if (options.wait === undefined) {

@@ -28,7 +28,7 @@ Examples:
   umbel completion fish > ~/.config/fish/completions/umbel.fish
 
 Tasks, queues, workers and schedules are looked up when you press Tab, with the -A and -b
-of the line, or UMBEL_APP and UMBEL_BROKER_URL. What does not answer offers no names.`,
+of the line, UMBEL_APP and UMBEL_BROKER_URL, or ./app.ts. What does not answer offers no names.`,
     )
     .action(async (shell: Shell, _: unknown, self: Command) => {
       const options = optionsOf<CompletionOptions>(self);

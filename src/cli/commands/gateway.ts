@@ -43,8 +43,8 @@ Examples:
     .action((_: unknown, command: Command) => serve(optionsOf<GatewayCommandOptions>(command)));
 }
 
-async function serve(options: GatewayCommandOptions): Promise<void> {
-  requireApp(options);
+async function serve(given: GatewayCommandOptions): Promise<void> {
+  const options = requireApp(given);
   endWithParent();
   await withApp({ ...options, quiet: true }, async ({ app }) => {
     const { GatewayServer } = await import('../../gateway/gateway.ts');

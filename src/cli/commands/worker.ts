@@ -4,14 +4,7 @@ import { version } from '../../lib/version.ts';
 import { nodeName } from '../../worker/node-name.ts';
 import { workerOptions } from '../../worker/options.ts';
 import { banner } from '../banner.ts';
-import {
-  appSpec,
-  type CommonOptions,
-  optionsOf,
-  requireApp,
-  requireSharedStore,
-  withApp,
-} from '../common.ts';
+import { type CommonOptions, optionsOf, requireApp, requireSharedStore, withApp } from '../common.ts';
 import { detach, isDetached } from '../detach.ts';
 import { embeddedBeat } from '../embedded-beat.ts';
 import { optionsOfFlags, withFlags } from '../flags.ts';
@@ -78,8 +71,8 @@ place. SIGUSR1: logs the work of every slot.`,
     .action((_: unknown, command: Command) => work(optionsOf<WorkerCommandOptions>(command)));
 }
 
-async function work(options: WorkerCommandOptions): Promise<void> {
-  requireApp(options);
+async function work(asked: WorkerCommandOptions): Promise<void> {
+  const options = requireApp(asked);
   if (options.detach && !isDetached) return startInBackground(options);
   endWithParent();
   using hangup = listenToHangup();
@@ -100,11 +93,11 @@ async function work(options: WorkerCommandOptions): Promise<void> {
     });
     const queues = queuesOf(options, app);
     const given = optionsOfFlags(workerOptions, options);
-    const module = appSpec(options);
+    const { app: module } = options;
     const worker = new Worker(app, {
       ...given,
       ...(queues !== undefined && { queues }),
-      ...(module !== undefined && { module }),
+      module,
       health: healthOf(options),
       logger,
     });
@@ -117,6 +110,7 @@ async function work(options: WorkerCommandOptions): Promise<void> {
       version,
       node: worker.name,
       app: app.name,
+      module,
       broker,
       backend,
       concurrency: worker.concurrency,
