@@ -7,6 +7,7 @@ import { callCommand } from './commands/call.ts';
 import { completionCommand } from './commands/completion.ts';
 import { controlCommand } from './commands/control.ts';
 import { deadCommand } from './commands/dead.ts';
+import { devCommand } from './commands/dev.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { eventsCommand } from './commands/events.ts';
 import { flowerCommand } from './commands/flower.ts';
@@ -35,6 +36,7 @@ import { withCommonOptions } from './common.ts';
 
 /** In the order of the help. */
 const commands = {
+  dev: devCommand,
   worker: workerCommand,
   beat: beatCommand,
   schedule: scheduleCommand,

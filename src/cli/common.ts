@@ -9,6 +9,7 @@ import { redacted } from '../lib/redact.ts';
 import { storeNamed } from '../stores/registry.ts';
 import { findApp, whatWasLookedFor } from './find-app.ts';
 import { createOutput, type Output } from './output.ts';
+import { isOfDev, tellDev } from './parent.ts';
 import { UsageError } from './usage.ts';
 
 export interface CommonOptions {
@@ -70,6 +71,10 @@ export async function withApp(
   const output = createOutput(options);
   const spec = appSpec(options);
   const app = spec === undefined ? bareApp(options) : await loadWith(spec, options).catch(explained);
+  if (isOfDev) {
+    requireSharedStore(app);
+    tellDev({ kind: 'loaded', app: app.name, broker: redacted(app.config.broker), tasks: app.tasks.size });
+  }
   using _telling = options.quiet ? null : reportWaiting(app, output);
   const actor = 'reason' in options && typeof options.reason === 'string' ? { reason: options.reason } : {};
   try {

@@ -19,6 +19,7 @@ export function createProgram(names: readonly CommandName[] = commandNames): Com
       `
 Examples:
   umbel init shop
+  umbel dev
   umbel -A ./app.ts worker -l info -c 8 -Q celery,slow
   umbel -A ./app.ts call shop.add -a '[2, 3]' --wait 10
   umbel -A ./app.ts gateway --port 8000

@@ -13,7 +13,7 @@ import {
   withLoggingOptions,
 } from '../logging.ts';
 import { createOutput } from '../output.ts';
-import { endWithParent } from '../parent.ts';
+import { endWithParent, whenStarted } from '../parent.ts';
 import { stoppingInOrder } from '../stop-signals.ts';
 import { duration } from '../values.ts';
 
@@ -78,6 +78,8 @@ async function beat(given: BeatCommandOptions): Promise<void> {
     const { lease, embedded = false } = options;
     using _ordered = stoppingInOrder();
     const health = healthOf(options);
-    await new Beat(app, { logger, embedded, health, ...(lease !== undefined && { lease }) }).run();
+    const beat = new Beat(app, { logger, embedded, health, ...(lease !== undefined && { lease }) });
+    whenStarted(beat);
+    await beat.run();
   });
 }

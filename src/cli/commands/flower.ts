@@ -6,8 +6,9 @@ import { onShutdownSignal } from '../../worker/shutdown.ts';
 import { type CommonOptions, optionsOf, requireSharedStore, withApp } from '../common.ts';
 import { optionsOfFlags, withFlags } from '../flags.ts';
 import { applyFlowerEnvironment, issuerOfProvider, withUnderscores } from '../flower-options.ts';
+import { usualPort } from '../free-port.ts';
 import { createLogger, type LoggingChoices, logFileOf, logFormat, withLoggingOptions } from '../logging.ts';
-import { endWithParent } from '../parent.ts';
+import { endWithParent, tellDev } from '../parent.ts';
 import { stoppingInOrder } from '../stop-signals.ts';
 import { exitCode, UsageError } from '../usage.ts';
 import { port } from '../values.ts';
@@ -89,11 +90,19 @@ async function serve(command: Command): Promise<void> {
       level: options.loglevel,
       format: logFormat(options.logFormat, options.logfile),
     });
-    const { address, port, basicAuth, allowedHost, certfile, keyfile, caCerts } = options;
+    const {
+      address,
+      port = await usualPort(5555),
+      basicAuth,
+      allowedHost,
+      certfile,
+      keyfile,
+      caCerts,
+    } = options;
     const dashboard = new Dashboard(app, {
       ...optionsOfFlags(dashboardOptions, options),
       ...(address !== undefined && address !== '' && { address }),
-      ...(port !== undefined && { port }),
+      port,
       ...(oidcIssuer !== null && { oidcIssuer }),
       ...(basicAuth !== undefined && { basicAuth }),
       ...(allowedHost !== undefined && { allowedHosts: allowedHost }),
@@ -106,6 +115,7 @@ async function serve(command: Command): Promise<void> {
     using _ordered = stoppingInOrder();
     const stopped = untilSignal();
     logger.info({ url: dashboard.url }, `dashboard of '${app.name}' listens on ${dashboard.url}`);
+    tellDev({ kind: 'ready', url: dashboard.url });
     await stopped;
     await dashboard.stop();
   });

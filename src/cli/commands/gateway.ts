@@ -2,8 +2,9 @@ import { Command } from 'commander';
 import { nodeName } from '../../worker/node-name.ts';
 import { onShutdownSignal } from '../../worker/shutdown.ts';
 import { type CommonOptions, optionsOf, requireApp, withApp } from '../common.ts';
+import { usualPort } from '../free-port.ts';
 import { createLogger, type LoggingChoices, logFileOf, logFormat, withLoggingOptions } from '../logging.ts';
-import { endWithParent } from '../parent.ts';
+import { endWithParent, tellDev } from '../parent.ts';
 import { stoppingInOrder } from '../stop-signals.ts';
 import { exitCode, UsageError } from '../usage.ts';
 import { port } from '../values.ts';
@@ -55,7 +56,7 @@ async function serve(given: GatewayCommandOptions): Promise<void> {
       format: logFormat(options.logFormat, options.logfile),
     });
     const server = new GatewayServer(app, {
-      port: options.port ?? portFromEnvironment(),
+      port: options.port ?? portFromEnvironment() ?? (await usualPort(8000)),
       apiKeys: options.apiKey ?? keysFromEnvironment(),
       logger,
       ...(options.host === undefined ? {} : { host: options.host }),
@@ -70,6 +71,7 @@ async function serve(given: GatewayCommandOptions): Promise<void> {
       { url: server.url },
       `gateway of '${app.name}' listens on ${server.url}, API docs: ${server.url}/docs`,
     );
+    tellDev({ kind: 'ready', url: server.url });
     await stopped;
     await server.stop();
   });
@@ -90,9 +92,9 @@ function keysFromEnvironment(): readonly string[] {
   return (process.env.UMBEL_API_KEY ?? '').split(',').filter((key) => key !== '');
 }
 
-function portFromEnvironment(): number {
+function portFromEnvironment(): number | undefined {
   const text = process.env.PORT;
-  if (text === undefined || text === '') return 8000;
+  if (text === undefined || text === '') return undefined;
   const number = Number(text);
   if (Number.isInteger(number) && number >= 0 && number <= 65_535) return number;
   throw new UsageError(`PORT=${text} is not a port; give a number from 0 (any free port) to 65535`);

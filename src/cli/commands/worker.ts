@@ -18,7 +18,7 @@ import {
   withLoggingOptions,
 } from '../logging.ts';
 import { createOutput } from '../output.ts';
-import { endWithParent } from '../parent.ts';
+import { endWithParent, whenStarted } from '../parent.ts';
 import { listenToHangup, startAgain } from '../restart.ts';
 import { stoppingInOrder } from '../stop-signals.ts';
 import { queueList, without } from '../values.ts';
@@ -127,6 +127,7 @@ async function work(asked: WorkerCommandOptions): Promise<void> {
     await using _beat = options.beat
       ? embeddedBeat({ ...options, ...(file !== undefined && { logfile: file }), format }, logger)
       : null;
+    whenStarted(worker);
     await worker.run();
     if (hangup.wanted) logger.info({}, 'SIGHUP: starting again');
   });

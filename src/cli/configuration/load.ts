@@ -22,6 +22,12 @@ export function originOf(variable: string): string {
   return origins.get(variable) ?? 'environment';
 }
 
+/** The environment without what {@link configure} added: for programs that read .env and the file by themselves, after a change, too. */
+export function environmentBefore(): NodeJS.ProcessEnv {
+  const isOwn = ([name]: [string, unknown]): boolean => /^(?:environment|flag: .*)$/.test(originOf(name));
+  return Object.fromEntries(Object.entries(process.env).filter(isOwn));
+}
+
 /**
  * Changes to `--workdir`, and completes the options of the command before it runs.
  * @param commandNames of all commands, whose options the file may hold
