@@ -4,6 +4,7 @@
 // itself, and end by the Ctrl-C that we have handled. Where there is no `exec` (Windows), its second half is run.
 import { spawn } from 'node:child_process';
 import { createServer } from 'node:net';
+import { dirname } from 'node:path';
 import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
 import { fail, requireNode, root, setUp } from './setup.mjs';
@@ -20,29 +21,28 @@ const url = `http://127.0.0.1:${port}`;
 const dashboard = `http://127.0.0.1:${dashboardPort}`;
 await setUp();
 
-const programs = new Set();
 let stopping = false;
 let stoppedAt = Number.NEGATIVE_INFINITY;
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, stop);
 
-console.log(`Starting three programs on the embedded store .umbel/store.db:
-  umbel -A ${app} worker -E -l info
-  umbel -A ${app} gateway --port ${port}
-  umbel -A ${app} flower --port ${dashboardPort}
+const command = ['-A', app, 'dev', '--no-beat', '--port', port, '--dashboard-port', dashboardPort].map(
+  String,
+);
+console.log(`Starting worker, gateway and dashboard on the embedded store .umbel/store.db:
+  umbel ${command.join(' ')}
 `);
-start('worker', ['worker', '-q', '-E', '-l', 'info', '--log-format', 'pretty']);
-start('gateway', [
-  'gateway',
-  '--host',
-  '127.0.0.1',
-  '--port',
-  String(port),
-  '-l',
-  'warning',
-  '--log-format',
-  'pretty',
-]);
-start('flower', ['flower', '--port', String(dashboardPort), '-l', 'warning', '--log-format', 'pretty']);
+const programs = spawn(process.execPath, ['dist/cli/main.js', ...command, '--watch-path', dirname(app)], {
+  // A group of its own: a Ctrl-C reaches it through stop() below and not a second time from the terminal, which it
+  // would take for the wish to stop at once. The channel tells it when we are gone without having stopped it.
+  detached: true,
+  stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+});
+programs.once('exit', (code, signal) => {
+  if (stopping) return;
+  console.error(`umbel dev ended by itself (${signal ?? `exit ${code}`}).`);
+  process.exitCode = 1;
+  stopping = true;
+});
 
 try {
   await ready(`${url}/health`);
@@ -57,36 +57,14 @@ try {
   }
 }
 
-/** Starts one of our commands; each line that it prints carries its name. */
-function start(name, args) {
-  const child = spawn(process.execPath, ['dist/cli/main.js', '-A', app, ...args], {
-    // A group of its own: a Ctrl-C reaches it through stop() below and not a second time from the terminal, which it
-    // would take for the wish to stop at once. The channel tells it when we are gone without having stopped it.
-    detached: true,
-    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-  });
-  programs.add(child);
-  for (const stream of [child.stdout, child.stderr]) {
-    createInterface({ input: stream }).on('line', (line) => console.log(`${name.padEnd(7)} | ${line}`));
-  }
-  child.once('exit', (code, signal) => {
-    programs.delete(child);
-    if (stopping) return;
-    console.error(`The ${name} ended by itself (${signal ?? `exit ${code}`}).`);
-    process.exitCode = 1;
-    stop();
-  });
-}
-
 /** The first time: the worker finishes what it runs. Again, later: it gives it back at once. */
 function stop() {
   const now = performance.now();
   // npm passes on the Ctrl-C that the terminal has sent us already: twice at once is still once.
   if (now - stoppedAt < 500) return;
-  if (!stopping) console.log('\nStopping …');
   stopping = true;
   stoppedAt = now;
-  for (const child of programs) child.kill('SIGTERM');
+  programs.kill('SIGTERM');
 }
 
 /** Waits until the server answers there. The worker may still be starting: what is sent meanwhile waits for it. */
