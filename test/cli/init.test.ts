@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
+import { findApp } from '../../src/cli/find-app.ts';
 import { version } from '../../src/lib/version.ts';
 import { root } from '../e2e/harness/built.ts';
 import { needs } from '../needs.ts';
@@ -30,6 +31,7 @@ test('init writes a project whose own commands work: it starts, tests, and compi
   const { code, stdout } = await umbel(home, ['init', 'shop']);
   expect([code, stdout]).toEqual([0, expect.stringContaining('Now: cd shop && npm install && npm start')]);
   const shop = join(home, 'shop');
+  expect(findApp(shop)).toBe('./src/app.ts'); // by npm run dev
   install(shop);
   const tsx = join(root, 'node_modules/tsx/dist/cli.mjs');
   const started = await new Program([tsx, '--env-file-if-exists=.env', 'src/main.ts'], shop).ended;

@@ -72,6 +72,8 @@ async function init(given: string, options: InitOptions): Promise<void> {
   }
   const where = relative(process.cwd(), folder);
   output.say(`\nNow: ${where === '' ? '' : `cd ${where} && `}npm install && npm start`);
+  if (options.template !== 'service')
+    output.say('Then: npm run dev, for worker, beat, HTTP API and dashboard while you write');
   output.data({ folder, name, files: [...files.keys()] });
 }
 

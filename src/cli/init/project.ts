@@ -46,6 +46,7 @@ function packageJson(name: string): string {
     engines: { node: '>=20.19' },
     scripts: {
       start: 'tsx --env-file-if-exists=.env src/main.ts',
+      dev: 'umbel dev',
       test: 'tsx --test test/*.test.ts',
       worker: 'umbel -A ./src/app.ts worker -l info',
       beat: 'umbel -A ./src/app.ts beat',
@@ -154,6 +155,7 @@ function readme(name: string, store: ProjectStore, call: string): string {
 \`\`\`sh
 npm install
 npm start      # a worker, a task, its result
+npm run dev    # worker, beat, HTTP API and dashboard; a change of the code starts them again
 npm test
 \`\`\`
 
@@ -164,7 +166,7 @@ ${needs}
 | \`src/app.ts\` | the application: tasks and schedules |
 | \`npm run worker\` | runs tasks until you stop it |
 | \`npm run beat\` | sends scheduled tasks; you may run several |
-| \`npx umbel -A ./src/app.ts call ${call} --wait\` | sends a task from the command line |
+| \`npx umbel call ${call} --wait\` | sends a task from the command line |
 | \`npx umbel dead list\` | lists messages that could not be run, with the reason |
 | \`docker compose up\` | runs everything in containers |
 `;
