@@ -14,6 +14,8 @@ interface ProgramEvents {
   refused(code: number | null): void;
   /** It ended by itself, and is started again after this time. */
   died(how: string, againMs: number): void;
+  /** It did not stop within this time, and is killed. */
+  killed(afterMs: number): void;
 }
 
 interface ProgramOptions {
@@ -104,7 +106,10 @@ export class Program {
   }
 
   #killAfter(ms: number, child: DevChild): void {
-    this.#wait(ms, () => child.kill());
+    this.#wait(ms, () => {
+      this.#events.killed(ms);
+      child.kill();
+    });
   }
 
   #ended(code: number | null, signal: NodeJS.Signals | null): void {

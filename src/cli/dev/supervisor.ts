@@ -48,6 +48,8 @@ export class Supervisor {
         refused: (code: number | null) => this.#refused(name, code),
         died: (how: string, againMs: number) =>
           log.say(`${name} ended by itself (${how}); it is started again in ${againMs / 1000} s`),
+        killed: (afterMs: number) =>
+          log.say(`${name} has not stopped after ${afterMs / 1000} s: it is killed`),
       };
       this.#programs.set(name, new Program({ args, launch, stopMs, clock }, events));
     }

@@ -145,7 +145,7 @@ test('a program that dies is started again, later each time, and the others are 
 });
 
 test('a worker that does not stop is killed, and the new code starts', async () => {
-  const { supervisor, running, ends, names, allReady, clock } = stage();
+  const { supervisor, running, ends, names, allReady, clock, screen } = stage();
   supervisor.start();
   allReady();
   const stuck = running('worker');
@@ -154,6 +154,7 @@ test('a worker that does not stop is killed, and the new code starts', async () 
   expect(stuck.signals).toEqual(['SIGTERM']);
   await clock.advance(1);
   expect(stuck.signals).toEqual(['SIGTERM', 'SIGKILL']);
+  expect(screen()).toContain('worker has not stopped after 10 s: it is killed\n');
   ends('worker', null, 'SIGKILL');
   expect(names()).toContain('worker');
 });
