@@ -65,7 +65,6 @@ export const foreignOptions: Readonly<Record<string, readonly Foreign[]>> = {
   flower: [
     idle('--persistent [boolean]', 'the history is always kept (--db FILE says where)'),
     idle('--state-save-interval <ms>', 'the history is written all the time'),
-    idle('--broker-api <url>', 'what queues hold is asked of the broker itself'),
     idle('--auto-refresh [boolean]', 'pages are told what changes'),
     idle('--natural-time [boolean]', 'each page lets its reader choose'),
     idle('--tasks-columns <names>', 'each page lets its reader choose'),

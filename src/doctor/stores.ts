@@ -9,6 +9,7 @@ import { RedisConnection } from '../stores/redis/client/connection.ts';
 import { isMissingRight } from '../stores/redis/client/errors.ts';
 import { redisSettings } from '../stores/redis/client/settings.ts';
 import { findDisorder } from '../stores/redis/disorder.ts';
+import { dangerousEviction, redisInfo } from '../stores/redis/redis-health.ts';
 import { missingRights, shownRights } from '../stores/redis/rights.ts';
 import { storeNamed } from '../stores/registry.ts';
 import type { Transport } from '../stores/transport.ts';
@@ -115,22 +116,19 @@ async function redis(app: App): Promise<(Finding | null)[]> {
     const values = Array.isArray(reply) ? reply : Object.values(reply ?? {});
     return values.length === 0 ? null : String(values.at(-1));
   };
-  const [policy, maxmemory, appendonly, save] = [
-    await setting('maxmemory-policy'),
-    await setting('maxmemory'),
-    await setting('appendonly'),
-    await setting('save'),
-  ];
+  const info = await redisInfo(connection);
+  const policy = info === null ? null : dangerousEviction(info);
+  const [appendonly, save] = [await setting('appendonly'), await setting('save')];
   const before = Date.now();
   const time = await connection.call(['TIME'], options);
   const [seconds, micros] = Array.isArray(time) ? time.map(Number) : [];
   const offMs = (seconds ?? 0) * 1000 + (micros ?? 0) / 1000 - (before + Date.now()) / 2;
   return [
-    policy === null || policy === 'noeviction'
+    policy === null
       ? null
       : {
           check: 'eviction',
-          level: maxmemory === '0' ? 'warning' : 'error',
+          level: info?.get('maxmemory') === '0' ? 'warning' : 'error',
           what: `Redis may evict keys when it is full (maxmemory-policy ${policy})`,
           why: 'then it silently deletes queues, leases and results',
           fix: 'CONFIG SET maxmemory-policy noeviction; a cache belongs on another server',

@@ -7,6 +7,7 @@ import type { GroupRecords } from './group-records.ts';
 import type { LimitReading, LimitReport, Limits, LimitsOptions } from './limits.ts';
 import type { Locks } from './locks.ts';
 import type { PauseStore } from './pauses.ts';
+import type { HealthFigure } from './store-health.ts';
 import type { StoreWrite } from './store-write.ts';
 
 /** What a result backend can do. */
@@ -49,6 +50,8 @@ export interface ResultBackend extends AsyncDisposable {
   openPauses?(): Promise<PauseStore>;
   /** The audit log, kept here; see `Transport.openAudit`. */
   openAudit?(): Promise<AuditStore>;
+  /** As `Transport.health`. */
+  health?(): Promise<readonly HealthFigure[]>;
   /** The backend's own way to keep groups (`GroupResult.save`), if it has one; see `groupRecords`. */
   readonly groups?: GroupRecords;
   /**

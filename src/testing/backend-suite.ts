@@ -7,6 +7,7 @@ import { auditCase } from './audit-cases.ts';
 import { chordConformance } from './chord-cases.ts';
 import { type ConformanceCase, maxWaitMs, resultRecord as record } from './conformance.ts';
 import { FakeClock } from './fake-clock.ts';
+import { healthCase } from './health-cases.ts';
 import { limitReportCase, lockListCase } from './limit-cases.ts';
 import { pauseCase } from './pause-cases.ts';
 
@@ -290,6 +291,7 @@ export const backendConformance: readonly Case[] = [
   check(limitReportCase.title, (harness) => limitReportCase.run(() => harness.open(day))),
   check(lockListCase.title, (harness) => lockListCase.run(() => harness.open(day))),
   check(auditCase.title, (harness) => auditCase.run(() => harness.open(day))),
+  check(healthCase.title, (harness) => healthCase.run(() => harness.open(day))),
 
   ...chordConformance,
 ];

@@ -22,6 +22,7 @@ import {
 } from './conformance.ts';
 import { FakeClock } from './fake-clock.ts';
 import { fanoutCases } from './fanout-cases.ts';
+import { healthCase } from './health-cases.ts';
 import { historyStreamCases } from './history-stream-cases.ts';
 import { limitReportCase, lockListCase } from './limit-cases.ts';
 import { pauseCase } from './pause-cases.ts';
@@ -878,6 +879,7 @@ export const transportConformance: readonly Case[] = [
   check(limitReportCase.title, (harness) => limitReportCase.run(() => harness.open())),
   check(lockListCase.title, (harness) => lockListCase.run(() => harness.open())),
   check(auditCase.title, (harness) => auditCase.run(() => harness.open())),
+  check(healthCase.title, (harness) => healthCase.run(() => harness.open())),
 
   ...historyStreamCases,
   ...fanoutCases,

@@ -14,6 +14,14 @@ const urlPrefix = check<string>(basePath.expected, (value, what) => {
   return given === undefined ? undefined : basePath.accept(given.replace(/^(?=[^/])/, '/'), what);
 });
 
+const httpUrl = check<string>(
+  'the address of an HTTP API: http://user:password@host:15672/api',
+  (value, what) => {
+    const given = anyText.accept(value, what);
+    return given !== undefined && URL.canParse(given) && /^https?:/.test(given) ? given : undefined;
+  },
+);
+
 const switched: Check<boolean> = {
   ...flag,
   text: {
@@ -97,6 +105,14 @@ export const dashboardOptions = {
       'How long to wait for replies of workers, in milliseconds; default 1000.',
     ),
     1,
+  ),
+  /** The HTTP API of RabbitMQ's management plugin, `http://guest:guest@localhost:15672/api`, for its memory and connections. Default: none. */
+  brokerApi: optional(
+    flagged(
+      httpUrl,
+      '--broker-api <url>',
+      "RabbitMQ's HTTP API, for its memory: http://guest:guest@host:15672/api.",
+    ),
   ),
   /** Maximum number of tasks in memory, and in one answer of `/api/tasks`; default 100,000. */
   maxTasks: field(

@@ -5,6 +5,7 @@ import { type Clock, systemClock } from '../../lib/clock.ts';
 import type { HistoryStream, HistoryStreamOptions } from '../history-stream.ts';
 import { checkQueueName } from '../reserved-names.ts';
 import { StatusNotifier } from '../status.ts';
+import type { HealthFigure, HealthOptions } from '../store-health.ts';
 import { plainQueue, type QueueDeclaration, type TransportOptions } from '../topology.ts';
 import type {
   ConsumeOptions,
@@ -184,6 +185,12 @@ export class AmqpTransport implements Transport {
   async openHistoryStream(options: HistoryStreamOptions): Promise<HistoryStream> {
     const { AmqpHistoryStream } = await import('./amqp-history-stream.ts');
     return new AmqpHistoryStream(this.#settings, this.#publisher, options);
+  }
+
+  async health({ managementUrl }: HealthOptions): Promise<readonly HealthFigure[]> {
+    this.#refuseIfClosed();
+    const { amqpHealth } = await import('./amqp-health.ts');
+    return amqpHealth(this.status, managementUrl);
   }
 
   async unroutable(): Promise<ReadonlyMap<string, number>> {

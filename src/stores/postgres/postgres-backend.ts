@@ -11,6 +11,7 @@ import type { ResultBackend, ResultBackendFeatures } from '../backend.ts';
 import { keptMs, keptUnendedMs } from '../kept.ts';
 import type { PauseStore } from '../pauses.ts';
 import type { BackendOptions } from '../registry.ts';
+import type { HealthFigure } from '../store-health.ts';
 import type { StoreWrite } from '../store-write.ts';
 import { OneShotEvent, type RecordSource, watchRecord } from '../watch-record.ts';
 import { sqlStateOf } from './client/errors.ts';
@@ -152,6 +153,11 @@ class PostgresBackend implements ResultBackend {
   async openAudit(): Promise<AuditStore> {
     const { PostgresAudit } = await import('./postgres-audit.ts');
     return new PostgresAudit(this.#ask, this.#pool.settings.schema, this.#answerMs);
+  }
+
+  async health(): Promise<readonly HealthFigure[]> {
+    const { postgresHealth } = await import('./postgres-health.ts');
+    return postgresHealth(this.#ask, performance.now() + this.#answerMs);
   }
 
   async openPauses(): Promise<PauseStore> {

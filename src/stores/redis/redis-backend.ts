@@ -11,6 +11,7 @@ import type { LimitReading, LimitReport, Limits, LimitsOptions } from '../limits
 import type { Locks } from '../locks.ts';
 import type { PauseStore } from '../pauses.ts';
 import type { BackendOptions } from '../registry.ts';
+import type { HealthFigure } from '../store-health.ts';
 import type { StoreWrite } from '../store-write.ts';
 import { OneShotEvent, type RecordSource, watchRecord } from '../watch-record.ts';
 import { RedisConnection } from './client/connection.ts';
@@ -122,6 +123,11 @@ class RedisBackend implements ResultBackend {
   async openAudit(): Promise<AuditStore> {
     const { RedisAudit } = await import('./redis-audit.ts');
     return new RedisAudit(this.#connection);
+  }
+
+  async health(): Promise<readonly HealthFigure[]> {
+    const { redisHealth } = await import('./redis-health.ts');
+    return redisHealth(this.#connection);
   }
 
   async openPauses(): Promise<PauseStore> {

@@ -9,6 +9,7 @@ import type { LimitReading, LimitReport, Limits, LimitsOptions } from '../limits
 import type { Locks } from '../locks.ts';
 import type { PauseStore } from '../pauses.ts';
 import { StatusNotifier } from '../status.ts';
+import type { HealthFigure } from '../store-health.ts';
 import type { TransportOptions } from '../topology.ts';
 import {
   type ConsumeOptions,
@@ -176,6 +177,12 @@ export class RedisTransport implements Transport {
   async openAudit(): Promise<AuditStore> {
     const { RedisAudit } = await import('./redis-audit.ts');
     return new RedisAudit(this.#connection);
+  }
+
+  async health(): Promise<readonly HealthFigure[]> {
+    this.#refuseIfClosed();
+    const { redisHealth } = await import('./redis-health.ts');
+    return redisHealth(this.#connection);
   }
 
   async openPauses(): Promise<PauseStore> {

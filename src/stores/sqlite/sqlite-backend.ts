@@ -10,6 +10,7 @@ import type { ResultBackend, ResultBackendFeatures } from '../backend.ts';
 import type { LimitReading, LimitReport, Limits, LimitsOptions } from '../limits.ts';
 import type { Locks } from '../locks.ts';
 import type { PauseStore } from '../pauses.ts';
+import type { HealthFigure } from '../store-health.ts';
 import { inOrder, type StoreWrite } from '../store-write.ts';
 import { SqliteStore, type Statement, type StoreOptions, type Transaction } from './sqlite.ts';
 import { chordSchema, SqliteChords } from './sqlite-chords.ts';
@@ -159,6 +160,11 @@ class SqliteBackend implements ResultBackend {
   async openAudit(): Promise<AuditStore> {
     const { openSqliteAudit } = await import('./sqlite-audit.ts');
     return openSqliteAudit(this.store);
+  }
+
+  async health(): Promise<readonly HealthFigure[]> {
+    const { sqliteHealth } = await import('./sqlite-health.ts');
+    return sqliteHealth(this.store.path);
   }
 
   async openPauses(): Promise<PauseStore> {

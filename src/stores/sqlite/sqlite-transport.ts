@@ -10,6 +10,7 @@ import type { Locks } from '../locks.ts';
 import type { PauseStore } from '../pauses.ts';
 import { checkQueueName } from '../reserved-names.ts';
 import { StatusNotifier } from '../status.ts';
+import type { HealthFigure } from '../store-health.ts';
 import {
   type ConsumeOptions,
   type Consumer,
@@ -176,6 +177,11 @@ class SqliteTransport implements Transport {
   async openAudit(): Promise<AuditStore> {
     const { openSqliteAudit } = await import('./sqlite-audit.ts');
     return openSqliteAudit(this.store);
+  }
+
+  async health(): Promise<readonly HealthFigure[]> {
+    const { sqliteHealth } = await import('./sqlite-health.ts');
+    return sqliteHealth(this.store.path);
   }
 
   async openPauses(): Promise<PauseStore> {

@@ -9,6 +9,7 @@ import type { Fleet } from './fleet.ts';
 import type { LiveFeed } from './live-feed.ts';
 import { type PagePart, part } from './part.ts';
 import type { QueueOverview, QueueWatch } from './queues.ts';
+import type { StoreHealth, StoresHealth } from './stores-health.ts';
 import { listWorkers, type WorkerList } from './workers.ts';
 
 export interface Overview {
@@ -23,6 +24,8 @@ export interface Overview {
   readonly deadLetters: PagePart<number>;
   readonly history: PagePart<HistoryStatus>;
   readonly broker: BrokerFacts;
+  /** The broker first; another store of results after it. */
+  readonly stores: readonly StoreHealth[];
 }
 
 interface BrokerFacts {
@@ -40,18 +43,20 @@ interface Sources {
   readonly fleet: Fleet;
   readonly queues: QueueWatch;
   readonly feed: LiveFeed;
+  readonly health: StoresHealth;
 }
 
 const shownFailures = 5;
 
 /** Does not wait for the workers. */
-export async function overview({ app, cluster, fleet, queues, feed }: Sources): Promise<Overview> {
-  const [queueList, failures, deadLetters, history, broker] = await Promise.all([
+export async function overview({ app, cluster, fleet, queues, feed, health }: Sources): Promise<Overview> {
+  const [queueList, failures, deadLetters, history, broker, stores] = await Promise.all([
     part(queues.list()),
     part(groupFailures(app, 1).then(({ groups }) => groups.slice(0, shownFailures))),
     part(app.deadLetters.count()),
     part(app.history.status()),
     brokerFacts(app),
+    health.look(),
     part(feed.loadHistory(app.history)),
   ]);
   const at = Date.now();
@@ -65,6 +70,7 @@ export async function overview({ app, cluster, fleet, queues, feed }: Sources): 
     deadLetters,
     history,
     broker,
+    stores,
   };
 }
 

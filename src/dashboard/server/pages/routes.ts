@@ -42,6 +42,7 @@ import {
 } from './queues.ts';
 import { restartRoutes } from './restart-routes.ts';
 import { scheduleRoutes } from './schedule-routes.ts';
+import { StoresHealth } from './stores-health.ts';
 import { countTasks, listTasks, revokeTasks, showTask, showWorkflow } from './tasks.ts';
 import { waitingRoutes } from './waiting-routes.ts';
 import { WorkerDetails } from './worker-details.ts';
@@ -96,6 +97,7 @@ export function pageRoutes(context: DashboardContext) {
   const workers = new WorkerDetails(cluster, { control, fleet });
   const queues = new QueueWatch(app, fleet);
   const doctor = new Doctor(app);
+  const health = new StoresHealth(app, settings.brokerApi);
   const feed = new LiveFeed(cluster, () => brokerProblem(app));
   context.onClose(context.onEvent((event) => feed.add(event)));
   const [operator, admin] = [needs('operator', context), needs('admin', context)];
@@ -125,7 +127,7 @@ export function pageRoutes(context: DashboardContext) {
         app: app.name,
       }),
     )
-    .get('/overview', async (c) => c.json(await overview({ app, cluster, fleet, queues, feed })))
+    .get('/overview', async (c) => c.json(await overview({ app, cluster, fleet, queues, feed, health })))
     .get('/live', (c) => liveStream(c, feed, queues, context.closing))
     .get('/tasks', checked('query', taskList), async (c) => {
       const { query: text, sort, limit, after } = c.req.valid('query');

@@ -1,14 +1,15 @@
 // The overview of the cluster.
 import type { JSX } from 'preact';
+import type { HealthFigure } from '../../../stores/store-health.ts';
 import type { Overview } from '../../server/pages/overview.ts';
 import { answer, api, useLoaded } from '../api.ts';
-import { count, duration, plural, share, shortCount } from '../format.ts';
+import { bytes, count, duration, plural, share, shortCount } from '../format.ts';
 import { useRefresh, useReloadSoon } from '../live.ts';
 import { link, queueLink, taskLink, workerLink } from '../router.ts';
 import { ActivityChart, Spark } from '../ui/chart.tsx';
 import { run } from '../ui/dialog.tsx';
 import { Empty, FaultNote, Loading, Warning } from '../ui/notice.tsx';
-import { PageHead, Panel } from '../ui/page-head.tsx';
+import { Facts, PageHead, Panel } from '../ui/page-head.tsx';
 import { Time } from '../ui/time.tsx';
 
 export function OverviewPage(): JSX.Element {
@@ -25,6 +26,43 @@ export function OverviewPage(): JSX.Element {
   );
 }
 
+function StorePanel({ stores }: { stores: Overview['stores'] }): JSX.Element {
+  return (
+    <Panel title={stores.length > 1 ? 'Broker and results' : 'Broker'}>
+      {stores.map(({ role, kind, figures }) => (
+        <div key={role} class="store-health">
+          {stores.length > 1 && (
+            <h3>
+              {role === 'broker' ? 'Broker' : 'Results'} <span class="dim">{kind}</span>
+            </h3>
+          )}
+          {figures.value === null ? (
+            <p class="tone-text-red">Its figures cannot be read. {figures.problem}</p>
+          ) : figures.value.length === 0 ? (
+            <p class="dim">This store tells no figures.</p>
+          ) : (
+            <Facts facts={figures.value.map((each) => [each.name, <FigureValue figure={each} />])} />
+          )}
+        </div>
+      ))}
+    </Panel>
+  );
+}
+
+function FigureValue({ figure: { value, unit, limit, note, level } }: { figure: HealthFigure }): JSX.Element {
+  const shown = (of: number): string => (unit === 'bytes' ? bytes(of) : count(of));
+  const tone = level === 'danger' ? ' tone-text-red' : level === 'warning' ? ' tone-text-amber' : '';
+  return (
+    <>
+      <span class={`num${tone}`}>
+        {value === null ? 'unknown' : shown(value)}
+        {value !== null && limit !== null && ` of ${shown(limit)}`}
+      </span>
+      {note !== '' && <span class="figure-note">{note}</span>}
+    </>
+  );
+}
+
 function BrokerLine({ broker }: { broker: Overview['broker'] }): JSX.Element {
   return (
     <>
@@ -34,7 +72,7 @@ function BrokerLine({ broker }: { broker: Overview['broker'] }): JSX.Element {
 }
 
 function Board({ board }: { board: Overview }): JSX.Element {
-  const { minutes, workers, queues, tasks, failures } = board;
+  const { minutes, workers, queues, tasks, failures, stores } = board;
   const alive = workers.workers.filter((worker) => worker.alive);
   const isUnknown = workers.asking && workers.workers.length === 0;
   const sum = (key: 'succeeded' | 'failed' | 'retried' | 'sent'): number =>
@@ -162,6 +200,7 @@ function Board({ board }: { board: Overview }): JSX.Element {
           )}
         </Panel>
       </div>
+      <StorePanel stores={stores} />
       <Panel title="Tasks of the last hour" flush>
         {tasks.length === 0 ? (
           <Empty kind="nothing" title="Nothing has run in the last hour" />
@@ -326,7 +365,7 @@ const silentMs = 60_000;
 
 /** Shows problems only. */
 function Warnings({ board }: { board: Overview }): JSX.Element {
-  const { workers, queues, history, deadLetters, broker, at } = board;
+  const { workers, queues, history, deadLetters, broker, stores, at } = board;
   const alone =
     queues.value?.queues.filter(
       ({ ready, workers, paused }) => ready > 0 && workers?.length === 0 && paused === null,
@@ -334,8 +373,19 @@ function Warnings({ board }: { board: Overview }): JSX.Element {
   const pausedQueues = queues.value?.queues.filter(({ paused }) => paused !== null) ?? [];
   const away = workers.workers.filter(({ alive }) => !alive);
   const recordedUntil = history.value?.recordedUntil ?? null;
+  const dangers = stores.flatMap(({ role, figures }) =>
+    (figures.value ?? []).filter(({ level }) => level === 'danger').map((each) => ({ role, ...each })),
+  );
   return (
     <div class="warnings">
+      {dangers.map(({ role, name, note }) => (
+        <Warning key={`${role} ${name}`} tone="red">
+          <b>
+            {role === 'broker' ? 'The broker' : 'The store of results'}: {name}.
+          </b>{' '}
+          {note === '' ? 'It is nearly full.' : note}
+        </Warning>
+      ))}
       {workers.problem !== null && broker.problem === null && (
         <Warning tone="red">
           <b>The workers are unreachable.</b> {workers.problem}
