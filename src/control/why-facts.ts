@@ -4,6 +4,7 @@ import type { DeadLetter } from '../app/dead-letters.ts';
 import type { WaitingTask } from '../app/queues.ts';
 import { queuesOfTasks } from '../app/task-queues.ts';
 import type { TaskRecord } from '../history/record.ts';
+import { readRegistered } from '../protocol/registered-task.ts';
 import { taskRevocation, workflowRevocation } from '../stores/fanout.ts';
 import type { Inspect, TaskInfo, Typed } from './inspect.ts';
 import type { AnsweringWorker, WhyFacts } from './why.ts';
@@ -111,7 +112,7 @@ function workersOf(
   return [...queues.replies].map(([name, served]) => ({
     name,
     queues: served.map((queue) => String(queue.name)),
-    tasks: (registered.replies.get(name) ?? []).map((text) => text.split(' ', 1)[0] ?? text),
+    tasks: readRegistered(registered.replies.get(name)).map((task) => task.name),
   }));
 }
 

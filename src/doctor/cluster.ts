@@ -3,6 +3,8 @@ import type { App } from '../app/app.ts';
 import { queuesOfTasks } from '../app/task-queues.ts';
 import { Control } from '../control/control.ts';
 import { captureEvents } from '../events/receiver.ts';
+import { readRegistered, signatureItem, signaturesOf } from '../protocol/registered-task.ts';
+import { acceptedIn } from '../protocol/serializers.ts';
 import type { Pause } from '../stores/pauses.ts';
 import { type Finding, listed } from './finding.ts';
 
@@ -10,6 +12,10 @@ export interface WorkerFacts {
   readonly name: string;
   readonly queues: readonly string[];
   readonly tasks: readonly string[];
+  /** What its tasks take, by name; workers of Python do not tell. */
+  readonly signatures?: Readonly<Record<string, string>>;
+  /** The serializers that it reads; null: it did not tell. */
+  readonly accepts?: readonly string[] | null;
   /** `py-celery`, `js-umbel`; null: unknown. */
   readonly software: string | null;
   readonly version: string | null;
@@ -50,9 +56,10 @@ export async function gatherCluster(app: App): Promise<ClusterFacts> {
   await using control = new Control(app);
   const broker = await app.broker();
   const isRabbit = broker.name === 'amqp';
-  const [registered, queues, stats] = await Promise.all([
-    control.ask('registered', {}, { timeout }),
+  const [registered, queues, conf, stats] = await Promise.all([
+    control.ask('registered', { taskinfoitems: [signatureItem] }, { timeout }),
     control.ask('active_queues', {}, { timeout }),
+    control.ask('conf', {}, { timeout }),
     isRabbit ? control.ask('stats', {}, { timeout }) : null,
   ]);
   const waiting: Record<string, number> = {};
@@ -63,9 +70,11 @@ export async function gatherCluster(app: App): Promise<ClusterFacts> {
   ]))
     waiting[name] = (await broker.size(name)).ready;
   return {
-    workers: [...registered.replies].map(([name, tasks]) => ({
+    workers: [...registered.replies].map(([name, reply]) => ({
       name,
-      tasks: textsOf(tasks).map((text) => text.split(' ', 1)[0] ?? text),
+      tasks: readRegistered(reply).map((task) => task.name),
+      signatures: signaturesOf(readRegistered(reply)),
+      accepts: conf.replies.has(name) ? acceptedIn(conf.replies.get(name)) : null,
       queues: queueNames(queues.replies.get(name)),
       software: known.get(name)?.software ?? null,
       version: known.get(name)?.version ?? null,
@@ -83,7 +92,18 @@ export async function gatherCluster(app: App): Promise<ClusterFacts> {
 
 /** The findings. Pure. */
 export function examineCluster(facts: ClusterFacts): readonly Finding[] {
-  return [silent, paused, consumers, expirations, versions, clocks, knowledge, strangers]
+  return [
+    silent,
+    paused,
+    consumers,
+    expirations,
+    versions,
+    clocks,
+    knowledge,
+    signatures,
+    serializers,
+    strangers,
+  ]
     .map((check) => check(facts))
     .filter((finding) => finding !== null);
 }
@@ -192,6 +212,53 @@ function knowledge({ workers, tasks }: ClusterFacts): Finding | null {
   };
 }
 
+/** Finds tasks that take other arguments on another worker of the same queue. */
+function signatures({ workers }: ClusterFacts): Finding | null {
+  const differing = differences(workers, (worker) => Object.entries(worker.signatures ?? {}));
+  if (differing.length === 0) return null;
+  return {
+    check: 'signatures',
+    level: 'warning',
+    what: `workers of one queue take different arguments for the same task: ${listed(differing)}`,
+    why: 'a call that fits one of them fails on the other',
+    fix: 'run one version of the code on all workers; during a rollout, add arguments as optional first',
+  };
+}
+
+/** Finds workers of one queue that read different serializers. */
+function serializers({ workers }: ClusterFacts): Finding | null {
+  const differing = differences(workers, ({ accepts }) =>
+    accepts == null ? [] : [['accept_content', accepts.join(', ') || 'none']],
+  );
+  if (differing.length === 0) return null;
+  return {
+    check: 'serializers',
+    level: 'warning',
+    what: `workers of one queue read different serializers: ${listed(differing)}`,
+    why: 'the one that does not read a message refuses it: it becomes a dead letter, or Celery throws it away',
+    fix: 'give all of them the same accept_content (acceptContent)',
+  };
+}
+
+/** What workers of one queue tell differently, for people: `shop.add: (a) (w1), (a, b) (w2)`. */
+function differences(
+  workers: readonly WorkerFacts[],
+  told: (worker: WorkerFacts) => readonly (readonly [what: string, value: string])[],
+): readonly string[] {
+  const found = new Map<string, string>();
+  for (const queue of new Set(workers.flatMap(({ queues }) => queues))) {
+    const first = new Map<string, { readonly value: string; readonly by: string }>();
+    for (const worker of workers.filter(({ queues }) => queues.includes(queue)))
+      for (const [what, value] of told(worker)) {
+        const other = first.get(what);
+        if (other === undefined) first.set(what, { value, by: worker.name });
+        else if (other.value !== value && !found.has(what))
+          found.set(what, `${what}: ${other.value} (${other.by}), ${value} (${worker.name})`);
+      }
+  }
+  return [...found.values()];
+}
+
 /** Finds two programs on one queue. */
 function strangers({ workers, tasks }: ClusterFacts): Finding | null {
   const own = (worker: WorkerFacts): readonly string[] =>
@@ -211,11 +278,6 @@ function strangers({ workers, tasks }: ClusterFacts): Finding | null {
     why: 'each gets messages that only another one can run',
     fix: 'one App for all modules, or a queue for each: new App(name, { taskDefaultQueue }) and worker -Q',
   };
-}
-
-/** Reads a worker's answer, which may have any form. */
-function textsOf(reply: unknown): readonly string[] {
-  return Array.isArray(reply) ? reply.filter((each): each is string => typeof each === 'string') : [];
 }
 
 function expiringIn(stats: unknown): readonly string[] {

@@ -1,8 +1,8 @@
 // The options of a call as query parameters: POST /tasks/shop.add?countdown=60&queue=slow
 import type { CallOptions } from '../config/call-options.ts';
 import { ConfigError } from '../errors.ts';
+import type { Parameter } from '../http/openapi.ts';
 import { wrongQuery } from '../http/problem.ts';
-import type { Parameter } from './openapi.ts';
 import {
   describeQuery,
   maxNameLength,

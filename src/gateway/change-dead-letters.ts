@@ -1,8 +1,9 @@
 // Replays or discards dead letters: a single one, or those that a filter matches.
 import type { DeadLetters } from '../app/dead-letters.ts';
+import { jsonContent } from '../http/openapi.ts';
 import { changeParameters, readChangeQuery, readNoQuery } from './dead-letter-query.ts';
 import { deadLetterId, idOf, noSuchDeadLetter, servedBy, tags, whereServed } from './dead-letters.ts';
-import { jsonContent, problems, ref } from './openapi.ts';
+import { problems, ref } from './openapi.ts';
 import { type GatewayState, type HttpRoute, json, type RequestContext } from './route.ts';
 
 type Verb = 'replay' | 'discard';

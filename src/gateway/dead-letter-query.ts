@@ -3,8 +3,8 @@ import { checkReason, reasons } from '../app/dead-letter-filter.ts';
 import type { DeadLetterFilter } from '../app/dead-letters.ts';
 import { parseRate, type Rate } from '../config/rate.ts';
 import { ConfigError } from '../errors.ts';
+import type { Parameter } from '../http/openapi.ts';
 import { wrongQuery } from '../http/problem.ts';
-import type { Parameter } from './openapi.ts';
 import { describeQuery, maxNameLength, type QueryParameter, readName, readQuery, readTime } from './query.ts';
 
 interface ListQuery extends DeadLetterFilter {

@@ -1,8 +1,9 @@
 // Reading dead letters. Only with the gateway's option for it, since they contain arguments of other clients' calls.
 import type { DeadLetter } from '../app/dead-letters.ts';
+import { jsonContent, type Parameter } from '../http/openapi.ts';
 import { Problem } from '../http/problem.ts';
 import { listParameters, readListQuery } from './dead-letter-query.ts';
-import { jsonContent, type Parameter, problems, ref } from './openapi.ts';
+import { problems, ref } from './openapi.ts';
 import { type GatewayState, type HttpRoute, json, type RequestContext } from './route.ts';
 
 /** `GET /dead-letters`: the newest first, in pages. */

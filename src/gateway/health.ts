@@ -1,4 +1,5 @@
-import { jsonContent, ref } from './openapi.ts';
+import { jsonContent } from '../http/openapi.ts';
+import { ref } from './openapi.ts';
 import { type HttpRoute, json } from './route.ts';
 
 /** `GET /health`: this process lives. It asks no other server, so it is always fast. */

@@ -1,11 +1,9 @@
 // The arguments of a task as JSON Schema: for the list of tasks, the API's description, and the forms of its docs page.
 
 import type { AnyTask } from '../app/task.ts';
-import type { ObjectSchema } from '../config/standard-schema.ts';
+import { inputSchema, parameterNames } from '../app/task-parameters.ts';
+import type { JsonSchema } from '../http/openapi.ts';
 import { isRecord } from '../lib/narrow.ts';
-
-/** A JSON Schema (draft 2020-12), as OpenAPI 3.1 takes it. */
-export type JsonSchema = Readonly<Record<string, unknown>>;
 
 /**
  * The schema of the body that calls a task. For a keyword task it is made by the schema's library (JSON Schema 2020-12), with
@@ -27,32 +25,6 @@ function positionalSchema(task: AnyTask): JsonSchema {
     examples: [{ args: names }],
   };
 }
-
-/** The names of the code's parameters, for people. Empty when they cannot be read off easily. */
-function parameterNames({ run, options }: AnyTask): readonly string[] {
-  const list = /^(?:async\s*)?(?:function\s*\w*\s*)?\(([^()[\]{}]*)\)/.exec(String(run))?.[1];
-  if (list === undefined) return [];
-  const names = list
-    .split(',')
-    .map((parameter) => parameter.replace(/[=:].*$/s, '').trim())
-    .filter((name) => name !== '');
-  return options.bind ? names.slice(1) : names;
-}
-
-/** An object of unknown shape, if the library cannot express the schema in JSON Schema (dates, for instance). */
-function inputSchema(schema: ObjectSchema): JsonSchema {
-  const { vendor, jsonSchema } = schema['~standard'];
-  try {
-    const options = { target: 'draft-2020-12' };
-    // Only zod can leave out the parts that it cannot express, instead of failing.
-    const lenient = vendor === 'zod' ? { ...options, libraryOptions: { unrepresentable: 'any' } } : options;
-    const { $schema: _, ...rest } = jsonSchema?.input(lenient) ?? anyObject;
-    return rest;
-  } catch {
-    return anyObject;
-  }
-}
-const anyObject: JsonSchema = { type: 'object' };
 
 /** Moves a schema to another place in a document: adapts its references to itself. */
 function rebased(schema: JsonSchema, root: string): JsonSchema {

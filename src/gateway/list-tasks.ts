@@ -1,6 +1,7 @@
 import type { AnyTask } from '../app/task.ts';
+import { jsonContent } from '../http/openapi.ts';
 import { bodySchema } from './json-schema.ts';
-import { jsonContent, problems, ref } from './openapi.ts';
+import { problems, ref } from './openapi.ts';
 import { type GatewayState, type HttpRoute, json, taskPath } from './route.ts';
 
 /** `GET /tasks`: the tasks that can be called. */

@@ -1,41 +1,17 @@
 // The API's description, OpenAPI 3.1: made from the routes and the registered tasks.
 import type { App } from '../app/app.ts';
 import type { AnyTask } from '../app/task.ts';
+import {
+  type JsonSchema,
+  jsonContent,
+  type Operation,
+  problemResponse,
+  type ResponseDescription,
+} from '../http/openapi.ts';
 import { callParameters } from './call-query.ts';
-import { bodySchema, type JsonSchema } from './json-schema.ts';
+import { bodySchema } from './json-schema.ts';
 import type { GatewayState } from './route.ts';
 import { type ComponentName, components } from './schemas.ts';
-
-export interface Parameter {
-  readonly name: string;
-  readonly in: 'query' | 'path' | 'header';
-  readonly required?: boolean;
-  readonly description: string;
-  readonly schema: JsonSchema;
-}
-interface ResponseDescription {
-  readonly description: string;
-  readonly headers?: Readonly<Record<string, unknown>>;
-  readonly content?: Readonly<
-    Record<
-      string,
-      {
-        readonly schema: JsonSchema;
-      }
-    >
-  >;
-}
-
-/** An operation of the document: the part of OpenAPI's that is used here. */
-export interface Operation {
-  readonly operationId: string;
-  readonly summary: string;
-  readonly description?: string;
-  readonly tags: readonly string[];
-  readonly parameters?: readonly Parameter[];
-  readonly requestBody?: unknown;
-  readonly responses: Readonly<Record<string, ResponseDescription>>;
-}
 
 /** The whole document. */
 export function openApiDocument(gateway: GatewayState): unknown {
@@ -75,21 +51,14 @@ export function describeCalls(app: App): Readonly<Record<string, Operation>> {
   );
 }
 
-export function jsonContent(schema: JsonSchema): {
-  readonly 'application/json': { readonly schema: JsonSchema };
-} {
-  return { 'application/json': { schema } };
-}
-
 export function ref(component: ComponentName): JsonSchema {
   return { $ref: `#/components/schemas/${component}` };
 }
 
 /** The answers to failed requests. */
 export function problems(...statuses: readonly number[]): Readonly<Record<string, ResponseDescription>> {
-  const content = { 'application/problem+json': { schema: ref('Problem') } };
   return Object.fromEntries(
-    statuses.map((status) => [String(status), { description: reasons[status] ?? 'It failed.', content }]),
+    statuses.map((status) => [String(status), problemResponse(reasons[status] ?? 'It failed.')]),
   );
 }
 

@@ -1,9 +1,9 @@
 // Parameters of a query, one row each: the name, the option, and how it is read.
 import { ConfigError } from '../errors.ts';
+import type { Parameter } from '../http/openapi.ts';
 import type { ProblemDetail } from '../http/problem.ts';
 import { readDuration as asDuration, type Duration, toMs } from '../lib/duration.ts';
 import { suggest } from '../lib/suggest.ts';
-import type { Parameter } from './openapi.ts';
 
 export interface QueryParameter<Option extends string = string> {
   readonly name: string;

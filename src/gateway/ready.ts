@@ -1,5 +1,6 @@
+import { jsonContent } from '../http/openapi.ts';
 import { Problem } from '../http/problem.ts';
-import { jsonContent, problems, ref } from './openapi.ts';
+import { problems, ref } from './openapi.ts';
 import { type HttpRoute, json } from './route.ts';
 
 /** `GET /ready`: the stores answer, so that calls can be sent and results be read. */

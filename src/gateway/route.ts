@@ -1,10 +1,10 @@
 // The definition of a route: its path, its code, and its description for the API's document.
 import type { Context } from 'hono';
 import type { App } from '../app/app.ts';
+import type { Operation } from '../http/openapi.ts';
 import { toPlainJson } from '../http/plain-json.ts';
 import type { ApiKeys } from './api-keys.ts';
 import type { GatewayMetrics } from './metrics.ts';
-import type { Operation } from './openapi.ts';
 import type { GatewaySettings } from './options.ts';
 import type { Waits } from './waits.ts';
 

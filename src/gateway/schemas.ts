@@ -1,6 +1,6 @@
 // The shapes of answers, for the OpenAPI document.
 import { reasons } from '../app/dead-letter-filter.ts';
-import type { JsonSchema } from './json-schema.ts';
+import { type JsonSchema, problemSchema } from '../http/openapi.ts';
 
 const text = { type: 'string' };
 
@@ -112,30 +112,5 @@ export const components: Readonly<Record<ComponentName, JsonSchema>> = {
     },
   },
   Status: { type: 'object', required: ['status'], properties: { status: text } },
-  Problem: {
-    type: 'object',
-    description: 'RFC 9457.',
-    required: ['type', 'title', 'status', 'detail', 'instance', 'requestId'],
-    properties: {
-      type: text,
-      title: text,
-      status: { type: 'integer' },
-      detail: text,
-      instance: text,
-      requestId: text,
-      code: { ...text, description: 'Which error it was; stable.' },
-      errors: {
-        type: 'array',
-        items: {
-          type: 'object',
-          required: ['message'],
-          properties: {
-            path: { ...text, description: 'In the body: $.rows[3].id' },
-            parameter: { ...text, description: 'Of the query.' },
-            message: text,
-          },
-        },
-      },
-    },
-  },
+  Problem: problemSchema,
 };

@@ -1,5 +1,6 @@
+import { jsonContent, type Parameter } from '../http/openapi.ts';
 import { findRecord } from './find-record.ts';
-import { jsonContent, type Parameter, problems, ref } from './openapi.ts';
+import { problems, ref } from './openapi.ts';
 import { type HttpRoute, json } from './route.ts';
 import { viewOf } from './task-view.ts';
 

@@ -1,8 +1,9 @@
+import { jsonContent } from '../http/openapi.ts';
 import { Problem } from '../http/problem.ts';
 import { toMs } from '../lib/duration.ts';
 import { isReady, type ResultRecord } from '../protocol/result-meta.ts';
 import { findRecord, requireBackend } from './find-record.ts';
-import { jsonContent, problems, ref } from './openapi.ts';
+import { problems, ref } from './openapi.ts';
 import { type GatewayState, type HttpRoute, json, type RequestContext } from './route.ts';
 import { idParameter } from './show-task.ts';
 import { viewOf } from './task-view.ts';

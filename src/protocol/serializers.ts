@@ -131,6 +131,15 @@ export function serializerNamed(name: string): SerializerName {
   );
 }
 
+/** The serializers that a worker reads, by its settings as it tells them (`inspect conf`), sorted; without the setting Celery's default. */
+export function acceptedIn(conf: unknown): readonly string[] {
+  const given: unknown =
+    typeof conf === 'object' && conf !== null && 'accept_content' in conf ? conf.accept_content : null;
+  const list: readonly unknown[] = Array.isArray(given) ? given : ['json'];
+  const names = list.map(String).map((name) => serializerOf(name) ?? (isPickle(name) ? 'pickle' : name));
+  return [...new Set(names)].sort();
+}
+
 const emptyEmbed = '{"callbacks":null,"errbacks":null,"chain":null,"chord":null}';
 
 function isEmpty(embed: Embed): boolean {

@@ -182,6 +182,26 @@ describe('the doctor of a cluster', () => {
       },
       'paused: paused: queue celery (since 1970-01-01T00:00:00.000Z by ann: tests, 3 wait), task shop.add (since 1970-01-01T00:00:00.000Z by ann)',
     ],
+    [
+      {
+        workers: [
+          worker('w1', { signatures: { 'shop.add': '(a, b)' } }),
+          worker('w2', { signatures: { 'shop.add': '(a)' } }),
+          worker('w3', { queues: ['other'], signatures: { 'shop.add': '()' } }),
+        ],
+      },
+      'signatures: workers of one queue take different arguments for the same task: shop.add: (a, b) (w1), (a) (w2)',
+    ],
+    [
+      {
+        workers: [
+          worker('w1', { accepts: ['json'] }),
+          worker('w2', { accepts: ['json', 'pickle'] }),
+          worker('w3'),
+        ],
+      },
+      'serializers: workers of one queue read different serializers: accept_content: json (w1), json, pickle (w2)',
+    ],
     [{ workers: [] }, 'consumers: messages wait in queues that no worker serves: celery (3)'],
     [
       { workers: [worker('w1'), worker('w2', { version: '0.0.9' })] },

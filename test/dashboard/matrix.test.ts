@@ -12,8 +12,10 @@ const worker = (
 ) => ({
   name,
   tasks,
+  signatures: {},
   queues,
   software,
+  accepts: null,
 });
 const of = ({ tasks }: TaskMatrix): Record<string, unknown> =>
   Object.fromEntries(tasks.map(({ task, problem, cells }) => [task, [problem, ...cells]]));
@@ -29,9 +31,21 @@ describe('tasks and workers', () => {
       { sent: new Map([['lost', 3]]), queuesOf: new Map() },
     );
     expect(matrix.groups).toEqual([
-      { workers: ['a'], queues: ['celery'], language: 'TypeScript', software: 'js-umbel 0.1.0' },
-      { workers: ['b'], queues: ['celery'], language: 'TypeScript', software: 'js-umbel 0.1.0' },
-      { workers: ['c'], queues: ['mail'], language: 'Python', software: 'py-celery 5.5.0' },
+      {
+        workers: ['a'],
+        queues: ['celery'],
+        language: 'TypeScript',
+        software: 'js-umbel 0.1.0',
+        accepts: null,
+      },
+      {
+        workers: ['b'],
+        queues: ['celery'],
+        language: 'TypeScript',
+        software: 'js-umbel 0.1.0',
+        accepts: null,
+      },
+      { workers: ['c'], queues: ['mail'], language: 'Python', software: 'py-celery 5.5.0', accepts: null },
     ]);
     expect(matrix.tasks.map(({ task }) => task)).toEqual(['lost', 'new', 'add', 'mail']);
     expect(of(matrix)).toEqual({
@@ -81,6 +95,47 @@ describe('tasks and workers', () => {
         { task: 'shop.nobodys', problem: 'nobody', queues: ['else'], recent: 1 },
         { task: 'shop.add', problem: null, queues: ['celery'], cells: ['knows'] },
       ],
+    });
+  });
+});
+
+describe('what workers tell of themselves', () => {
+  it('shows what a task takes and which serializers are read; a name may have a space', async () => {
+    const app = await newApp('sqlite');
+    app.task('send the mail', (to: string, copies: number) => `${to} ${copies}`);
+    const ask = newDashboard(app);
+    await startWorker(app);
+    const read = async (): Promise<TaskMatrix> => (await ask('/api/v1/doctor/tasks')).body as TaskMatrix;
+    await until(
+      async () => (await read()).groups.some(({ accepts }) => accepts !== null),
+      'the worker to tell',
+    );
+    const matrix = await read();
+    expect(matrix.groups.map(({ accepts }) => accepts)).toEqual([['json']]);
+    expect(matrix.tasks).toMatchObject([
+      { task: 'send the mail', cells: ['knows'], signatures: ['(to, copies)'], problem: null },
+    ]);
+  });
+
+  it('workers of one queue that take different arguments, or read different serializers, are a problem', () => {
+    const one = { ...worker('a', ['add']), signatures: { add: '(a, b)' }, accepts: ['json'] };
+    const two = { ...worker('b', ['add']), signatures: { add: '(a)' }, accepts: ['json', 'yaml'] };
+    const python = { ...worker('c', ['add'], ['celery'], 'py-celery 5.5.0 Linux'), accepts: ['json'] };
+    const matrix = matrixOf([one, two, python], { sent: null, queuesOf: new Map() });
+    expect(matrix.tasks).toMatchObject([{ problem: 'signatures', signatures: ['(a, b)', '(a)', null] }]);
+    expect(matrix.mixed).toEqual([
+      {
+        queue: 'celery',
+        accepts: [
+          { worker: 'a', serializers: ['json'] },
+          { worker: 'b', serializers: ['json', 'yaml'] },
+        ],
+      },
+    ]);
+    const apart = [one, { ...two, queues: ['other'] }];
+    expect(matrixOf(apart, { sent: null, queuesOf: new Map() })).toMatchObject({
+      mixed: [],
+      tasks: [{ problem: null }],
     });
   });
 });

@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import type { App } from '../../app/app.ts';
 import type { RetryJob, RetryJobStatus } from '../../app/retry-job.ts';
 import type { RetryAllOptions } from '../../app/task-history.ts';
+import { readRegistered } from '../../protocol/registered-task.ts';
 import { type CommonOptions, optionsOf, type Session, withApp } from '../common.ts';
 import { confirmed } from '../confirm.ts';
 import { endOfCommand } from '../events/listen.ts';
@@ -66,8 +67,7 @@ async function registeredTasks(app: App): Promise<ReadonlySet<string> | null> {
   await using control = new Control(app);
   const { replies } = await control.inspect({ timeout: 1 }).registered();
   if (replies.size === 0) return null;
-  // Celery's workers add options: `mail.send [rate_limit=10/m]`.
-  return new Set([...replies.values()].flat().map((text) => text.split(' ', 1)[0] ?? text));
+  return new Set([...replies.values()].flatMap((reply) => readRegistered(reply).map(({ name }) => name)));
 }
 
 /** `umbel tasks job`: the jobs of `umbel tasks retry --query`. */

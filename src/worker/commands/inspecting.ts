@@ -2,9 +2,11 @@
 
 import { freemem, platform, release, totalmem } from 'node:os';
 import type { AnyTask } from '../../app/task.ts';
+import { signatureOf } from '../../app/task-parameters.ts';
 import { decodeOptions } from '../../config/config.ts';
 import { version } from '../../lib/version.ts';
 import type { Json } from '../../protocol/message.ts';
+import { signatureItem } from '../../protocol/registered-task.ts';
 import { decodeTask } from '../../protocol/task.ts';
 import { formatTimestamp } from '../../protocol/timestamp.ts';
 import { describeMessage, queueInfo, settingsOf, taskInfo } from './describe.ts';
@@ -126,7 +128,8 @@ function reservedTasks(panel: Panel): readonly Json[] {
 }
 
 /** An attribute of a task, by Celery's name. */
-function attribute({ rateLimits, timeLimits }: Panel, { name, options }: AnyTask, item: string): unknown {
+function attribute({ rateLimits, timeLimits }: Panel, task: AnyTask, item: string): unknown {
+  const { name, options } = task;
   switch (item) {
     case 'rate_limit': {
       const rate = rateLimits.rateOf(name, options.rateLimit);
@@ -151,6 +154,8 @@ function attribute({ rateLimits, timeLimits }: Panel, { name, options }: AnyTask
       return options.serializer;
     case 'priority':
       return options.priority;
+    case signatureItem: // not in Celery, whose workers leave out what they do not know
+      return signatureOf(task);
     default:
       return null;
   }

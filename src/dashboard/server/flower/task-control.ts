@@ -1,6 +1,7 @@
 // Flower's routes that revoke or abort a task, and set the limits of a task name.
 import { constants } from 'node:os';
 import { Problem } from '../../../http/problem.ts';
+import { readRegistered } from '../../../protocol/registered-task.ts';
 import { isReady } from '../../../protocol/result-meta.ts';
 import { readParameters } from './parameters.ts';
 import { checkWorker, type FlowerRoute, type FlowerState, message, pathName } from './route.ts';
@@ -118,10 +119,9 @@ async function limitsOf(
     timeout: context.settings.inspectTimeout,
   });
   const { replies } = await inspect.registered('soft_time_limit', 'time_limit');
-  const line = replies.get(worker)?.find((each) => each.split(' ')[0] === task);
-  if (line === undefined)
+  const found = readRegistered(replies.get(worker)).find(({ name }) => name === task);
+  if (found === undefined)
     throw new Problem(504, `the worker '${worker}' did not say which limits '${task}' has; give both`);
-  const limit = (name: string): number | null =>
-    Number(new RegExp(`[[ ]${name}=([\\d.]+)`).exec(line)?.[1] ?? 0) || null;
+  const limit = (name: string): number | null => Number.parseFloat(found.attributes[name] ?? '') || null;
   return { soft: limit('soft_time_limit'), hard: limit('time_limit') };
 }

@@ -4,6 +4,7 @@ import { systemClock } from '../../../lib/clock.ts';
 import { atMost } from '../../../lib/deadline.ts';
 import { isRecord } from '../../../lib/narrow.ts';
 import type { Json } from '../../../protocol/message.ts';
+import { readRegistered } from '../../../protocol/registered-task.ts';
 import type { DashboardContext } from '../context.ts';
 import type { FlowerMetrics } from './metrics.ts';
 
@@ -105,9 +106,8 @@ export class WorkerRecords {
   /** Whether a worker has this task. @throws BrokerUnavailable */
   async isRegistered(task: string): Promise<boolean> {
     const has = (records: ReadonlyMap<string, WorkerRecord>): boolean =>
-      [...records.values()].some(
-        ({ registered }) =>
-          Array.isArray(registered) && registered.some((each) => String(each).split(' ')[0] === task),
+      [...records.values()].some(({ registered }) =>
+        readRegistered(registered).some(({ name }) => name === task),
       );
     return has(this.#records) || has(await this.all(true));
   }

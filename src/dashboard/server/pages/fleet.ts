@@ -2,9 +2,11 @@
 import type { Control } from '../../../control/control.ts';
 import { isRecord } from '../../../lib/narrow.ts';
 import type { Json } from '../../../protocol/message.ts';
+import { type RegisteredTask, readRegistered, signatureItem } from '../../../protocol/registered-task.ts';
+import { acceptedIn } from '../../../protocol/serializers.ts';
 import { Known, type KnownValue } from './known.ts';
 
-type Question = 'stats' | 'active_queues' | 'active' | 'reserved' | 'registered';
+type Question = 'stats' | 'active_queues' | 'active' | 'reserved' | 'registered' | 'conf';
 
 interface Replies {
   readonly answers: ReadonlyMap<string, unknown>;
@@ -21,6 +23,13 @@ export interface ToldByWorkers extends Omit<KnownValue<unknown>, 'value'> {
 interface Told<Value> extends ToldByWorkers {
   readonly value: ReadonlyMap<string, Value> | null;
 }
+
+const argumentsOf: Readonly<Partial<Record<Question, Json>>> = {
+  active: { safe: true },
+  registered: { taskinfoitems: [signatureItem] },
+};
+/** Settings change only when a worker starts, and their reply is long. */
+const freshOf: Readonly<Partial<Record<Question, { readonly fresh: number }>>> = { conf: { fresh: 20_000 } };
 
 /** Replies by worker. Many open pages share one request to the cluster. */
 export class Fleet {
@@ -45,12 +54,17 @@ export class Fleet {
     );
   }
 
-  /** The names of the tasks that each worker knows. */
-  registered(): Told<readonly string[]> {
-    const namesIn = (answer: unknown): readonly string[] =>
-      Array.isArray(answer) ? answer.map((each) => String(each).split(' ', 1)[0] ?? '') : [];
+  /** The tasks that each worker knows; workers of Umbel also tell what each takes. */
+  registered(): Told<readonly RegisteredTask[]> {
     return told([this.#look('registered')], (replies) =>
-      [...(replies?.answers ?? [])].map(([worker, answer]) => [worker, namesIn(answer)]),
+      [...(replies?.answers ?? [])].map(([worker, answer]) => [worker, readRegistered(answer)]),
+    );
+  }
+
+  /** The serializers that each worker reads. */
+  accepts(): Told<readonly string[]> {
+    return told([this.#look('conf')], (replies) =>
+      [...(replies?.answers ?? [])].map(([worker, answer]) => [worker, acceptedIn(answer)]),
     );
   }
 
@@ -72,10 +86,10 @@ export class Fleet {
   #look(question: Question, stale?: number): KnownValue<Replies> {
     let known = this.#known.get(question);
     if (known === undefined) {
-      known = new Known(async () => {
-        const asked = await this.#control.ask(question, question === 'active' ? { safe: true } : {});
+      known = new Known<Replies>(async () => {
+        const asked = await this.#control.ask(question, argumentsOf[question] ?? {});
         return { answers: asked.replies, silent: asked.silent };
-      });
+      }, freshOf[question]);
       this.#known.set(question, known);
     }
     return known.look(stale === undefined ? {} : { stale });

@@ -2,6 +2,7 @@
 import type { App } from '../../../app/app.ts';
 import { queuesOfTasks } from '../../../app/task-queues.ts';
 import type { ClusterState } from '../../../events/cluster-state.ts';
+import { signaturesOf } from '../../../protocol/registered-task.ts';
 import { type Fleet, type ToldByWorkers, toldTogether } from './fleet.ts';
 
 /** Workers with the same tasks, queues and software. */
@@ -12,6 +13,8 @@ export interface WorkerGroup {
   readonly language: string | null;
   /** `py-celery 5.5.0`; null: no event told it. */
   readonly software: string | null;
+  /** The serializers that they read; null: they have not told it. */
+  readonly accepts: readonly string[] | null;
 }
 
 export interface TaskKnowledge {
@@ -22,12 +25,22 @@ export interface TaskKnowledge {
   readonly queues: readonly string[];
   /** For each group: it knows the task; it does not, and serves a queue where the task comes (`lacks`); it needs not know it. */
   readonly cells: readonly ('knows' | 'lacks' | 'none')[];
-  /** `nobody`: it is sent and no worker knows it. `some`: workers of one queue differ. */
-  readonly problem: 'nobody' | 'some' | null;
+  /** What it takes, for each group that told it (workers of Python do not): `(a, b)`, `{ to: string }`. */
+  readonly signatures: readonly (string | null)[];
+  /** `nobody`: it is sent and no worker knows it. `some`: workers of one queue differ. `signatures`: workers of one queue take different arguments. */
+  readonly problem: 'nobody' | 'some' | 'signatures' | null;
+}
+
+/** What one worker of the queue reads, another may refuse. */
+export interface MixedQueue {
+  readonly queue: string;
+  readonly accepts: readonly { readonly worker: string; readonly serializers: readonly string[] }[];
 }
 
 export interface TaskMatrix {
   readonly groups: readonly WorkerGroup[];
+  /** Queues whose workers read different serializers. */
+  readonly mixed: readonly MixedQueue[];
   /** Problems first. */
   readonly tasks: readonly TaskKnowledge[];
   /** Not all tasks are shown. */
@@ -43,8 +56,11 @@ interface MatrixPage extends TaskMatrix {
 interface KnownWorker {
   readonly name: string;
   readonly tasks: readonly string[];
+  /** By task; workers of Python tell none. */
+  readonly signatures: Readonly<Record<string, string>>;
   readonly queues: readonly string[];
   readonly software: string | null;
+  readonly accepts: readonly string[] | null;
 }
 
 const maxTasks = 500;
@@ -59,12 +75,15 @@ export async function taskMatrix(
   const { value: registered, ...toldTasks } = fleet.registered();
   const { value: queues, ...toldQueues } = fleet.queues();
   const told = toldTogether([toldTasks, toldQueues]);
-  if (registered === null || queues === null) return { groups: [], tasks: [], more: false, told };
+  if (registered === null || queues === null) return { groups: [], mixed: [], tasks: [], more: false, told };
+  const accepts = fleet.accepts().value;
   const workers = [...registered].map(([name, tasks]) => ({
     name,
-    tasks: tasks.filter((task) => !task.startsWith('celery.')),
+    tasks: tasks.map((task) => task.name).filter((task) => !task.startsWith('celery.')),
+    signatures: signaturesOf(tasks),
     queues: queues.get(name) ?? [],
     software: cluster.worker(name)?.software || null,
+    accepts: accepts?.get(name) ?? null,
   }));
   const recent = await app.history.countsBy('name', 'seen:<24h', maxTasks).catch(() => null);
   const sent = new Map(
@@ -110,39 +129,83 @@ export function matrixOf(workers: readonly KnownWorker[], { sent, queuesOf }: Se
       return group.queues.some((queue) => comes.has(queue)) ? ('lacks' as const) : ('none' as const);
     });
     const count = sent === null ? null : (sent.get(task) ?? 0);
+    const signatures = groups.map(({ first }) => first.signatures[task] ?? null);
     const isNobodys = knowing.length === 0 && groups.length > 0 && (count ?? 0) > 0;
     return {
       task,
       recent: count,
       queues: [...sentTo].sort(),
       cells,
-      problem: isNobodys ? 'nobody' : cells.includes('lacks') ? 'some' : null,
+      signatures,
+      problem: isNobodys
+        ? 'nobody'
+        : cells.includes('lacks')
+          ? 'some'
+          : differs(groups, signatures)
+            ? 'signatures'
+            : null,
     };
   });
-  const rank = ({ problem }: TaskKnowledge): number => ['nobody', 'some', null].indexOf(problem);
+  const rank = ({ problem }: TaskKnowledge): number =>
+    ['nobody', 'some', 'signatures', null].indexOf(problem);
   tasks.sort((a, b) => rank(a) - rank(b) || (a.task < b.task ? -1 : 1));
   return {
     groups: groups.map(({ group }) => group),
+    mixed: mixedQueues(groups),
     tasks: tasks.slice(0, maxTasks),
     more: tasks.length > maxTasks,
   };
 }
 
-function groupsOf(
-  workers: readonly KnownWorker[],
-): readonly { readonly group: WorkerGroup; readonly knows: ReadonlySet<string> }[] {
+/** Whether two groups that serve the same queue take different arguments. */
+function differs(groups: readonly AlikeWorkers[], signatures: readonly (string | null)[]): boolean {
+  return groups.some(({ group }, one) =>
+    groups.some(
+      (other, two) =>
+        two > one &&
+        signatures[one] !== null &&
+        signatures[two] !== null &&
+        signatures[one] !== signatures[two] &&
+        other.group.queues.some((queue) => group.queues.includes(queue)),
+    ),
+  );
+}
+
+function mixedQueues(groups: readonly AlikeWorkers[]): readonly MixedQueue[] {
+  const queues = [...new Set(groups.flatMap(({ group }) => group.queues))].sort();
+  return queues.flatMap((queue) => {
+    const accepts = new Map<string, MixedQueue['accepts'][number]>();
+    for (const { group } of groups)
+      if (group.accepts !== null && group.queues.includes(queue)) {
+        const key = group.accepts.join(' ');
+        if (!accepts.has(key))
+          accepts.set(key, { worker: group.workers[0] ?? '', serializers: group.accepts });
+      }
+    return accepts.size < 2 ? [] : [{ queue, accepts: [...accepts.values()] }];
+  });
+}
+
+interface AlikeWorkers {
+  readonly group: WorkerGroup;
+  readonly first: KnownWorker;
+  readonly knows: ReadonlySet<string>;
+}
+
+function groupsOf(workers: readonly KnownWorker[]): readonly AlikeWorkers[] {
   const alike = new Map<string, KnownWorker[]>();
   for (const worker of workers) {
-    const { tasks, queues, software } = worker;
-    const key = JSON.stringify([[...tasks].sort(), [...queues].sort(), software]);
+    const { tasks, signatures, queues, software, accepts } = worker;
+    const known = [...tasks].sort().map((task) => [task, signatures[task]]);
+    const key = JSON.stringify([known, [...queues].sort(), software, accepts]);
     alike.set(key, [...(alike.get(key) ?? []), worker]);
   }
   return [...alike.values()].flatMap((members) => {
     const [first] = members;
     if (first === undefined) return [];
-    const { tasks, queues, software } = first;
+    const { tasks, queues, software, accepts } = first;
     return [
       {
+        first,
         knows: new Set(tasks),
         group: {
           workers: members.map(({ name }) => name).sort(),
@@ -150,6 +213,7 @@ function groupsOf(
           language: languageOf(software),
           // Without the system: `py-celery 5.5.0 Linux`.
           software: software?.split(' ').slice(0, 2).join(' ') ?? null,
+          accepts,
         },
       },
     ];

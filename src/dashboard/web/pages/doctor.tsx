@@ -106,7 +106,7 @@ function Findings(): JSX.Element {
         </ul>
       )}
       {value !== null && findings !== null && (
-        <p class="dim">
+        <p class="dim page-foot">
           {value.hasTasks
             ? 'The source files of the application are not read here: '
             : 'The tasks of the application are not examined, because its code is not loaded here: '}

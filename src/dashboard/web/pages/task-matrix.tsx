@@ -7,7 +7,7 @@ import { plural, shortCount } from '../format.ts';
 import { useRefresh, useReloadSoon } from '../live.ts';
 import { link, workerLink } from '../router.ts';
 import { Icon } from '../ui/icon.tsx';
-import { Empty, FaultNote, Loading } from '../ui/notice.tsx';
+import { Empty, FaultNote, Loading, Warning } from '../ui/notice.tsx';
 import { Told } from '../ui/told.tsx';
 
 export function TaskMatrixTable(): JSX.Element {
@@ -16,7 +16,7 @@ export function TaskMatrixTable(): JSX.Element {
   useReloadSoon(value?.told.asking === true, value, reload);
   const [onlyProblems, setOnlyProblems] = useState(false);
   if (value === null) return fault === null ? <Loading /> : <FaultNote fault={fault} retry={reload} />;
-  const { groups, tasks, told, more } = value;
+  const { groups, mixed, tasks, told, more } = value;
   if (groups.length === 0 && told.at === null)
     return (
       <>
@@ -35,6 +35,17 @@ export function TaskMatrixTable(): JSX.Element {
   return (
     <>
       <Told told={told}>What they know is missing here.</Told>
+      {mixed.length > 0 && (
+        <div class="warnings">
+          {mixed.map(({ queue, accepts }) => (
+            <Warning key={queue}>
+              <b>Workers of the queue {queue} read different serializers.</b> What one of them reads, another
+              refuses:{' '}
+              {accepts.map(({ worker, serializers }) => `${worker}: ${serializers.join(', ')}`).join('; ')}
+            </Warning>
+          ))}
+        </div>
+      )}
       <div class="tab-head">
         <span class="dim">
           {plural(tasks.length, 'task')}
@@ -87,7 +98,11 @@ function MatrixTable({ groups, tasks }: Pick<TaskMatrix, 'groups' | 'tasks'>): J
   );
 }
 
-function GroupHead({ group: { workers, queues, language, software } }: { group: WorkerGroup }): JSX.Element {
+function GroupHead({
+  group: { workers, queues, language, software, accepts },
+}: {
+  group: WorkerGroup;
+}): JSX.Element {
   const [first = ''] = workers;
   return (
     <th scope="col" class="matrix-head" title={workers.join('\n')}>
@@ -95,17 +110,25 @@ function GroupHead({ group: { workers, queues, language, software } }: { group: 
       {workers.length > 1 && <span class="dim"> +{workers.length - 1}</span>}
       <span class="second">{language === null ? 'its events are off' : `${language}, ${software}`}</span>
       <span class="second">{queues.join(', ') || 'no queue'}</span>
+      {accepts !== null && <span class="second">reads {accepts.join(', ') || 'nothing'}</span>}
     </th>
   );
 }
 
+const problems = {
+  nobody: 'no worker knows it',
+  some: 'not on all workers',
+  signatures: 'takes different arguments',
+} as const;
+
 function TaskRow({
-  task: { task, recent, queues, cells, problem },
+  task: { task, recent, queues, cells, signatures, problem },
   groups,
 }: {
   task: TaskKnowledge;
   groups: readonly WorkerGroup[];
 }): JSX.Element {
+  const takes = [...new Set(signatures)].filter((each) => each !== null);
   return (
     <tr>
       <th scope="row" class="wide-cell">
@@ -114,11 +137,10 @@ function TaskRow({
         </a>
         {problem !== null && (
           <span class="second">
-            <span class={`badge tone-${problem === 'nobody' ? 'red' : 'amber'}`}>
-              {problem === 'nobody' ? 'no worker knows it' : 'not on all workers'}
-            </span>
+            <span class={`badge tone-${problem === 'nobody' ? 'red' : 'amber'}`}>{problems[problem]}</span>
           </span>
         )}
+        {takes.length === 1 && <code class="second">{takes[0]}</code>}
         {queues.length > 0 && <span class="second">to {queues.join(', ')}</span>}
       </th>
       <td class="right num hide-s">{recent === null ? '–' : shortCount(recent)}</td>
@@ -132,6 +154,7 @@ function TaskRow({
                 ? 'does not know it, and serves its queue'
                 : 'does not know it'}
           </span>
+          {takes.length > 1 && <code class="second">{signatures[index]}</code>}
         </td>
       ))}
     </tr>
