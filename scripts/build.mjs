@@ -1,6 +1,7 @@
 // Makes the package of the sources: `npm run build`.
 //
 //   dist/    what is published: the declarations of each file, and its JavaScript bundled into few files, which load in half of the time
+//            dashboard/answers.json says what the routes of the dashboard answer, by their types
 //   build/   for the tests: a door to each file of src/, to the very same modules
 import { spawnSync } from 'node:child_process';
 import {
@@ -14,6 +15,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join, sep } from 'node:path';
+import { answerSchemas } from './answer-schemas.mjs';
 import { javaScript } from './bundle.mjs';
 import { webPages } from './bundle-web.mjs';
 import { bin, root } from './setup.mjs';
@@ -46,6 +48,7 @@ writeChanged(join(root, 'dist'), [
     'swagger-ui-bundle.js.LICENSE.txt',
   ]),
   ...pages.files,
+  ['dist/dashboard/answers.json', answerSchemas()],
   ...assets('src/gateway/docs-page', 'dist/gateway/docs-page', ['page.js', 'page.css']),
 ]);
 writeChanged(

@@ -11,6 +11,7 @@ import { healthcheck } from './healthcheck.ts';
 import type { Login } from './login.ts';
 import type { OidcLogin } from './oidc/oidc-login.ts';
 import { oidcRoutes } from './oidc/routes.ts';
+import { pageDocument } from './pages/api-routes.ts';
 import { pageRoutes } from './pages/routes.ts';
 import { serveAsset, servePage } from './web-files.ts';
 
@@ -73,7 +74,11 @@ export function createHandler(
     return undefined;
   });
 
-  router.route('/api/v1', pageRoutes(context));
+  const pages = pageRoutes(context);
+  router.get('/api/v1/openapi.json', async ({ json }) =>
+    json(await pageDocument(pages, context, login.required)),
+  );
+  router.route('/api/v1', pages);
   router.route('/', flowerRoutes(context));
   router.all('/api/*', ({ req }) => {
     throw new Problem(404, `nothing is at ${req.path}`);

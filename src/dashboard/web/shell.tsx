@@ -377,6 +377,12 @@ function Help(): JSX.Element {
             Compact rows
           </label>
         </section>
+        <section>
+          <h3>For programs</h3>
+          <p>
+            <a href={`${base}/api/v1/openapi.json`}>The API of these pages</a>, as OpenAPI 3.1
+          </p>
+        </section>
       </div>
     </Dialog>
   );

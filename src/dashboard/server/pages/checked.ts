@@ -43,12 +43,25 @@ function decoded(part: string): string | null {
   }
 }
 
+/** What a check of `checked` reads, and as what. */
+interface RequestCheck {
+  readonly target: 'query' | 'json' | 'param';
+  readonly schema: z.ZodType;
+}
+
+/** By the middleware, so that the API's document can be made from the routes. */
+const checks = new WeakMap<object, RequestCheck>();
+
+export function checkOf(middleware: object): RequestCheck | undefined {
+  return checks.get(middleware);
+}
+
 /** Answers 422 for missing or wrong values, before anything reaches a worker. */
 export function checked<Target extends 'query' | 'json' | 'param', Schema extends z.ZodType>(
   target: Target,
   schema: Schema,
 ) {
-  return validator(target, (value: unknown, { req }): z.output<Schema> => {
+  const check = validator(target, (value: unknown, { req }): z.output<Schema> => {
     if (target === 'json') checkJsonType(req.header('content-type'));
     const read = schema.safeParse(value);
     if (read.success) return read.data;
@@ -60,6 +73,8 @@ export function checked<Target extends 'query' | 'json' | 'param', Schema extend
       ),
     );
   });
+  checks.set(check, { target, schema });
+  return check;
 }
 
 /** A body of another type would be read as an empty one. */
