@@ -267,6 +267,21 @@ export class CannotPauseError extends StoreError {
   }
 }
 
+/** The broker does not tell which messages workers hold, and takes none back from them. Nothing was done. */
+export class CannotReleaseError extends StoreError {
+  /** Stable, for programs. */
+  override readonly code: string = 'UMBEL_CANNOT_RELEASE';
+  /** The queue that was asked for. */
+  readonly queue: string;
+
+  constructor(broker: string, queue: string) {
+    super(
+      `what workers hold of '${queue}' is known to ${broker} alone, which gives it to others when the worker's connection ends: stop that worker (umbel control shutdown -d NAME)`,
+    );
+    this.queue = queue;
+  }
+}
+
 /** Neither the broker nor the result backend can keep the audit log: it is off. */
 export class CannotAuditError extends StoreError {
   /** Stable, for programs. */

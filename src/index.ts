@@ -83,6 +83,7 @@ export {
   CannotChangeWaitingError,
   CannotPauseError,
   CannotPeekError,
+  CannotReleaseError,
   ChordError,
   ChordRepairError,
   ConfigError,

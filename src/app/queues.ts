@@ -69,6 +69,18 @@ interface WaitingCall {
   readonly rootId: string;
 }
 
+/** A message that a worker of Umbel holds: it runs its task, or will. */
+export interface HeldTask {
+  /** The task's id; null: the message is too large to be shown with the others, or none that can be read. */
+  readonly id: string | null;
+  /** The task's name; null as `id`. */
+  readonly task: string | null;
+  /** Node name of the worker. */
+  readonly worker: string;
+  /** When it comes back if the worker is not heard of until then. Each worker renews one lease for all of its messages. Null: its death is seen at once. */
+  readonly leaseEnds: Date | null;
+}
+
 /** A queue at this moment. */
 export interface QueueState {
   /** The queue's name. */
@@ -126,6 +138,24 @@ export class BrokerQueues {
    */
   async peek(queue: string, options: PeekQueueOptions = {}): Promise<readonly WaitingTask[]> {
     return (await import('./waiting-tasks.ts')).waitingTasks(this.#app, queue, options);
+  }
+
+  /**
+   * Messages of a queue that workers of Umbel hold, as the store knows them; `limit` is 100 unless it is set. Python's workers are asked: `control.inspect()`.
+   * @throws CannotReleaseError on RabbitMQ, which does not tell
+   */
+  async held(queue: string, options: { readonly limit?: number } = {}): Promise<readonly HeldTask[]> {
+    return (await import('./held-tasks.ts')).heldTasks(this.#app, queue, options.limit);
+  }
+
+  /**
+   * Gives a held message back to the front of its queue, for a worker that hangs. Its worker is not told: if it still runs the task, the task runs twice.
+   * What that worker settles later is refused: neither its result nor what follows from it is written, where results are in the store of messages. False: no
+   * worker of Umbel holds it.
+   * @throws CannotReleaseError on RabbitMQ
+   */
+  async release(queue: string, id: string): Promise<boolean> {
+    return (await import('./held-tasks.ts')).releaseTask(this.#app, queue, id);
   }
 
   /**

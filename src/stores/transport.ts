@@ -3,6 +3,7 @@
 import type { Decoded, WireMessage } from '../protocol/message.ts';
 import type { AuditStore } from './audit-store.ts';
 import type { Fanout, FanoutExchange, RevocationStore } from './fanout.ts';
+import type { HeldMessage } from './held-messages.ts';
 import type { HistoryStream, HistoryStreamOptions } from './history-stream.ts';
 import type { LimitReading, LimitReport, Limits, LimitsOptions } from './limits.ts';
 import type { Locks } from './locks.ts';
@@ -339,6 +340,17 @@ export interface Transport extends AsyncDisposable {
    * @throws BrokerUnavailable: some may have been changed
    */
   changeWaiting?(queue: string, changes: WaitingChanges): Promise<number>;
+  /**
+   * Messages of the queue that consumers hold, of all processes; nothing changes for them. Absent where the store does not tell (RabbitMQ).
+   * @throws BrokerUnavailable
+   */
+  held?(queue: string, limit: number): Promise<readonly HeldMessage[]>;
+  /**
+   * Gives the held messages of a task back to the front of its queue, without counting a crash; returns how many. Their consumers are not told: what they
+   * settle later is refused (`fenced`), and nothing of it is written; of two runs of one consumer the first that is settled may count. Present where `held` is.
+   * @throws BrokerUnavailable
+   */
+  releaseHeld?(queue: string, taskId: string): Promise<number>;
   /** The messages that could not be run. */
   readonly deadLetters: DeadLetterStore;
   /** Locks of unique tasks. Absent where the store cannot keep them: then the result backend keeps them. */

@@ -27,7 +27,7 @@ import { historyStreamCases } from './history-stream-cases.ts';
 import { limitReportCase, lockListCase } from './limit-cases.ts';
 import { pauseCase } from './pause-cases.ts';
 import { quarantineCases } from './quarantine-cases.ts';
-import { waitingCases } from './waiting-cases.ts';
+import { heldCases, waitingCases } from './waiting-cases.ts';
 
 /** The parts of a driver that the suite needs. Each case gets its own harness, on an empty store. */
 export interface TransportHarness {
@@ -548,6 +548,7 @@ export const transportConformance: readonly Case[] = [
 
   ...quarantineCases,
   ...waitingCases,
+  ...heldCases,
 
   check(
     'an evicted consumer cannot release or dead-letter messages that others hold now',

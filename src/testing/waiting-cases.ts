@@ -195,3 +195,89 @@ export const waitingCases: readonly Case[] = [
     },
   },
 ];
+
+/** Cases of messages that consumers hold. */
+export const heldCases: readonly Case[] = [
+  {
+    title: 'a held message is shown with its consumer, until it is settled',
+    needs: [],
+    async run(harness) {
+      const transport = await harness.open();
+      if (transport.held === undefined) return;
+      const other = await harness.open();
+      const consumer = await other.consume({ queues: ['celery'], name: 'holder', leaseMs: 15_000 });
+      await transport.publish([publication('a'), publication('b', { queue: 'else' })]);
+      const delivery = await claimOne(consumer);
+      const held = await transport.held('celery', 10);
+      assert.deepEqual(
+        held.map(({ message, consumer: name }) => [message?.ok && message.value.headers.id, name]),
+        [['a', 'holder']],
+      );
+      const [{ leaseEnds = null } = {}] = held;
+      assert.ok(leaseEnds === null || leaseEnds.getTime() > Date.now() - 60_000);
+      assert.deepEqual(await transport.held('else', 10), []);
+      assert.equal(await delivery.settle({ kind: 'ack' }), 'settled');
+      assert.deepEqual(await transport.held('celery', 10), []);
+    },
+  },
+  {
+    title:
+      'a held message that is released is delivered again before all others, and what its first owner settles later is refused',
+    needs: [],
+    async run(harness) {
+      const transport = await harness.open();
+      if (transport.releaseHeld === undefined) return;
+      const [one, two] = [await harness.open(), await harness.open()];
+      const first = await join(one, 'celery');
+      await transport.publish(['a', 'b', 'c'].map((id) => publication(id)));
+      const [held, kept] = await claim(first, 2);
+      if (held === undefined || kept === undefined) throw new Error('two messages were sent');
+      assert.equal(await transport.releaseHeld('celery', 'nothing'), 0);
+      assert.equal(await transport.releaseHeld('else', 'a'), 0);
+      assert.equal(await transport.releaseHeld('celery', 'a'), 1);
+      assert.equal(await transport.releaseHeld('celery', 'a'), 0);
+      const second = await join(two, 'celery');
+      const again = await claimOne(second);
+      assert.equal(idOf(again), 'a');
+      assert.equal(again.redelivered, true);
+      assert.equal(again.crashes, 0);
+      const backend = await harness.openBackend(one, { expiresMs: 86_400_000 });
+      const late = {
+        kind: 'ack' as const,
+        ...(one.features.atomicSettlement && {
+          write: backend.writeOf({
+            ...{ taskId: 'a', status: 'SUCCESS', result: 'late', traceback: null, children: [] },
+            dateDone: new Date(),
+          }),
+        }),
+        publish: [publication('follow-up', { queue: 'next' })],
+      };
+      assert.equal(await held.settle(late), 'fenced');
+      assert.equal(await backend.get('a'), undefined);
+      assert.equal((await transport.size('next')).ready, 0);
+      // What it still holds is its own.
+      assert.equal(await kept.settle({ kind: 'ack' }), 'settled');
+      assert.equal(await again.settle({ kind: 'ack' }), 'settled');
+      assert.equal(idOf(await claimOne(first)), 'c');
+      await backend.close();
+    },
+  },
+  {
+    title: 'a consumer that lost a message by its release may claim it again itself, and settles it once',
+    needs: [],
+    async run(harness) {
+      const transport = await harness.open();
+      if (transport.releaseHeld === undefined) return;
+      const consumer = await join(transport, 'celery');
+      await transport.publish([publication('a')]);
+      const held = await claimOne(consumer);
+      assert.equal(await transport.releaseHeld('celery', 'a'), 1);
+      const again = await claimOne(consumer);
+      assert.equal(idOf(again), 'a');
+      // Some stores tell the two apart; in others the first that is settled counts.
+      const settled = [await held.settle({ kind: 'ack' }), await again.settle({ kind: 'ack' })];
+      assert.deepEqual(settled.toSorted(), ['fenced', 'settled']);
+      assert.deepEqual(await transport.size('celery'), { ready: 0, scheduled: 0, claimed: 0 });
+    },
+  },
+];

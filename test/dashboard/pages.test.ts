@@ -9,14 +9,10 @@ import { RecentActivity } from '../../src/dashboard/server/pages/activity.ts';
 import type { DeadLetterPage } from '../../src/dashboard/server/pages/dead-letters.ts';
 import type { DoctorReport } from '../../src/dashboard/server/pages/doctor.ts';
 import { groupsOf } from '../../src/dashboard/server/pages/failures.ts';
+import type { HeldList } from '../../src/dashboard/server/pages/held.ts';
 import { type LiveDelta, LiveFeed } from '../../src/dashboard/server/pages/live-feed.ts';
 import type { Overview } from '../../src/dashboard/server/pages/overview.ts';
-import type {
-  HeldList,
-  QueueLine,
-  QueueOverview,
-  WaitingList,
-} from '../../src/dashboard/server/pages/queues.ts';
+import type { QueueLine, QueueOverview, WaitingList } from '../../src/dashboard/server/pages/queues.ts';
 import type { TaskPage, WorkflowPage } from '../../src/dashboard/server/pages/tasks.ts';
 import type { WorkerDetail } from '../../src/dashboard/server/pages/worker-details.ts';
 import { type ControlOutcome, roleFor } from '../../src/dashboard/server/pages/workers.ts';

@@ -29,6 +29,7 @@ export interface NewEntry {
 
 /** A holder of messages. Its identity is the fence. */
 export interface Owner {
+  readonly name: string;
   readonly quarantine: Quarantine;
   /** The owner was taken for dead: it has lost its messages. */
   evicted(): void;
@@ -119,6 +120,13 @@ export class MemoryQueues {
     else this.#passOn(queues);
     if (may.againMs !== null) this.#quarantineWaiters.add(waiter);
     return { entries, turn: next, againMs: may.againMs };
+  }
+
+  /** The messages of a queue that are held, with their owners. */
+  held(queue: string): readonly { readonly entry: QueuedMessage; readonly owner: Owner }[] {
+    return [...this.#claims]
+      .filter(([entry]) => entry.queue === queue)
+      .map(([entry, owner]) => ({ entry, owner }));
   }
 
   isHeldBy(entry: QueuedMessage, owner: Owner): boolean {

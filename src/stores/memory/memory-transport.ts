@@ -6,6 +6,7 @@ import { Sleeper } from '../../lib/sleeper.ts';
 import { decodeEnvelope, encodeEnvelope } from '../../protocol/envelope.ts';
 import type { Decoded, WireMessage } from '../../protocol/message.ts';
 import type { AuditStore } from '../audit-store.ts';
+import { type HeldMessage, isOfTask } from '../held-messages.ts';
 import type { HistoryStream, HistoryStreamOptions } from '../history-stream.ts';
 import type { LimitReading, LimitReport, Limits, LimitsOptions } from '../limits.ts';
 import type { Locks } from '../locks.ts';
@@ -114,6 +115,25 @@ class MemoryTransport implements Transport {
 
   async purge(queue: string): Promise<number> {
     return this.#queues.purge(queue);
+  }
+
+  async held(queue: string, limit: number): Promise<readonly HeldMessage[]> {
+    return this.#queues
+      .held(queue)
+      .slice(0, limit)
+      .map(({ entry, owner }) => ({
+        consumer: owner.name,
+        leaseEnds: null,
+        message: decodeEnvelope(entry.raw),
+      }));
+  }
+
+  async releaseHeld(queue: string, taskId: string): Promise<number> {
+    this.#refuseIfClosed();
+    const meant = this.#queues.held(queue).filter(({ entry }) => isOfTask(decodeEnvelope(entry.raw), taskId));
+    for (const { entry, owner } of meant)
+      if (this.#queues.unclaim(entry, owner)) this.#queues.release(entry, null);
+    return meant.length;
   }
 
   async openLocks(): Promise<Locks> {
@@ -243,6 +263,7 @@ export class MemoryConsumer implements Consumer {
   readonly #onClose: () => void;
   readonly #held = new Set<MemoryDelivery>();
   readonly #closing = new AbortController();
+  readonly #consumerName: string;
   #owner: Owner;
   #turn = 0;
 
@@ -252,6 +273,7 @@ export class MemoryConsumer implements Consumer {
     this.#names = options.queues;
     this.#quarantineMs = options.quarantineMs;
     this.#onClose = onClose;
+    this.#consumerName = options.name;
     this.#owner = this.#newOwner();
   }
 
@@ -311,6 +333,7 @@ export class MemoryConsumer implements Consumer {
 
   #newOwner(): Owner {
     return {
+      name: this.#consumerName,
       quarantine: new Quarantine(this.#queues.clock, this.#quarantineMs),
       evicted: () => {
         for (const delivery of this.#held) delivery.lose();

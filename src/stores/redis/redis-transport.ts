@@ -4,6 +4,7 @@ import { BrokerUnavailable } from '../../errors.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import { decodeEnvelope, encodeEnvelope } from '../../protocol/envelope.ts';
 import type { AuditStore } from '../audit-store.ts';
+import type { HeldMessage } from '../held-messages.ts';
 import type { HistoryStream, HistoryStreamOptions } from '../history-stream.ts';
 import type { LimitReading, LimitReport, Limits, LimitsOptions } from '../limits.ts';
 import type { Locks } from '../locks.ts';
@@ -167,6 +168,18 @@ export class RedisTransport implements Transport {
     this.#refuseIfClosed();
     const { changeWaiting } = await import('./redis-waiting.ts');
     return changeWaiting(this.#connection, queue, changes, (name) => this.#bindings.declare(name));
+  }
+
+  async held(queue: string, limit: number): Promise<readonly HeldMessage[]> {
+    this.#refuseIfClosed();
+    const { heldMessages } = await import('./redis-held.ts');
+    return heldMessages(this.#connection, queue, { limit });
+  }
+
+  async releaseHeld(queue: string, taskId: string): Promise<number> {
+    this.#refuseIfClosed();
+    const { releaseHeld } = await import('./redis-held.ts');
+    return releaseHeld(this.#connection, queue, taskId);
   }
 
   async openLocks(): Promise<Locks> {

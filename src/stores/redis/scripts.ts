@@ -44,6 +44,8 @@ export type LuaName =
   | 'withdraw-chord-part'
   | 'extend-lock'
   | 'forward'
+  | 'held'
+  | 'release-held'
   | 'history'
   | 'peek'
   | 'promote'

@@ -4,6 +4,7 @@ import { BrokerUnavailable } from '../../errors.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import { decodeEnvelope } from '../../protocol/envelope.ts';
 import type { AuditStore } from '../audit-store.ts';
+import type { HeldMessage } from '../held-messages.ts';
 import type { HistoryStream, HistoryStreamOptions } from '../history-stream.ts';
 import type { LimitReading, LimitReport, Limits, LimitsOptions } from '../limits.ts';
 import type { Locks } from '../locks.ts';
@@ -167,6 +168,17 @@ class SqliteTransport implements Transport {
     this.#refuseIfClosed();
     const { changeWaiting } = await import('./sqlite-waiting.ts');
     return changeWaiting(this.store, () => this.#clock.now(), queue, changes);
+  }
+
+  async held(queue: string, limit: number): Promise<readonly HeldMessage[]> {
+    const { heldMessages } = await import('./sqlite-held.ts');
+    return heldMessages(this.store, queue, limit);
+  }
+
+  async releaseHeld(queue: string, taskId: string): Promise<number> {
+    this.#refuseIfClosed();
+    const { releaseHeld } = await import('./sqlite-held.ts');
+    return releaseHeld(this.store, queue, taskId);
   }
 
   async openLocks(): Promise<Locks> {

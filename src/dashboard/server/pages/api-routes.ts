@@ -40,6 +40,7 @@ export const summaries: Readonly<Record<RouteKey, string>> = {
   'GET /queues': 'The queues with their depths and rates',
   'GET /queues/:name/waiting': 'Messages that wait in a queue',
   'GET /queues/:name/held': 'Messages of a queue that workers hold',
+  'POST /queues/:name/release': 'Give a held message back to its queue',
   'POST /queues/:name/pause': 'Pause a queue',
   'POST /queues/:name/resume': 'Resume a queue',
   'GET /doctor': 'What the doctor found last',

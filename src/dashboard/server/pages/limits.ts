@@ -8,7 +8,7 @@ import { type LimitReport, type LimitUse, limitsOf } from '../../../stores/limit
 import type { Locks } from '../../../stores/locks.ts';
 import { plainName } from './checked.ts';
 import type { Fleet, ToldByWorkers } from './fleet.ts';
-import { startTime } from './queues.ts';
+import { startTime } from './held.ts';
 
 /** A task that has a permit. */
 interface Holder {

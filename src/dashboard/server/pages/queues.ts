@@ -5,12 +5,10 @@ import type { QueueState, WaitingTask } from '../../../app/queues.ts';
 import { queuesOfTasks } from '../../../app/task-queues.ts';
 import type { Control } from '../../../control/control.ts';
 import { CannotPeekError } from '../../../errors.ts';
-import { isRecord } from '../../../lib/narrow.ts';
 import { redactedRepr } from '../../../lib/redact.ts';
-import type { Json } from '../../../protocol/message.ts';
 import { checkQueueName } from '../../../stores/reserved-names.ts';
 import { plainName } from './checked.ts';
-import type { Fleet, ToldByWorkers } from './fleet.ts';
+import type { Fleet } from './fleet.ts';
 import { type ControlOutcome, outcomeOf } from './workers.ts';
 
 export interface QueueLine {
@@ -248,65 +246,6 @@ function callText({ argsrepr, kwargsrepr }: NonNullable<WaitingTask['call']>): s
     .filter((text) => !['', '()', '{}'].includes(text))
     .map((text) => redactedRepr(text))
     .join(' ');
-}
-
-export interface HeldLine {
-  readonly id: string;
-  readonly task: string;
-  readonly worker: string;
-  /** Milliseconds since 1970; null: the worker has claimed it and not started it, or does not report the time. */
-  readonly startedAt: number | null;
-  readonly started: boolean;
-  /** It was delivered before, and came back. */
-  readonly redelivered: boolean;
-  readonly pid: number | null;
-}
-
-export interface HeldList {
-  readonly held: readonly HeldLine[];
-  readonly told: ToldByWorkers;
-  /** After this time, seconds, the messages of a worker that died return to the queue. */
-  readonly lease: number;
-}
-
-/** The messages of a queue that workers hold, as the workers reported them. The longest running first. */
-export function heldMessages(app: App, fleet: Fleet, name: string): HeldList {
-  const { value, ...told } = fleet.held();
-  const held = new Map<string, HeldLine>();
-  for (const [worker, messages] of value ?? [])
-    for (const message of messages) {
-      const line = heldLine(worker, message, name);
-      // A message that is both running and claimed has just been started.
-      if (line !== null && held.get(`${worker} ${line.id}`)?.started !== true)
-        held.set(`${worker} ${line.id}`, line);
-    }
-  const since = ({ started, startedAt }: HeldLine): number =>
-    startedAt ?? (started ? Number.MAX_VALUE : Number.POSITIVE_INFINITY);
-  return {
-    held: [...held.values()].sort((a, b) => (since(a) < since(b) ? -1 : 1)),
-    told,
-    lease: app.config.workerLease,
-  };
-}
-
-/** Null: the message is of another queue. Workers of Python report the routing key, which is the queue's name unless an exchange routes by other keys. */
-function heldLine(worker: string, message: Json, queue: string): HeldLine | null {
-  const { id, name, time_start: start, worker_pid: pid, delivery_info: info } = message;
-  if (!isRecord(info) || info.routing_key !== queue) return null;
-  return {
-    id: String(id),
-    task: String(name),
-    worker,
-    startedAt: startTime(start),
-    started: typeof start === 'number',
-    redelivered: info.redelivered === true,
-    pid: typeof pid === 'number' ? pid : null,
-  };
-}
-
-/** Milliseconds since 1970, of a worker's `time_start`. Older Celery workers send the seconds since their machine started: null. */
-export function startTime(start: unknown): number | null {
-  return typeof start === 'number' && start > 1e9 ? start * 1000 : null;
 }
 
 /** @throws CannotPauseError, ConfigError, BrokerUnavailable */

@@ -7,6 +7,7 @@ import {
   BrokerUnavailable,
   CannotChangeWaitingError,
   CannotPauseError,
+  CannotReleaseError,
   ChordRepairError,
   ConfigError,
   QuerySyntaxError,
@@ -24,6 +25,7 @@ import { chordRoutes } from './chord-routes.ts';
 import { changeDeadLetters, deadLetterFilter, listDeadLetters, showDeadLetter } from './dead-letters.ts';
 import { Doctor } from './doctor.ts';
 import { groupFailures } from './failures.ts';
+import { heldMessages } from './held.ts';
 import { jobRoutes } from './job-routes.ts';
 import { heldLock, releaseLock, showLimits, showLocks } from './limits.ts';
 import { LiveFeed } from './live-feed.ts';
@@ -31,15 +33,7 @@ import { liveStream } from './live-stream.ts';
 import { taskMatrix } from './matrix.ts';
 import { brokerProblem, overview } from './overview.ts';
 import { soon } from './part.ts';
-import {
-  heldMessages,
-  pauseQueue,
-  peekQueue,
-  QueueWatch,
-  queueName,
-  resumeQueue,
-  waitingFilter,
-} from './queues.ts';
+import { pauseQueue, peekQueue, QueueWatch, queueName, resumeQueue, waitingFilter } from './queues.ts';
 import { restartRoutes } from './restart-routes.ts';
 import { scheduleRoutes } from './schedule-routes.ts';
 import { StoresHealth } from './stores-health.ts';
@@ -88,6 +82,7 @@ const newTask = z.object({
   /** Seconds. */
   countdown: z.number().min(0).max(31_536_000).optional(),
 });
+const heldTask = z.object({ id: taskId });
 const order = z.object({ workers: z.array(workerName).min(1).max(1_000).nullable(), order: workerOrder });
 const letterIds = z.object({ ids: z.array(z.number().int().min(1)).min(1).max(1_000) });
 
@@ -204,8 +199,23 @@ export function pageRoutes(context: DashboardContext) {
     .get('/queues/:name/waiting', checked('param', queueName), checked('query', waitingFilter), async (c) =>
       c.json(await peekQueue(app, c.req.valid('param').name, c.req.valid('query'))),
     )
-    .get('/queues/:name/held', checked('param', queueName), (c) =>
-      c.json(heldMessages(app, fleet, c.req.valid('param').name)),
+    .get('/queues/:name/held', checked('param', queueName), async (c) =>
+      c.json(await heldMessages(app, fleet, c.req.valid('param').name)),
+    )
+    .post(
+      '/queues/:name/release',
+      operator,
+      checked('param', queueName),
+      reason,
+      checked('json', heldTask),
+      async (c) => {
+        const { name } = c.req.valid('param');
+        const { id } = c.req.valid('json');
+        await c.var.audit('task.release', `${id} in ${name}`, c.req.valid('query').reason);
+        const released = await app.queues.release(name, id);
+        fleet.forget();
+        return c.json({ released });
+      },
     )
     .post('/queues/:name/pause', operator, checked('param', queueName), reason, async (c) => {
       const { name } = c.req.valid('param');
@@ -294,6 +304,7 @@ function explained(error: Error, after: string | undefined): Error {
   if (
     error instanceof ChordRepairError ||
     error instanceof CannotPauseError ||
+    error instanceof CannotReleaseError ||
     error instanceof CannotChangeWaitingError
   )
     return new Problem(409, error.message, { code: error.code });

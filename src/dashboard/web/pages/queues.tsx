@@ -1,6 +1,6 @@
 // Queues: the list, and a queue with the messages that wait in it or that workers hold.
 import { Fragment, type JSX } from 'preact';
-import type { HeldLine, QueueLine, WaitingLine } from '../../server/pages/queues.ts';
+import type { QueueLine, WaitingLine } from '../../server/pages/queues.ts';
 import { answer, api, useLoaded } from '../api.ts';
 import { count, duration, plural } from '../format.ts';
 import { useRefresh, useReloadSoon } from '../live.ts';
@@ -12,8 +12,8 @@ import { Empty, FaultNote, Loading, Warning } from '../ui/notice.tsx';
 import { Facts, PageHead, Panel } from '../ui/page-head.tsx';
 import { Tabs } from '../ui/tabs.tsx';
 import { Time } from '../ui/time.tsx';
-import { Told } from '../ui/told.tsx';
 import { PurgeDialog, RescheduleDialog } from './change-waiting.tsx';
+import { Held } from './held.tsx';
 import { MoveMessagesDialog } from './move-messages.tsx';
 
 export function QueuesPage(): JSX.Element {
@@ -148,7 +148,9 @@ function QueueWorkers({
       {workers.map((worker, index) => (
         <Fragment key={worker}>
           {index > 0 && ', '}
-          <a href={workerLink(worker)}>{worker}</a>
+          <a class="strong" href={workerLink(worker)}>
+            {worker}
+          </a>
         </Fragment>
       ))}
     </>
@@ -475,75 +477,6 @@ function PromoteButton({
     >
       Run now…
     </button>
-  );
-}
-
-/** The ledger of held messages. `counted`: how many the broker counts; null: it does not count them. */
-function Held({ name, counted }: { name: string; counted: number | null }): JSX.Element {
-  const { value, fault, reload } = useLoaded(`held ${name}`, () =>
-    answer(api.queues[':name'].held.$get({ param: { name } })),
-  );
-  useRefresh(reload, 3_000, 5_000);
-  useReloadSoon(value?.told.asking === true, value, reload);
-  if (value === null) return fault === null ? <Loading /> : <FaultNote fault={fault} retry={reload} />;
-  const isKnown = value.told.at !== null;
-  return (
-    <>
-      <Told told={value.told}>What they hold is missing here.</Told>
-      {!isKnown && value.told.problem === null && <Loading />}
-      {isKnown && value.held.length === 0 && (
-        <Empty kind="nothing" title="No worker reports a message of this queue" />
-      )}
-      {value.held.length > 0 && (
-        <div class="table-box">
-          <table class="table">
-            <thead>
-              <tr>
-                <th scope="col">Task</th>
-                <th scope="col">Held by</th>
-                <th scope="col" class="right">
-                  Runs since
-                </th>
-              </tr>
-            </thead>
-            <tbody>
-              {value.held.map((held) => (
-                <HeldRow key={`${held.worker} ${held.id}`} held={held} />
-              ))}
-            </tbody>
-          </table>
-        </div>
-      )}
-      <p class="dim queue-note">
-        A worker renews the lease of its messages as long as it lives. If it dies, they return to the queue
-        within {value.lease} s (setting <code>workerLease</code>); on Redis, those of a Python Celery worker
-        after its visibility timeout.
-        {isKnown &&
-          counted !== null &&
-          counted > value.held.length &&
-          ` The broker counts ${plural(counted, 'held message')}, the workers report ${count(value.held.length)}: workers that did not reply hold the others, or Python Celery workers that wait for an eta.`}
-      </p>
-    </>
-  );
-}
-
-function HeldRow({ held }: { held: HeldLine }): JSX.Element {
-  const { id, task, worker, started, startedAt, redelivered, pid } = held;
-  return (
-    <tr>
-      <td class="wide-cell">
-        <a class="strong" href={taskLink(id)}>
-          {task}
-        </a>{' '}
-        {redelivered && <span class="badge tone-amber">delivered again</span>}
-        <span class="second">{id}</span>
-      </td>
-      <td>
-        <a href={workerLink(worker)}>{worker}</a>
-        {pid !== null && <span class="second">process {pid}</span>}
-      </td>
-      <td class="right">{started ? <Time at={startedAt} /> : <span class="dim">not started</span>}</td>
-    </tr>
   );
 }
 

@@ -38,8 +38,10 @@ local claimed = claimed_key(id)
 local consumer = consumer_key(id)
 if not redis.call('ZSCORE', consumers, id) then return {'!'} end
 local slot = tonumber(batch) % 2
-local last = redis.call('HMGET', consumer, 'batch' .. slot, 'results' .. slot, 'alone')
+local last = redis.call('HMGET', consumer, 'batch' .. slot, 'results' .. slot, 'alone', 'released')
 local again = last[1] == batch
+-- Single messages were taken from this consumer (release-held.lua): whether it has a message is looked up for each.
+local checks_all = last[4] ~= false
 local ended_db, ended_ttl = ARGV[5], ARGV[6]
 unrefused()
 if not again then
@@ -123,7 +125,7 @@ local function give_back(taken, queue, step, sha)
 end
 local function is_ours(field) return redis.call('HEXISTS', claimed, field) == 1 end
 local function acknowledge(field, record, publications, checked)
-  if checked and not is_ours(field) then return false end
+  if (checked or checks_all) and not is_ours(field) then return false end
   if record then write(record) end
   send(publications)
   gone[#gone + 1] = field
@@ -231,7 +233,7 @@ while at <= #ARGV do
     local tells = op == 'H' or op == 'h'
     if not again then
       local number = #results + 1
-      if op == 'S' or op == 'H' or is_ours(ARGV[at]) then
+      if (not checks_all and (op == 'S' or op == 'H')) or is_ours(ARGV[at]) then
         results[number] = '1'
         ended[#ended + 1] = at
         ended[#ended + 1] = number
