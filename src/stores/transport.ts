@@ -379,6 +379,11 @@ export interface Transport extends AsyncDisposable {
    */
   peek?(queue: string, options: PeekOptions): Promise<readonly PeekedMessage[]>;
   /**
+   * How many scheduled messages, of all queues, are due from each of these times (milliseconds since 1970, ascending) to before the next one. Absent where
+   * scheduled messages cannot be reached.
+   */
+  dueCounts?(times: readonly number[]): Promise<readonly number[]>;
+  /**
    * Makes scheduled messages of this queue ready whose time is exactly one of `due` (milliseconds since 1970), in front of all waiting
    * messages; returns their number. Absent where scheduled messages cannot be reached.
    */

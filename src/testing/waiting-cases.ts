@@ -196,8 +196,31 @@ export const waitingCases: readonly Case[] = [
   },
 ];
 
-/** Cases of messages that consumers hold. */
+/** Cases of messages that consumers hold, and of those that wait for their time. */
 export const heldCases: readonly Case[] = [
+  {
+    title: 'scheduled messages of all queues are counted by their time',
+    needs: [],
+    async run(harness) {
+      const transport = await harness.open();
+      if (transport.dueCounts === undefined) return;
+      const hour = (n: number): Date => new Date(Math.floor(Date.now() / 3_600_000 + n) * 3_600_000);
+      const consumers = [await join(transport, 'celery'), await join(transport, 'else')];
+      const claims = consumers.map(claimOne); // on a store that is shared with Python, a worker schedules what it receives
+      await transport.publish([
+        publication('a', { eta: hour(2) }),
+        publication('b', { eta: new Date(hour(3).getTime() - 1), queue: 'else' }),
+        publication('c', { eta: hour(3) }),
+        publication('d', { eta: hour(30) }),
+      ]);
+      await scheduled(transport, 'celery', 3);
+      await scheduled(transport, 'else', 1);
+      const times = [1, 2, 3, 4].map((n) => hour(n).getTime());
+      assert.deepEqual(await transport.dueCounts(times), [0, 2, 1]);
+      await transport.publish([publication('x'), publication('y', { queue: 'else' })]);
+      await Promise.all(claims);
+    },
+  },
   {
     title: 'a held message is shown with its consumer, until it is settled',
     needs: [],

@@ -194,6 +194,11 @@ export class MemoryQueues {
     return this.#scheduled.peek()?.due ?? null;
   }
 
+  /** The times of all scheduled messages, milliseconds since 1970. */
+  dueTimes(): readonly number[] {
+    return [...this.#scheduled].map(({ due }) => due);
+  }
+
   size(queue: string): QueueSize {
     this.#promote();
     return {

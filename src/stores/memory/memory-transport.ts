@@ -222,6 +222,13 @@ class MemoryTransport implements Transport {
     return count;
   }
 
+  async dueCounts(times: readonly number[]): Promise<readonly number[]> {
+    const due = this.#queues.dueTimes();
+    return times
+      .slice(1)
+      .map((end, at) => due.filter((each) => each >= (times[at] ?? 0) && each < end).length);
+  }
+
   async promote(queue: string, due: readonly number[]): Promise<number> {
     return this.#queues.promote(queue, due);
   }

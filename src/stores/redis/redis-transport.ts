@@ -264,6 +264,15 @@ export class RedisTransport implements Transport {
     return found;
   }
 
+  async dueCounts(times: readonly number[]): Promise<readonly number[]> {
+    const names = await this.#bindings.names();
+    const replies = await Promise.all(
+      names.map((name) => this.#read(luaScript('due-counts'), [name, ...times.map(String)])),
+    );
+    const counts = replies.map((reply) => (Array.isArray(reply) ? reply.map(Number) : []));
+    return times.slice(1).map((_, at) => counts.reduce((sum, each) => sum + (each[at] ?? 0), 0));
+  }
+
   async promote(queue: string, due: readonly number[]): Promise<number> {
     return Number(await this.#change(luaScript('promote'), [queue, ...due.map(String)]));
   }

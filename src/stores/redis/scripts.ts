@@ -43,6 +43,7 @@ export type LuaName =
   | 'close-chord'
   | 'withdraw-chord-part'
   | 'extend-lock'
+  | 'due-counts'
   | 'forward'
   | 'held'
   | 'release-held'

@@ -270,6 +270,15 @@ class SqliteTransport implements Transport {
     });
   }
 
+  async dueCounts(times: readonly number[]): Promise<readonly number[]> {
+    return this.store.read((sql) =>
+      times.slice(1).map((end, at) => {
+        const counted = sql('SELECT count(*) AS n FROM scheduled WHERE due >= ? AND due < ?');
+        return Number(counted.get(times[at] ?? 0, end)?.n ?? 0);
+      }),
+    );
+  }
+
   promote(queue: string, due: readonly number[]): Promise<number> {
     return this.store.write(false, (transaction) => {
       let count = 0;

@@ -12,7 +12,15 @@ export interface CalendarMinute {
   readonly schedules: readonly (readonly [name: number, runs: number])[];
 }
 
-export interface Calendar {
+/** Tasks that wait for their time, whoever sent them. */
+export interface WaitingEtas {
+  /** Quarters of an hour in which any is due, with their number, in order: the beginning, milliseconds since 1970. */
+  readonly quarters: readonly (readonly [at: number, tasks: number])[];
+  /** Why they are not known; null: they are. */
+  readonly problem: string | null;
+}
+
+export interface SchedulesDue {
   readonly names: readonly string[];
   /** Minutes in which something is due, in order. */
   readonly minutes: readonly CalendarMinute[];
@@ -21,7 +29,19 @@ export interface Calendar {
 const minuteMs = 60_000;
 const maxNamed = 12;
 
-export function calendarOf(runs: readonly UpcomingRun[]): Calendar {
+export interface Calendar extends SchedulesDue {
+  readonly etas: WaitingEtas;
+}
+
+const quarterMs = 900_000;
+
+/** The quarters of the next 24 hours: their beginnings, and the end of the last. */
+export function quartersOf(now: number): readonly number[] {
+  const first = Math.floor(now / quarterMs) * quarterMs;
+  return Array.from({ length: 98 }, (_, n) => first + n * quarterMs);
+}
+
+export function calendarOf(runs: readonly UpcomingRun[]): SchedulesDue {
   const numbers = new Map<string, number>();
   const minutes = new Map<number, Map<number, number>>();
   for (const { name, due } of runs) {

@@ -5,8 +5,11 @@ import type { QueueState, WaitingTask } from '../../../app/queues.ts';
 import { queuesOfTasks } from '../../../app/task-queues.ts';
 import type { Control } from '../../../control/control.ts';
 import { CannotPeekError } from '../../../errors.ts';
+import type { ClusterState } from '../../../events/cluster-state.ts';
+import { isRecord } from '../../../lib/narrow.ts';
 import { redactedRepr } from '../../../lib/redact.ts';
 import { checkQueueName } from '../../../stores/reserved-names.ts';
+import { type CapacityHint, capacityHint, type MeanRuntime, meanRuntimes } from './capacity.ts';
 import { plainName } from './checked.ts';
 import type { Fleet } from './fleet.ts';
 import { type ControlOutcome, outcomeOf } from './workers.ts';
@@ -30,6 +33,8 @@ export interface QueueLine {
   readonly outRate: number | null;
   /** Seconds until no message is ready, at these rates; null: never, or unknown. */
   readonly drainsIn: number | null;
+  /** How many more slots it needs; null: nothing waits, it is paused, or nothing is known of its tasks. */
+  readonly capacity: CapacityHint | null;
   /** Null: it is not paused. */
   readonly paused: {
     /** Milliseconds since 1970. */
@@ -60,17 +65,20 @@ const maxSamples = 60;
 export class QueueWatch {
   readonly #app: App;
   readonly #fleet: Fleet;
+  readonly #cluster: ClusterState;
   readonly #samples = new Map<string, number[]>();
   #sampledAt = 0;
   #sampling: Promise<void> | null = null;
   #states: ReadonlyMap<string, QueueState> = new Map();
+  #runtimes: ReadonlyMap<string, MeanRuntime> = new Map();
   /** Milliseconds since 1970; 0: they must be read again. */
   #statesAt = 0;
   #readingStates: Promise<void> | null = null;
 
-  constructor(app: App, fleet: Fleet) {
+  constructor(app: App, fleet: Fleet, cluster: ClusterState) {
     this.#app = app;
     this.#fleet = fleet;
+    this.#cluster = cluster;
   }
 
   /** Does not wait for the replies of workers. @throws BrokerUnavailable */
@@ -82,6 +90,7 @@ export class QueueWatch {
     await this.#readStates(known);
     const names = new Set([...known, ...this.#states.keys(), ...(await broker.queues())]);
     const { counts } = broker.features;
+    const slots = slotsByQueue(this.#fleet, this.#cluster, served.value);
     const queues = await Promise.all(
       [...names].sort().map(async (name): Promise<QueueLine> => {
         const { ready, scheduled, claimed } = await broker.size(name);
@@ -95,6 +104,7 @@ export class QueueWatch {
             [...served.value].filter(([, own]) => own.includes(name)).map(([worker]) => worker),
           tasks: ofTasks.get(name) ?? [],
           ...detailsOf(this.#states.get(name), ready, this.#statesAt),
+          capacity: this.#capacityOf(name, ready, slots),
           trend: this.#samples.get(name) ?? [],
         };
       }),
@@ -109,6 +119,14 @@ export class QueueWatch {
     this.#readingStates = null;
   }
 
+  #capacityOf(name: string, ready: number, slots: ReadonlyMap<string, Slots>): CapacityHint | null {
+    const { inRate = null, outRate = null, paused = null } = this.#states.get(name) ?? {};
+    const runtime = this.#runtimes.get(name);
+    if (paused !== null || runtime === undefined) return null;
+    const { all = null, free = null } = slots.get(name) ?? {};
+    return capacityHint({ ready, inRate, outRate, slots: all, free, runtime });
+  }
+
   /** `also`: queues that the broker may not list. @throws BrokerUnavailable */
   #readStates(also: readonly string[]): Promise<void> {
     if (Date.now() - this.#statesAt < statesMs) return Promise.resolve();
@@ -119,6 +137,14 @@ export class QueueWatch {
         if (this.#readingStates !== reading) return; // read before a call of `forget`
         this.#states = new Map(states.map((state) => [state.name, state]));
         this.#statesAt = Date.now();
+        // Nobody waits for the history: the next answer has it.
+        const busy = states.filter(({ ready, paused }) => ready > 0 && paused === null);
+        void meanRuntimes(
+          this.#app,
+          busy.sort((a, b) => b.ready - a.ready).map(({ name }) => name),
+        ).then((runtimes) => {
+          this.#runtimes = runtimes;
+        });
       })
       .finally(() => {
         if (this.#readingStates === reading) this.#readingStates = null;
@@ -150,6 +176,37 @@ export class QueueWatch {
       this.#samples.set(name, samples.slice(-maxSamples));
     }
   }
+}
+
+interface Slots {
+  readonly all: number;
+  /** Null: events of a worker are off. */
+  readonly free: number | null;
+}
+
+/** The slots of the workers that serve each queue; a queue of which a worker did not tell them is missing. */
+function slotsByQueue(
+  fleet: Fleet,
+  cluster: ClusterState,
+  served: ReadonlyMap<string, readonly string[]> | null,
+): ReadonlyMap<string, Slots> {
+  const stats = fleet.stats().value;
+  const slots = new Map<string, Slots>();
+  const unknown = new Set<string>();
+  for (const [worker, queues] of served ?? []) {
+    const pool = stats?.get(worker)?.pool;
+    const concurrency = isRecord(pool) ? Number(pool['max-concurrency']) : Number.NaN;
+    const active = cluster.worker(worker)?.active ?? null;
+    for (const queue of queues) {
+      if (!Number.isFinite(concurrency)) unknown.add(queue);
+      const before: Slots = slots.get(queue) ?? { all: 0, free: 0 };
+      const free =
+        before.free === null || active === null ? null : before.free + Math.max(0, concurrency - active);
+      slots.set(queue, { all: before.all + concurrency, free });
+    }
+  }
+  for (const queue of unknown) slots.delete(queue);
+  return slots;
 }
 
 /** `ready`: the number of ready messages now; `at`: when `state` was read, milliseconds since 1970. */

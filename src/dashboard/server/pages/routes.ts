@@ -90,7 +90,7 @@ const letterIds = z.object({ ids: z.array(z.number().int().min(1)).min(1).max(1_
 export function pageRoutes(context: DashboardContext) {
   const { app, control, cluster, fleet, settings } = context;
   const workers = new WorkerDetails(cluster, { control, fleet });
-  const queues = new QueueWatch(app, fleet);
+  const queues = new QueueWatch(app, fleet, cluster);
   const doctor = new Doctor(app);
   const health = new StoresHealth(app, settings.brokerApi);
   const feed = new LiveFeed(cluster, () => brokerProblem(app));

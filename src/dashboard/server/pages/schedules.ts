@@ -2,7 +2,8 @@
 import type { App } from '../../../app/app.ts';
 import { type ScheduleInfo, Schedules } from '../../../beat/beat.ts';
 import { Problem } from '../../../http/problem.ts';
-import { type Calendar, calendarOf } from './calendar.ts';
+import { type Calendar, calendarOf, quartersOf, type WaitingEtas } from './calendar.ts';
+import { part } from './part.ts';
 import { checkForm, type FormFault, formOf, readForm, type ScheduleForm, whyFixed } from './schedule-form.ts';
 
 export interface ScheduleLine
@@ -76,7 +77,11 @@ export class SchedulePages implements AsyncDisposable {
 
   /** When which schedules are due within the next 24 hours. @throws BrokerUnavailable, StoreError */
   async calendar(): Promise<Calendar> {
-    return calendarOf(await (await this.#open()).preview('24h'));
+    const [runs, etas] = await Promise.all([
+      this.#open().then((schedules) => schedules.preview('24h')),
+      waitingEtas(this.#app, Date.now()),
+    ]);
+    return { ...calendarOf(runs), etas };
   }
 
   /** What is wrong with the values of a form, and when its schedule would be due. `changes`: the schedule that it changes; null: it adds one. */
@@ -165,6 +170,18 @@ export class SchedulePages implements AsyncDisposable {
     });
     return this.#opening;
   }
+}
+
+/** Never rejects: the schedules are shown all the same. */
+async function waitingEtas(app: App, now: number): Promise<WaitingEtas> {
+  const times = quartersOf(now);
+  const counted = await part(app.broker().then((broker) => broker.dueCounts?.(times) ?? null));
+  if (counted.problem !== null) return { quarters: [], problem: counted.problem };
+  const counts = counted.value;
+  if (counts === null)
+    return { quarters: [], problem: 'this broker does not tell which tasks wait for their time' };
+  const quarters = times.slice(0, -1).map((time, at) => [time, counts[at] ?? 0] as const);
+  return { quarters: quarters.filter(([, tasks]) => tasks > 0), problem: null };
 }
 
 type ReadForm = ReturnType<typeof readForm>;

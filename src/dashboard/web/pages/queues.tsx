@@ -118,7 +118,14 @@ function QueueRow({ queue, reload }: { queue: QueueLine; reload: () => Promise<v
       <td class="right num hide-m">
         {perSecond(queue.inRate)} / {perSecond(queue.outRate)}
       </td>
-      <td class="right num hide-m">{emptyIn(queue)}</td>
+      <td class="right num hide-m">
+        {emptyIn(queue)}
+        {queue.capacity !== null && queue.capacity.more > 0 && (
+          <span class="second" title={capacityText(queue) ?? ''}>
+            +{count(queue.capacity.more)} slots: {duration((queue.capacity.emptyIn ?? 0) * 1000)}
+          </span>
+        )}
+      </td>
       <td class="hide-s cell-cut">
         <QueueWorkers queue={queue} />
       </td>
@@ -190,6 +197,18 @@ function forecast({ ready, inRate, outRate, drainsIn, paused }: QueueLine): stri
     : `Never at these rates: it grows by ${plural(growth, 'message')} a minute.`;
 }
 
+/** How many slots it needs, in words; null: nothing is known. */
+function capacityText({ capacity, inRate }: QueueLine): string | null {
+  if (capacity === null) return null;
+  const { mean, of, slots, free, more, emptyIn: seconds } = capacity;
+  const basis = `A task runs ${duration(mean)} on average (${plural(of, 'run')}${of < 20 ? ', so this is a rough guess' : ''})${slots === null ? '' : `; ${plural(slots, 'slot')} serve it`}.`;
+  if (more > 0)
+    return `${plural(more, 'more slot')} would empty it in about ${duration((seconds ?? 0) * 1000)}${inRate === null ? ', if no more messages come' : ''}. ${basis}`;
+  return free !== null && seconds === null
+    ? `More slots would not help: ${plural(free, 'slot is', 'slots are')} free now. A limit, a paused task, or workers that do not know its tasks keep the messages.`
+    : `Its workers suffice. ${basis}`;
+}
+
 /** A queue: `/queues/NAME`. */
 export function QueuePage({ name }: { name: string }): JSX.Element {
   const { value, fault, reload } = useLoaded('queues', () => answer(api.queues.$get()));
@@ -206,6 +225,7 @@ export function QueuePage({ name }: { name: string }): JSX.Element {
       </Empty>
     );
   const { ready, scheduled, held, paused } = queue;
+  const slotsNeeded = capacityText(queue);
   const change = search.value.get('change');
   const dialog = { onClose: () => setSearch({ change: null }), onDone: reload };
   return (
@@ -286,6 +306,7 @@ export function QueuePage({ name }: { name: string }): JSX.Element {
             ['In per second', perSecond(queue.inRate)],
             ['Out per second', perSecond(queue.outRate)],
             ['Forecast', forecast(queue)],
+            ...(slotsNeeded === null ? [] : [['Slots needed', slotsNeeded] as const]),
             ['Workers', <QueueWorkers key="workers" queue={queue} most={20} />],
           ]}
         />

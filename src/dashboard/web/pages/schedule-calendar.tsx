@@ -11,17 +11,24 @@ export function ScheduleCalendar(): JSX.Element {
   const { value, fault, reload } = useLoaded('calendar', () => answer(api.schedules.calendar.$get()));
   useRefresh(reload, 30_000, 30_000);
   if (value === null) return fault === null ? <Loading /> : <FaultNote fault={fault} retry={reload} />;
-  if (value.minutes.length === 0) return <Empty kind="nothing" title="Nothing is due in the next 24 hours" />;
+  const { etas } = value;
+  if (value.minutes.length === 0 && etas.quarters.length === 0 && etas.problem === null)
+    return <Empty kind="nothing" title="Nothing is due in the next 24 hours" />;
   const isUtc = timeStyle.value === 'utc';
-  const hours = hoursOf(value.minutes, isUtc);
+  const hours = hoursOf(value.minutes, etas.quarters, isUtc);
   const usual = median(value.minutes.map(({ due }) => due));
-  const most = Math.max(...value.minutes.map(({ runs }) => runs));
+  const most = Math.max(1, ...value.minutes.map(({ runs }) => runs));
+  const mostTasks = Math.max(1, ...etas.quarters.map(([, tasks]) => tasks));
   return (
     <>
       <p class="dim calendar-note">
         The darker a minute, the more runs; the busiest has {count(most)}. Amber: more schedules than usual in
-        one minute. Times are {isUtc ? 'UTC' : 'those of this computer'}.
+        one minute. The line below: tasks that wait for their time (an eta, a countdown, the delay of a
+        retry), by the quarter of an hour. Times are {isUtc ? 'UTC' : 'those of this computer'}.
       </p>
+      {etas.problem !== null && (
+        <p class="dim calendar-note">Tasks that wait for their time are unknown: {etas.problem}.</p>
+      )}
       <div class="table-box">
         <table class="table calendar">
           <thead>
@@ -30,6 +37,9 @@ export function ScheduleCalendar(): JSX.Element {
               <th scope="col">Minutes</th>
               <th scope="col" class="right">
                 Runs
+              </th>
+              <th scope="col" class="right">
+                Tasks
               </th>
               <th scope="col" class="hide-s">
                 Due
@@ -44,6 +54,8 @@ export function ScheduleCalendar(): JSX.Element {
                 names={value.names}
                 usual={usual}
                 most={most}
+                mostTasks={mostTasks}
+                isKnown={etas.problem === null}
                 isUtc={isUtc}
               />
             ))}
@@ -61,12 +73,18 @@ function median(values: readonly number[]): number {
 interface Hour {
   readonly at: number;
   readonly minutes: readonly CalendarMinute[];
+  /** Tasks that wait for their time, by the quarter. */
+  readonly quarters: Calendar['etas']['quarters'];
 }
 
 const [minuteMs, hourMs] = [60_000, 3_600_000];
 
 /** Hours of the shown zone, also those in which nothing is due. Some zones differ from UTC by half an hour. */
-function hoursOf(minutes: readonly CalendarMinute[], isUtc: boolean): readonly Hour[] {
+function hoursOf(
+  minutes: readonly CalendarMinute[],
+  quarters: Hour['quarters'],
+  isUtc: boolean,
+): readonly Hour[] {
   const hours = new Map<number, CalendarMinute[]>();
   const offsetOf = (at: number): number => (isUtc ? 0 : -new Date(at).getTimezoneOffset() * minuteMs);
   const beginOf = (at: number): number => {
@@ -83,7 +101,11 @@ function hoursOf(minutes: readonly CalendarMinute[], isUtc: boolean): readonly H
   }
   return [...hours]
     .sort(([a], [b]) => a - b)
-    .map(([at, own]) => ({ at, minutes: own.sort((a, b) => a.at - b.at) }));
+    .map(([at, own]) => ({
+      at,
+      minutes: own.sort((a, b) => a.at - b.at),
+      quarters: quarters.filter(([begin]) => beginOf(begin) === at),
+    }));
 }
 
 function HourRow({
@@ -91,14 +113,19 @@ function HourRow({
   names,
   usual,
   most,
+  mostTasks,
+  isKnown,
   isUtc,
 }: {
   hour: Hour;
   names: Calendar['names'];
   usual: number;
   most: number;
+  mostTasks: number;
+  isKnown: boolean;
   isUtc: boolean;
 }): JSX.Element {
+  const tasks = hour.quarters.reduce((sum, [, each]) => sum + each, 0);
   const runs = hour.minutes.reduce((sum, each) => sum + each.runs, 0);
   const word = clockOf(hour.at, isUtc);
   return (
@@ -111,7 +138,7 @@ function HourRow({
           viewBox="0 0 240 18"
           preserveAspectRatio="none"
           role="img"
-          aria-label={`${word}: ${plural(runs, 'run')}`}
+          aria-label={`${word}: ${plural(runs, 'run')}, ${plural(tasks, 'task')}`}
         >
           <line class="grid-line" x1="0" x2="240" y1="17.500" y2="17.500" />
           {hour.minutes.map((minute) => (
@@ -121,15 +148,29 @@ function HourRow({
               x={((minute.at - hour.at) / minuteMs) * 4}
               width="3.200"
               y="1"
-              height="16"
+              height="11"
               style={{ opacity: 0.35 + 0.65 * (Math.log1p(minute.runs) / Math.log1p(most)) }}
             >
               <title>{minuteText(minute, names, isUtc)}</title>
             </rect>
           ))}
+          {hour.quarters.map(([at, own]) => (
+            <rect
+              key={`tasks ${at}`}
+              class="fill-green"
+              x={((at - hour.at) / minuteMs) * 4}
+              width="59"
+              y="13"
+              height="4"
+              style={{ opacity: 0.35 + 0.65 * (Math.log1p(own) / Math.log1p(mostTasks)) }}
+            >
+              <title>{`from ${clockOf(at, isUtc)}: ${plural(own, 'task')}`}</title>
+            </rect>
+          ))}
         </svg>
       </td>
       <td class="right num">{runs === 0 ? <span class="dim">0</span> : count(runs)}</td>
+      <td class="right num">{!isKnown ? '–' : tasks === 0 ? <span class="dim">0</span> : count(tasks)}</td>
       <td class="hide-s calendar-due">{dueOf(hour, names, isUtc)}</td>
     </tr>
   );
