@@ -15,7 +15,7 @@ import type { Overview } from '../../src/dashboard/server/pages/overview.ts';
 import type { QueueLine, QueueOverview, WaitingList } from '../../src/dashboard/server/pages/queues.ts';
 import type { TaskPage, WorkflowPage } from '../../src/dashboard/server/pages/tasks.ts';
 import type { WorkerDetail } from '../../src/dashboard/server/pages/worker-details.ts';
-import { type ControlOutcome, roleFor } from '../../src/dashboard/server/pages/workers.ts';
+import { type ControlOutcome, rightFor } from '../../src/dashboard/server/pages/workers.ts';
 import { layoutOf } from '../../src/dashboard/web/pages/workflow-layout.ts';
 import { readPython } from '../../src/dashboard/web/ui/python-literal.ts';
 import type { Finding } from '../../src/doctor/finding.ts';
@@ -507,8 +507,9 @@ describe('the live feed', () => {
 });
 
 it('who may tell a worker what', () => {
-  expect(roleFor({ action: 'enable_events' })).toBe('operator');
-  expect(roleFor({ action: 'pool_grow', n: 1 })).toBe('admin');
+  expect(rightFor({ action: 'enable_events' })).toBe('events');
+  expect(rightFor({ action: 'pool_grow', n: 1 })).toBe('workers');
+  expect(rightFor({ action: 'shutdown' })).toBe('shutdown');
 });
 
 it('rates: by the minute, of the last hour, with percentiles of each task', () => {

@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 import { Writable } from 'node:stream';
 import { Command, Option } from 'commander';
 import { hashedPassword, readAccounts, withAccount } from '../../dashboard/server/passwords.ts';
-import { roles } from '../../dashboard/server/users.ts';
+import { readRole, rights, roles, type User } from '../../dashboard/server/users.ts';
 import { UsageError } from '../usage.ts';
 
 /** `umbel flower passwd FILE NAME`: adds a user to the file of users, or changes one. */
@@ -14,15 +14,19 @@ export function passwdCommand(): Command {
     .argument('<file>', 'The file of users; it is made if it is not there.')
     .argument('<name>', 'The name of the user.')
     .addOption(
-      new Option('--role <role>', 'What the user may do: look; act on tasks; all.')
-        .choices(roles)
-        .default('viewer'),
+      new Option(
+        '--role <role>',
+        `What the user may do: ${roles.join(', ')}, or a role with rights added and taken away: operator+purge-send.`,
+      )
+        .argParser(roleOf)
+        .default({ role: 'viewer' }, 'viewer'),
     )
     .addHelpText(
       'after',
       `
 Examples:
   umbel flower passwd users.txt alice --role operator
+  umbel flower passwd users.txt bob --role operator+purge-send
   echo "$PASSWORD" | umbel flower passwd users.txt ci`,
     )
     .action(passwd);
@@ -31,7 +35,7 @@ Examples:
 async function passwd(
   file: string,
   name: string,
-  { role }: { readonly role: (typeof roles)[number] },
+  { role }: { readonly role: Pick<User, 'role' | 'changes'> },
 ): Promise<void> {
   if (!/^[^\s:#][^\s:]*$/.test(name))
     throw new UsageError(`'${name}' cannot be the name of a user: no blanks, no ':'`);
@@ -42,9 +46,18 @@ async function passwd(
   readAccounts(before, file); // what is wrong in it is said before the password is asked for
   const hash = await hashedPassword(await askedPassword(name));
   const half = `${file}.${randomUUID()}.half`;
-  await writeFile(half, withAccount(before, { name, role, hash }), { mode: 0o600 });
+  await writeFile(half, withAccount(before, { name, ...role, hash }), { mode: 0o600 });
   await rename(half, file); // in one step: a dashboard may be reading it
-  process.stdout.write(`${name} may log in as ${role}\n`);
+  process.stdout.write(`${name} may log in as ${role.role}${role.changes ?? ''}\n`);
+}
+
+/** @throws UsageError */
+function roleOf(text: string): Pick<User, 'role' | 'changes'> {
+  const role = readRole(text);
+  if (role !== null) return role;
+  throw new UsageError(
+    `there is no role '${text}': ${roles.join(', ')}, or one of them with rights added (+) and taken away (-): ${Object.keys(rights).join(', ')}`,
+  );
 }
 
 /** From a terminal unseen, and twice; else the first line of standard input. */

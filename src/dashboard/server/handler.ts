@@ -61,7 +61,7 @@ export function createHandler(
       const entry = {
         at: new Date().toISOString(),
         user: user.name,
-        role: user.role,
+        role: user.role + (user.changes ?? ''),
         action,
         target,
         reason,

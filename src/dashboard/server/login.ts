@@ -9,7 +9,7 @@ import type { Logger } from '../../lib/logger.ts';
 import { LoginThrottle } from './login-throttle.ts';
 import type { OidcLogin } from './oidc/oidc-login.ts';
 import { isPassword, readAccounts } from './passwords.ts';
-import type { Account, User } from './users.ts';
+import { type Account, type User, userOf } from './users.ts';
 
 interface LoginOptions {
   /** `user:password`; each user is an admin. */
@@ -119,9 +119,7 @@ export class Login {
     if (found !== null || this.#file === null) return found;
     const account = this.#accounts.get(name);
     const isRight = await this.#limited(() => isPassword(password, account?.hash ?? unknownUserHash));
-    return isRight && account !== undefined && account.hash !== null
-      ? { name: account.name, role: account.role }
-      : null;
+    return isRight && account !== undefined && account.hash !== null ? userOf(account) : null;
   }
 
   #remember(key: string, user: User): void {

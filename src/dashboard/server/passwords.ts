@@ -2,7 +2,7 @@
 // a role and a hash: alice admin scrypt$15$8$1$…$…, or an e-mail, a role and '-' for who has no password and logs in with a provider.
 import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
 import { ConfigError } from '../../errors.ts';
-import { type Account, roles } from './users.ts';
+import { type Account, readRole, rights, roles } from './users.ts';
 
 /** Each check of a password takes 32 MiB and some tens of milliseconds. */
 const cost = { log2N: 15, r: 8, p: 1 };
@@ -37,21 +37,24 @@ export function readAccounts(text: string, file: string): ReadonlyMap<string, Ac
     const wrong = (why: string): never => {
       throw new ConfigError(`${file}, line ${index + 1}: ${why}; umbel flower passwd writes such lines`);
     };
-    const role = roles.find((each) => each === roleName);
-    if (role === undefined) return wrong(`'${name}' must be followed by its role: ${roles.join(', ')}`);
+    const role = readRole(roleName);
+    if (role === null)
+      return wrong(
+        `'${name}' must be followed by its role: ${roles.join(', ')}; rights may be added or taken away, as in operator+purge-send: ${Object.keys(rights).join(', ')}`,
+      );
     if ((hash !== noPassword && partsOf(hash) === null) || words.length > 3)
       return wrong(`the hash of the password of '${name}' is malformed`);
     if (accounts.has(name)) return wrong(`'${name}' is listed twice`);
-    accounts.set(name, { name, role, hash: hash === noPassword ? null : hash });
+    accounts.set(name, { name, ...role, hash: hash === noPassword ? null : hash });
   }
   return accounts;
 }
 
 /** The text of the file after the user's line was added or replaced. */
-export function withAccount(text: string, { name, role, hash }: Account): string {
+export function withAccount(text: string, { name, role, changes = '', hash }: Account): string {
   const lines = text.split('\n').filter((line) => line.trim().split(/\s+/)[0] !== name);
   while (lines.at(-1) === '') lines.pop();
-  return `${[...lines, `${name} ${role} ${hash ?? noPassword}`].join('\n')}\n`;
+  return `${[...lines, `${name} ${role}${changes} ${hash ?? noPassword}`].join('\n')}\n`;
 }
 
 function partsOf(hashed: string): RegExpExecArray | null {

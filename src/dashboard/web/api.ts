@@ -3,6 +3,7 @@ import { signal } from '@preact/signals';
 import { type ClientResponse, hc, type InferResponseType } from 'hono/client';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { PageRoutes } from '../server/pages/routes.ts';
+import type { Right } from '../server/users.ts';
 import { base } from './router.ts';
 
 export const api = hc<PageRoutes>(`${base}/api/v1`);
@@ -30,11 +31,10 @@ export async function askWhoAmI(): Promise<void> {
   }
 }
 
-/** Whether actions of this role are offered. The server checks each again. */
-export function may(role: 'operator' | 'admin'): boolean {
+/** Whether actions that need this right are offered. The server checks each again. */
+export function may(right: Right): boolean {
   const { value } = me;
-  if (value === null || value.readOnly || value.role === 'viewer') return false;
-  return role === 'operator' || value.role === 'admin';
+  return value?.readOnly === false && value.rights.includes(right);
 }
 
 /** The body of the response. @throws Fault */

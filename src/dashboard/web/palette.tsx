@@ -147,7 +147,7 @@ function searchFor(typed: string): readonly PaletteEntry[] {
 
 function workerActions(): readonly PaletteEntry[] {
   return [
-    ...(may('admin')
+    ...(may('schedules')
       ? [
           {
             kind: 'Action',
@@ -156,7 +156,7 @@ function workerActions(): readonly PaletteEntry[] {
           },
         ]
       : []),
-    ...(may('operator')
+    ...(may('events')
       ? [
           {
             kind: 'Action',

@@ -1,7 +1,9 @@
 // The frame of all pages: navigation, state of live updates, and preferences.
+
 import { signal, useSignalEffect } from '@preact/signals';
 import type { JSX } from 'preact';
 import { useEffect } from 'preact/hooks';
+import type { Right } from '../server/users.ts';
 import { me } from './api.ts';
 import { utcTime } from './format.ts';
 import { keyMap, useKeys } from './keys.ts';
@@ -35,7 +37,7 @@ interface Place {
   readonly icon: IconName;
   readonly key: string;
   /** Other users do not see it. Default: all see it. */
-  readonly roles?: readonly string[];
+  readonly right?: Right;
 }
 
 const places: readonly Place[] = [
@@ -48,8 +50,8 @@ const places: readonly Place[] = [
   { page: '/schedules', word: 'Schedules', icon: 'schedules', key: 's' },
   { page: '/limits', word: 'Limits, locks', icon: 'limits', key: 'l' },
   { page: '/dead', word: 'Dead letters', icon: 'dead', key: 'd' },
-  { page: '/doctor', word: 'Doctor', icon: 'doctor', key: 'c', roles: ['operator', 'admin'] },
-  { page: '/audit', word: 'Audit log', icon: 'audit', key: 'a', roles: ['admin'] },
+  { page: '/doctor', word: 'Doctor', icon: 'doctor', key: 'c', right: 'doctor' },
+  { page: '/audit', word: 'Audit log', icon: 'audit', key: 'a', right: 'audit' },
 ];
 
 const railOpen = signal(false);
@@ -109,7 +111,7 @@ export function Shell(): JSX.Element {
       <nav class={`rail${railOpen.value ? ' rail-open' : ''}`} aria-label="Pages">
         <Brand />
         <ul>
-          {placesFor(me.value?.role ?? '').map(({ page, word, icon }) => (
+          {placesOf(me.value?.rights ?? []).map(({ page, word, icon }) => (
             <li key={page}>
               <a href={link(page)} aria-current={here?.page === page ? 'page' : undefined}>
                 <Icon name={icon} />
@@ -193,17 +195,17 @@ export function Shell(): JSX.Element {
       <Toasts />
       <ConfirmDialog />
       {helpOpen.value && <Help />}
-      {paletteOpen.value && <Palette pages={pagesFor(me.value?.role ?? '')} actions={frameActions} />}
+      {paletteOpen.value && <Palette pages={pagesOf(me.value?.rights ?? [])} actions={frameActions} />}
     </div>
   );
 }
 
-function placesFor(role: string): readonly Place[] {
-  return places.filter(({ roles }) => roles === undefined || roles.includes(role));
+function placesOf(rights: readonly Right[]): readonly Place[] {
+  return places.filter(({ right }) => right === undefined || rights.includes(right));
 }
 
-function pagesFor(role: string): readonly PaletteEntry[] {
-  return placesFor(role).map(({ page, word, key }) => ({
+function pagesOf(rights: readonly Right[]): readonly PaletteEntry[] {
+  return placesOf(rights).map(({ page, word, key }) => ({
     kind: 'Page',
     label: word,
     keys: `g ${key}`,

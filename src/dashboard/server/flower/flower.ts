@@ -43,8 +43,8 @@ export function flowerRoutes(context: DashboardContext): Hono<DashboardEnv> {
   });
   const flower: FlowerState = { context, metrics, workers: new WorkerRecords(context, metrics) };
   const router = new Hono<DashboardEnv>();
-  for (const { method, path, role, handle } of routes) {
-    if (role !== undefined) router.use(path, needs(role, context));
+  for (const { method, path, right, handle } of routes) {
+    if (right !== undefined) router.use(path, needs(right, context));
     router.on(method, path, async (request) => {
       await firstAttempt(context);
       return handle(request, flower);

@@ -2,6 +2,7 @@
 import { toPlainJson } from '../../../http/plain-json.ts';
 import { Problem } from '../../../http/problem.ts';
 import type { DashboardContext, DashboardRequest } from '../context.ts';
+import type { Right } from '../users.ts';
 import type { FlowerMetrics } from './metrics.ts';
 import { checkedName } from './parameters.ts';
 import type { WorkerRecords } from './worker-records.ts';
@@ -16,8 +17,8 @@ export interface FlowerRoute {
   readonly method: 'GET' | 'POST';
   /** Hono's syntax. A parameter matches the rest of the path, because task names may have slashes. */
   readonly path: string;
-  /** The required role; default: viewer. */
-  readonly role?: 'operator' | 'admin';
+  /** The required right; default: everybody may. */
+  readonly right?: Right;
   readonly handle: (request: DashboardRequest, flower: FlowerState) => Promise<Response>;
 }
 

@@ -17,7 +17,7 @@ const maxBodySize = 1024 * 1024;
 const apply: FlowerRoute = {
   method: 'POST',
   path: '/api/task/apply/:name{.+}',
-  role: 'operator',
+  right: 'send',
   async handle(request, flower) {
     await checkTask(pathName(request), flower);
     await requireResults(flower.context);
@@ -32,7 +32,7 @@ const apply: FlowerRoute = {
 const asyncApply: FlowerRoute = {
   method: 'POST',
   path: '/api/task/async-apply/:name{.+}',
-  role: 'operator',
+  right: 'send',
   async handle(request, flower) {
     await checkTask(pathName(request), flower);
     return sent(request, flower.context, await send(request, flower.context));
@@ -43,7 +43,7 @@ const asyncApply: FlowerRoute = {
 const sendTask: FlowerRoute = {
   method: 'POST',
   path: '/api/task/send-task/:name{.+}',
-  role: 'operator',
+  right: 'send',
   handle: async (request, { context }) => sent(request, context, await send(request, context)),
 };
 

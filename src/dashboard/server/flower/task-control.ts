@@ -12,7 +12,7 @@ import { order } from './workers.ts';
 const revoke: FlowerRoute = {
   method: 'POST',
   path: '/api/task/revoke/:name{.+}',
-  role: 'operator',
+  right: 'revoke',
   async handle(request, { context }) {
     const id = pathName(request);
     const parameters = await readParameters(request.req.raw);
@@ -37,7 +37,7 @@ const revoke: FlowerRoute = {
 const abort: FlowerRoute = {
   method: 'POST',
   path: '/api/task/abort/:name{.+}',
-  role: 'operator',
+  right: 'revoke',
   async handle(request, { context }) {
     const id = pathName(request);
     const reason = (await readParameters(request.req.raw)).textOr('reason', undefined);
@@ -62,7 +62,7 @@ const abort: FlowerRoute = {
 const rateLimit: FlowerRoute = {
   method: 'POST',
   path: '/api/task/rate-limit/:name{.+}',
-  role: 'admin',
+  right: 'workers',
   async handle(request, flower) {
     const task = pathName(request);
     const parameters = await readParameters(request.req.raw);
@@ -83,7 +83,7 @@ const rateLimit: FlowerRoute = {
 const timeout: FlowerRoute = {
   method: 'POST',
   path: '/api/task/timeout/:name{.+}',
-  role: 'admin',
+  right: 'workers',
   async handle(request, flower) {
     const task = pathName(request);
     const parameters = await readParameters(request.req.raw);

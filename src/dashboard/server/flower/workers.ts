@@ -33,7 +33,7 @@ const listWorkers: FlowerRoute = {
 const shutdown: FlowerRoute = {
   method: 'POST',
   path: '/api/worker/shutdown/:name{.+}',
-  role: 'admin',
+  right: 'shutdown',
   async handle(request, flower) {
     const worker = await checkWorker(pathName(request), flower);
     await request.var.audit('worker.shutdown', worker, await reasonOf(request));
@@ -45,7 +45,7 @@ const shutdown: FlowerRoute = {
 const restartPool: FlowerRoute = {
   method: 'POST',
   path: '/api/worker/pool/restart/:name{.+}',
-  role: 'admin',
+  right: 'workers',
   async handle(request, flower) {
     const worker = await checkWorker(pathName(request), flower);
     await request.var.audit('worker.pool.restart', worker, await reasonOf(request));
@@ -58,7 +58,7 @@ function resize(verb: 'grow' | 'shrink', ing: string): FlowerRoute {
   return {
     method: 'POST',
     path: `/api/worker/pool/${verb}/:name{.+}`,
-    role: 'admin',
+    right: 'workers',
     async handle(request, flower) {
       const parameters = await readParameters(request.req.raw);
       const n = parameters.integer('n', { from: 1, to: maxProcesses, otherwise: 1 });
@@ -77,7 +77,7 @@ function resize(verb: 'grow' | 'shrink', ing: string): FlowerRoute {
 const autoscale: FlowerRoute = {
   method: 'POST',
   path: '/api/worker/pool/autoscale/:name{.+}',
-  role: 'admin',
+  right: 'workers',
   async handle(request, flower) {
     const parameters = await readParameters(request.req.raw);
     const min = parameters.integer('min', { from: 0, to: maxProcesses });
@@ -94,7 +94,7 @@ const autoscale: FlowerRoute = {
 const addConsumer: FlowerRoute = {
   method: 'POST',
   path: '/api/worker/queue/add-consumer/:name{.+}',
-  role: 'admin',
+  right: 'workers',
   async handle(request, flower) {
     const parameters = await readParameters(request.req.raw);
     const queue = parameters.text('queue');
@@ -109,7 +109,7 @@ const addConsumer: FlowerRoute = {
 const cancelConsumer: FlowerRoute = {
   method: 'POST',
   path: '/api/worker/queue/cancel-consumer/:name{.+}',
-  role: 'admin',
+  right: 'workers',
   async handle(request, flower) {
     const parameters = await readParameters(request.req.raw);
     const queue = parameters.text('queue');

@@ -1,6 +1,6 @@
 // Which role a person has whom the provider has identified. Pure.
 import { ConfigError } from '../../../errors.ts';
-import { type Account, roles, type User } from '../users.ts';
+import { type Account, roles, type User, userOf } from '../users.ts';
 
 /** What the provider says of a person, kept for the time of the session. */
 export interface Identity {
@@ -38,7 +38,7 @@ export function userOfIdentity(
   accounts: ReadonlyMap<string, Account>,
 ): User | null {
   const account = email === null ? undefined : accountOf(email, accounts);
-  if (account !== undefined) return { name, role: account.role };
+  if (account !== undefined) return { ...userOf(account), name };
   const granted = groups.flatMap((group) => mapping?.roles.get(group) ?? []);
   if (email !== null && auth?.(email) === true) granted.push('admin');
   if (email !== null && otherwise !== null) granted.push(otherwise);

@@ -14,7 +14,7 @@ import {
 } from '../../../http/openapi.ts';
 import { builtFile } from '../../../lib/built-file.ts';
 import { isRecord } from '../../../lib/narrow.ts';
-import { roleAskedBy } from '../roles.ts';
+import { lowestRole, rightsAskedBy } from '../roles.ts';
 import { checkOf } from './checked.ts';
 
 /** Of `scripts/answer-schemas.mjs`: by method and path (`GET /tasks/:id`), the schemas by status. */
@@ -74,7 +74,8 @@ export function handlersByRoute(routes: readonly RouterRoute[]): ReadonlyMap<str
 function operationOf(key: string, handlers: readonly object[], facts: Facts): Operation {
   const [method = '', path = ''] = key.split(' ');
   const checks = handlers.flatMap((each) => checkOf(each) ?? []);
-  const [role] = handlers.flatMap((each) => roleAskedBy(each) ?? []);
+  const rights = handlers.flatMap((each) => rightsAskedBy(each) ?? []);
+  const role = rights.length === 0 ? undefined : lowestRole(rights);
   const body = checks.find(({ target }) => target === 'json');
   const parameters = [
     ...pathParameters(path),
@@ -83,7 +84,9 @@ function operationOf(key: string, handlers: readonly object[], facts: Facts): Op
   return {
     operationId: [method.toLowerCase(), ...(path.match(/\w+(?![^{]*\})/g) ?? [])].join('.'),
     summary: facts.summaries[key] ?? key,
-    ...(role !== undefined && { description: `For the role ${role} and above.` }),
+    ...(role !== undefined && {
+      description: `For the role ${role} and above, or with the right ${rights.map((each) => `+${each}`).join(' or ')}.`,
+    }),
     tags: [path.split('/')[1] ?? ''],
     ...(parameters.length > 0 && { parameters }),
     ...(body !== undefined && {

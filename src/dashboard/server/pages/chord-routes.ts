@@ -34,7 +34,7 @@ const firing = z.object({ value: z.unknown().optional() });
 /** Operators repair chords. `:id` is the id of the header, the group; with a history, of the body or of a member. */
 export function chordRoutes(context: DashboardContext) {
   const { chords } = context.app;
-  const operator = needs('operator', context);
+  const repairer = needs('chords', context);
   const reason = checked('query', actionReason);
   return new Hono<DashboardEnv>()
     .get('/:id', async (c) => {
@@ -46,26 +46,26 @@ export function chordRoutes(context: DashboardContext) {
         return c.json<ChordPage>({ chord: null, problem: error.message });
       }
     })
-    .post('/:id/retry', operator, reason, checked('json', retry), async (c) => {
+    .post('/:id/retry', repairer, reason, checked('json', retry), async (c) => {
       const id = c.req.param('id');
       const { member: of, args, queue } = c.req.valid('json');
       await c.var.audit('chord.retry', `${id} ${of}`, c.req.valid('query').reason);
       const changes = { ...(args && { args }), ...(queue !== undefined && { queue }) };
       return c.json(viewOf(await chords.retry(id, of, changes)));
     })
-    .post('/:id/give', operator, reason, checked('json', gift), async (c) => {
+    .post('/:id/give', repairer, reason, checked('json', gift), async (c) => {
       const id = c.req.param('id');
       const { member: of, value } = c.req.valid('json');
       await c.var.audit('chord.give', `${id} ${of}`, c.req.valid('query').reason);
       return c.json(viewOf(await chords.give(id, of, value)));
     })
-    .post('/:id/fire', operator, reason, checked('json', firing), async (c) => {
+    .post('/:id/fire', repairer, reason, checked('json', firing), async (c) => {
       const id = c.req.param('id');
       const given = c.req.valid('json');
       await c.var.audit('chord.fire', id, c.req.valid('query').reason);
       return c.json(viewOf(await chords.fire(id, 'value' in given ? { value: given.value } : {})));
     })
-    .post('/:id/cancel', operator, reason, async (c) => {
+    .post('/:id/cancel', repairer, reason, async (c) => {
       const id = c.req.param('id');
       await c.var.audit('chord.cancel', id, c.req.valid('query').reason);
       return c.json(viewOf(await chords.cancel(id)));

@@ -20,7 +20,7 @@ const pace = z.object({ rate: rate.optional() });
 /** Operators prepare, run, pause and abort jobs. A job that was started here runs in this process, and is paused when the dashboard closes. */
 export function jobRoutes(context: DashboardContext) {
   const { app, closing, settings } = context;
-  const operator = needs('operator', context);
+  const retrier = needs('retry', context);
   const reason = checked('query', actionReason);
   const running = new Set<Promise<unknown>>();
   context.onClose(() => Promise.all(running));
@@ -33,7 +33,7 @@ export function jobRoutes(context: DashboardContext) {
   return new Hono<DashboardEnv>()
     .get('/', async (c) => c.json({ jobs: await app.history.retryJobs() }))
     .get('/:id', async (c) => c.json(await (await app.history.retryJob(c.req.param('id'))).status()))
-    .post('/', operator, reason, checked('json', plan), async (c) => {
+    .post('/', retrier, reason, checked('json', plan), async (c) => {
       const { query, again, ...given } = c.req.valid('json');
       const why = c.req.valid('query').reason;
       await c.var.audit('job.plan', query, why);
@@ -48,7 +48,7 @@ export function jobRoutes(context: DashboardContext) {
       inBackground(job.prepare({ signal: closing }), `the preparation of the job ${job.id} has stopped`);
       return c.json(await job.status(), 202);
     })
-    .post('/:id/prepare', operator, reason, async (c) => {
+    .post('/:id/prepare', retrier, reason, async (c) => {
       const id = c.req.param('id');
       const job = await app.history.retryJob(id);
       const { state, pauseReason } = await job.status();
@@ -58,7 +58,7 @@ export function jobRoutes(context: DashboardContext) {
       inBackground(job.prepare({ signal: closing }), `the preparation of the job ${id} has stopped`);
       return c.json({ started: true }, 202);
     })
-    .post('/:id/run', operator, reason, checked('json', pace), async (c) => {
+    .post('/:id/run', retrier, reason, checked('json', pace), async (c) => {
       const id = c.req.param('id');
       const given = c.req.valid('json').rate;
       parseRate(given ?? null, 'rate'); // a wrong one is refused now
@@ -72,7 +72,7 @@ export function jobRoutes(context: DashboardContext) {
       );
       return c.json({ started: true }, 202);
     })
-    .post('/:id/:verb{pause|abort}', operator, reason, async (c) => {
+    .post('/:id/:verb{pause|abort}', retrier, reason, async (c) => {
       const id = c.req.param('id');
       const verb = c.req.param('verb') === 'pause' ? 'pause' : 'abort';
       const job = await app.history.retryJob(id);

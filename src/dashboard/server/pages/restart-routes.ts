@@ -20,14 +20,14 @@ const order = z.object({
 /** Admins restart workers. It runs in this process: when the dashboard closes or dies, no further worker is told to shut down. */
 export function restartRoutes(context: DashboardContext) {
   const { app, control, closing } = context;
-  const admin = needs('admin', context);
+  const mayShutDown = needs('shutdown', context);
   const reason = checked('query', actionReason);
   const locks = async () => (await app.broker()).openLocks?.() ?? (await app.backend())?.openLocks?.();
   const restart = new RollingRestart({ control, clock: systemClock, locks, signal: closing });
   context.onClose(() => restart.settled());
   return new Hono<DashboardEnv>()
     .get('/', (c) => c.json({ restart: restart.status }))
-    .post('/', admin, reason, checked('json', order), async (c) => {
+    .post('/', mayShutDown, reason, checked('json', order), async (c) => {
       const { workers, patience } = c.req.valid('json');
       const why = c.req.valid('query').reason;
       const { audit, user } = c.var;
@@ -42,7 +42,7 @@ export function restartRoutes(context: DashboardContext) {
       void restart.settled().then(() => context.fleet.forget());
       return c.json({ restart: restart.status }, 202);
     })
-    .post('/stop', admin, reason, async (c) => {
+    .post('/stop', mayShutDown, reason, async (c) => {
       await c.var.audit('worker.rolling-restart.stop', '', c.req.valid('query').reason);
       return c.json({ stopped: restart.stop() });
     });

@@ -19,7 +19,7 @@ import { Problem } from '../../../http/problem.ts';
 import { version } from '../../../lib/version.ts';
 import type { DashboardContext, DashboardEnv } from '../context.ts';
 import { needs, needsToRead } from '../roles.ts';
-import type { User } from '../users.ts';
+import { type Right, rightsOf, type User } from '../users.ts';
 import { actionReason, checked, checkedPath, plainName } from './checked.ts';
 import { chordRoutes } from './chord-routes.ts';
 import { changeDeadLetters, deadLetterFilter, listDeadLetters, showDeadLetter } from './dead-letters.ts';
@@ -40,7 +40,7 @@ import { StoresHealth } from './stores-health.ts';
 import { countTasks, listTasks, revokeTasks, showTask, showWorkflow } from './tasks.ts';
 import { waitingRoutes } from './waiting-routes.ts';
 import { WorkerDetails } from './worker-details.ts';
-import { listWorkers, orderWorkers, roleFor, workerOrder } from './workers.ts';
+import { listWorkers, orderWorkers, rightFor, workerOrder } from './workers.ts';
 
 const query = z.string().max(2_048).default('');
 const taskId = plainName(512);
@@ -95,7 +95,7 @@ export function pageRoutes(context: DashboardContext) {
   const health = new StoresHealth(app, settings.brokerApi);
   const feed = new LiveFeed(cluster, () => brokerProblem(app));
   context.onClose(context.onEvent((event) => feed.add(event)));
-  const [operator, admin] = [needs('operator', context), needs('admin', context)];
+  const may = (...any: Right[]) => needs(any, context);
   const reason = checked('query', actionReason);
   const routes = new Hono<DashboardEnv>();
   // Known errors of the request or the cluster become problem documents with their message.
@@ -116,6 +116,7 @@ export function pageRoutes(context: DashboardContext) {
       json({
         user: user.name,
         role: user.role,
+        rights: rightsOf(user),
         hasSession,
         readOnly: settings.readOnly,
         version,
@@ -140,14 +141,14 @@ export function pageRoutes(context: DashboardContext) {
         (await app.history.countsBy(field, '', 50)).flatMap(([value]) => value ?? []);
       return c.json({ queue: await valuesOf('queue'), worker: await valuesOf('worker') });
     })
-    .post('/tasks/send', operator, reason, checked('json', newTask), async (c) => {
+    .post('/tasks/send', may('send'), reason, checked('json', newTask), async (c) => {
       const { name, args, kwargs, queue, countdown } = c.req.valid('json');
       await soon(app.broker());
       await c.var.audit('task.send', name, c.req.valid('query').reason);
       const options = { kwargs, ...(queue && { queue }), ...(countdown && { countdown }) };
       return c.json({ id: (await app.send(name, args, options)).id });
     })
-    .post('/tasks/revoke', operator, reason, checked('json', revocation), async (c) => {
+    .post('/tasks/revoke', may('revoke'), reason, checked('json', revocation), async (c) => {
       const { ids, terminate, signal } = c.req.valid('json');
       await c.var.audit(
         terminate ? 'task.terminate' : 'task.revoke',
@@ -156,7 +157,7 @@ export function pageRoutes(context: DashboardContext) {
       );
       return c.json(await revokeTasks(control, ids, { terminate, signalName: signal }));
     })
-    .post('/tasks/:id/retry', operator, reason, checked('json', retryChanges), async (c) => {
+    .post('/tasks/:id/retry', may('retry'), reason, checked('json', retryChanges), async (c) => {
       const id = c.req.param('id');
       await c.var.audit('task.retry', id, c.req.valid('query').reason);
       const { args, kwargs, queue } = c.req.valid('json');
@@ -182,9 +183,9 @@ export function pageRoutes(context: DashboardContext) {
         found(workers.show(name), `there is no known worker ${name}, and no worker of this name answers`),
       );
     })
-    .post('/control', operator, reason, checked('json', order), async (c) => {
+    .post('/control', may('events', 'workers', 'shutdown'), reason, checked('json', order), async (c) => {
       const { workers: names, order: command } = c.req.valid('json');
-      if (roleFor(command) === 'admin') await admin(c, async () => undefined);
+      await may(rightFor(command))(c, async () => undefined);
       await c.var.audit(
         `worker.${command.action}`,
         names?.join(' ') ?? 'all workers',
@@ -204,7 +205,7 @@ export function pageRoutes(context: DashboardContext) {
     )
     .post(
       '/queues/:name/release',
-      operator,
+      may('release'),
       checked('param', queueName),
       reason,
       checked('json', heldTask),
@@ -217,7 +218,7 @@ export function pageRoutes(context: DashboardContext) {
         return c.json({ released });
       },
     )
-    .post('/queues/:name/pause', operator, checked('param', queueName), reason, async (c) => {
+    .post('/queues/:name/pause', may('pause'), checked('param', queueName), reason, async (c) => {
       const { name } = c.req.valid('param');
       const { reason: why = '' } = c.req.valid('query');
       await c.var.audit('queue.pause', name, why);
@@ -225,26 +226,26 @@ export function pageRoutes(context: DashboardContext) {
       queues.forget();
       return c.json(outcome);
     })
-    .post('/queues/:name/resume', operator, checked('param', queueName), reason, async (c) => {
+    .post('/queues/:name/resume', may('pause'), checked('param', queueName), reason, async (c) => {
       const { name } = c.req.valid('param');
       await c.var.audit('queue.resume', name, c.req.valid('query').reason);
       const outcome = await resumeQueue(control, name);
       queues.forget();
       return c.json(outcome);
     })
-    .get('/doctor', needsToRead('operator'), checked('query', doctorVisit), (c) =>
+    .get('/doctor', needsToRead('doctor'), checked('query', doctorVisit), (c) =>
       c.json(doctor.report(c.req.valid('query').again === 'true')),
     )
-    .get('/doctor/tasks', needsToRead('operator'), async (c) =>
+    .get('/doctor/tasks', needsToRead('doctor'), async (c) =>
       c.json(await taskMatrix(app, { cluster, fleet })),
     )
-    .get('/audit', needsToRead('admin'), checked('query', auditList), async (c) => {
+    .get('/audit', needsToRead('audit'), checked('query', auditList), async (c) => {
       const { before = null } = c.req.valid('query');
       return c.json(await context.auditLog.list({ limit: auditLimit, before }));
     })
     .get('/limits', async (c) => c.json(await showLimits(app, fleet)))
     .get('/locks', async (c) => c.json(await showLocks(app)))
-    .post('/locks/release', admin, reason, checked('json', heldLock), async (c) => {
+    .post('/locks/release', may('locks'), reason, checked('json', heldLock), async (c) => {
       const lock = c.req.valid('json');
       await c.var.audit('lock.release', lock.key, c.req.valid('query').reason);
       return c.json(await releaseLock(app, lock));
@@ -262,12 +263,12 @@ export function pageRoutes(context: DashboardContext) {
       const id = c.req.param('id');
       return c.json(found(await soon(showDeadLetter(app, Number(id))), `there is no dead letter ${id}`));
     })
-    .post('/dead/replay', operator, reason, checked('json', letterIds), async (c) => {
+    .post('/dead/replay', may('retry'), reason, checked('json', letterIds), async (c) => {
       const { ids } = c.req.valid('json');
       await c.var.audit('dead-letter.replay', ids.join(' '), c.req.valid('query').reason);
       return c.json(await changeDeadLetters(app, 'replay', ids, c.req.raw.signal));
     })
-    .post('/dead/discard', admin, reason, checked('json', letterIds), async (c) => {
+    .post('/dead/discard', may('discard'), reason, checked('json', letterIds), async (c) => {
       const { ids } = c.req.valid('json');
       await c.var.audit('dead-letter.discard', ids.join(' '), c.req.valid('query').reason);
       return c.json(await changeDeadLetters(app, 'discard', ids, c.req.raw.signal));

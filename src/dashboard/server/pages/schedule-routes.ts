@@ -17,41 +17,41 @@ const scheduleCheck = z.object({ form: scheduleForm, changes: plainText(512).nul
 export function scheduleRoutes(context: DashboardContext) {
   const schedules = new SchedulePages(context.app);
   context.onClose(() => schedules.close());
-  const [operator, admin] = [needs('operator', context), needs('admin', context)];
+  const [runner, editor] = [needs('run', context), needs('schedules', context)];
   const reason = checked('query', actionReason);
   return new Hono<DashboardEnv>()
     .get('/', async (c) => c.json(await soon(schedules.list())))
     .get('/calendar', async (c) => c.json(await schedules.calendar()))
-    .post('/check', admin, checked('json', scheduleCheck), async (c) => {
+    .post('/check', editor, checked('json', scheduleCheck), async (c) => {
       const { form, changes } = c.req.valid('json');
       return c.json(await schedules.check(form, changes));
     })
-    .post('/', admin, reason, checked('json', scheduleForm), async (c) => {
+    .post('/', editor, reason, checked('json', scheduleForm), async (c) => {
       const form = c.req.valid('json');
       await c.var.audit('schedule.add', form.name, c.req.valid('query').reason);
       await schedules.add(form);
       return c.json({ done: true });
     })
-    .put('/:name', admin, reason, checked('json', scheduleChange), async (c) => {
+    .put('/:name', editor, reason, checked('json', scheduleChange), async (c) => {
       const name = c.req.param('name');
       const { form, before } = c.req.valid('json');
       await c.var.audit('schedule.change', name, c.req.valid('query').reason);
       await schedules.replace(name, form, before);
       return c.json({ done: true });
     })
-    .delete('/:name', admin, reason, async (c) => {
+    .delete('/:name', editor, reason, async (c) => {
       const name = c.req.param('name');
       await c.var.audit('schedule.delete', name, c.req.valid('query').reason);
       await schedules.remove(name);
       return c.json({ done: true });
     })
     .get('/:name/runs', async (c) => c.json({ runs: await soon(schedules.runs(c.req.param('name'))) }))
-    .post('/:name/run', operator, reason, async (c) => {
+    .post('/:name/run', runner, reason, async (c) => {
       const name = c.req.param('name');
       await c.var.audit('schedule.run', name, c.req.valid('query').reason);
       return c.json(await schedules.run(name));
     })
-    .post('/:name/:verb{pause|resume}', operator, reason, async (c) => {
+    .post('/:name/:verb{pause|resume}', runner, reason, async (c) => {
       const { name } = c.req.param();
       const verb = c.req.param('verb') === 'pause' ? 'pause' : 'resume';
       await c.var.audit(`schedule.${verb}`, name, c.req.valid('query').reason);

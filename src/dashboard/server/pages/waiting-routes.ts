@@ -39,28 +39,28 @@ const rescheduling = z.object({ which: choice, changes, dryRun });
 /** Operators move messages, and promote and reschedule tasks; admins delete messages. With `dryRun` nothing is changed, and the answer says what would be. */
 export function waitingRoutes(context: DashboardContext) {
   const { queues } = context.app;
-  const [operator, admin] = [needs('operator', context), needs('admin', context)];
+  const [mover, purger] = [needs('move', context), needs('purge', context)];
   const reason = checked('query', actionReason);
   return new Hono<DashboardEnv>()
-    .post('/move', operator, reason, checked('json', move), async (c) => {
+    .post('/move', mover, reason, checked('json', move), async (c) => {
       const { from, to, query: text, limit, dryRun: isDry } = c.req.valid('json');
       const target = `${from} -> ${to}${text === undefined ? '' : `: ${text}`}`;
       if (!isDry) await c.var.audit('queue.move', target, c.req.valid('query').reason);
       const which = { ...(text !== undefined && { query: text }), ...(limit !== undefined && { limit }) };
       return c.json({ moved: await queues.move(from, to, { ...which, dryRun: isDry }) });
     })
-    .post('/purge', admin, reason, checked('json', purge), async (c) => {
+    .post('/purge', purger, reason, checked('json', purge), async (c) => {
       const { from, query: text = '', dryRun: isDry } = c.req.valid('json');
       const target = text === '' ? from : `${from}: ${text}`;
       if (!isDry) await c.var.audit('queue.purge', target, c.req.valid('query').reason);
       return c.json({ purged: await queues.purge(from, { query: text, dryRun: isDry }) });
     })
-    .post('/promote', operator, reason, checked('json', promotion), async (c) => {
+    .post('/promote', mover, reason, checked('json', promotion), async (c) => {
       const { which, dryRun: isDry } = c.req.valid('json');
       if (!isDry) await c.var.audit('task.promote', textOf(which), c.req.valid('query').reason);
       return c.json(await queues.promote('ids' in which ? which.ids : which, { dryRun: isDry }));
     })
-    .post('/reschedule', operator, reason, checked('json', rescheduling), async (c) => {
+    .post('/reschedule', mover, reason, checked('json', rescheduling), async (c) => {
       const { which, changes: given, dryRun: isDry } = c.req.valid('json');
       const terms = Object.entries(given).map(([name, value]) => `${name} ${value}`);
       const target = `${terms.join(', ')}: ${textOf(which)}`;

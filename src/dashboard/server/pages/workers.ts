@@ -5,6 +5,7 @@ import type { Answers } from '../../../control/mailbox.ts';
 import type { ClusterState } from '../../../events/cluster-state.ts';
 import { isRecord } from '../../../lib/narrow.ts';
 import type { Json } from '../../../protocol/message.ts';
+import type { Right } from '../users.ts';
 import { plainName } from './checked.ts';
 import type { Fleet } from './fleet.ts';
 
@@ -112,9 +113,10 @@ export const workerOrder = z
 
 export type WorkerOrder = z.infer<typeof workerOrder>;
 
-/** Changing workers needs the role admin; switching events on and off does not. */
-export function roleFor({ action }: WorkerOrder): 'operator' | 'admin' {
-  return action === 'enable_events' || action === 'disable_events' ? 'operator' : 'admin';
+/** Changing workers needs more than switching their events on and off. */
+export function rightFor({ action }: WorkerOrder): Right {
+  if (action === 'enable_events' || action === 'disable_events') return 'events';
+  return action === 'shutdown' ? 'shutdown' : 'workers';
 }
 
 /** The replies of workers to a command. */

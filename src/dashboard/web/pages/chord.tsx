@@ -29,7 +29,7 @@ export function ChordPanel({ id, onDone }: { id: string; onDone: () => Promise<v
     <Panel
       title={`A chord waits: ${counterOf(chord)}`}
       aside={
-        <Act>
+        <Act needs="chords">
           <span class="page-actions">
             <button type="button" class="button button-small" onClick={() => askToFire(chord, done)}>
               Send its body now…
@@ -88,7 +88,7 @@ export function ChordPanel({ id, onDone }: { id: string; onDone: () => Promise<v
                   <State state={member.state} />
                 </td>
                 <td class="right">
-                  <Act>
+                  <Act needs="chords">
                     <button
                       type="button"
                       class="button button-small"

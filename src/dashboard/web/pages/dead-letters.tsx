@@ -67,12 +67,12 @@ export function DeadLettersPage(): JSX.Element {
       {chosen.length > 0 && (
         <div class="selection" role="toolbar" aria-label="Selected dead letters">
           <b>{plural(chosen.length, 'dead letter')} selected</b>
-          <Act>
+          <Act needs="retry">
             <button type="button" class="button" onClick={() => askToReplay(chosen, done)}>
               Replay…
             </button>
           </Act>
-          <Act needs="admin">
+          <Act needs="discard">
             <button type="button" class="button button-danger" onClick={() => askToDiscard(chosen, done)}>
               Discard…
             </button>
@@ -179,12 +179,12 @@ export function DeadLetterPage({ id }: { id: string }): JSX.Element {
   return (
     <>
       <PageHead title={letter.task ?? 'A message that is no task'} sub={`dead letter ${letter.id}`}>
-        <Act>
+        <Act needs="retry">
           <button type="button" class="button" onClick={() => askToReplay(ids, back)}>
             Replay…
           </button>
         </Act>
-        <Act needs="admin">
+        <Act needs="discard">
           <button type="button" class="button button-danger" onClick={() => askToDiscard(ids, back)}>
             Discard…
           </button>

@@ -108,7 +108,7 @@ function HeldRow({ queue, held, reload }: RowProps): JSX.Element {
       </td>
       <td class="right">
         {releasable && (
-          <Act>
+          <Act needs="release">
             <ReleaseButton queue={queue} held={held} reload={reload} />
           </Act>
         )}

@@ -54,7 +54,7 @@ export function JobPage({ id }: { id: string }): JSX.Element {
         <a class="button" href={link('/tasks', { q: query })}>
           Tasks
         </a>
-        <Act>
+        <Act needs="retry">
           <JobButtons job={value} reload={reload} />
         </Act>
       </PageHead>

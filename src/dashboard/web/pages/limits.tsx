@@ -319,7 +319,7 @@ function LockRow({ lock, reload }: { lock: LockLine; reload: () => Promise<void>
         <Time at={untilAt} />
       </td>
       <td class="right">
-        <Act needs="admin">
+        <Act needs="locks">
           <button type="button" class="button button-small" onClick={release}>
             Release…
           </button>

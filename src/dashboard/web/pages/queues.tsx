@@ -130,7 +130,7 @@ function QueueRow({ queue, reload }: { queue: QueueLine; reload: () => Promise<v
         <QueueWorkers queue={queue} />
       </td>
       <td class="right">
-        <Act>
+        <Act needs="pause">
           <PauseButton queue={queue} reload={reload} small />
         </Act>
       </td>
@@ -241,7 +241,7 @@ export function QueuePage({ name }: { name: string }): JSX.Element {
         <a class="button" href={link('/tasks', { q: `queue:${name}` })}>
           Tasks
         </a>
-        <Act>
+        <Act needs="move">
           <button
             type="button"
             class="button"
@@ -258,9 +258,11 @@ export function QueuePage({ name }: { name: string }): JSX.Element {
           >
             Reschedule…
           </button>
+        </Act>
+        <Act needs="pause">
           <PauseButton queue={queue} reload={reload} />
         </Act>
-        <Act needs="admin">
+        <Act needs="purge">
           <button
             type="button"
             class="button button-danger"
@@ -333,17 +335,17 @@ export function QueuePage({ name }: { name: string }): JSX.Element {
         )}
       </Tabs>
       {change === 'move' && (
-        <Act>
+        <Act needs="move">
           <MoveMessagesDialog from={name} {...dialog} />
         </Act>
       )}
       {change === 'reschedule' && (
-        <Act>
+        <Act needs="move">
           <RescheduleDialog queue={queue} {...dialog} />
         </Act>
       )}
       {change === 'purge' && (
-        <Act needs="admin">
+        <Act needs="purge">
           <PurgeDialog queue={queue} {...dialog} />
         </Act>
       )}
@@ -454,7 +456,7 @@ function WaitingTable({
               <td class="right">
                 <Time at={place === 'ready' ? each.waitsSince : each.dueAt} />{' '}
                 {place === 'scheduled' && each.id !== null && (
-                  <Act>
+                  <Act needs="move">
                     <PromoteButton id={each.id} task={each.task} reload={reload} />
                   </Act>
                 )}

@@ -30,7 +30,7 @@ export function useRollingRestart(workers: readonly WorkerSummary[]): {
   const answering = workers.filter(({ answered }) => answered === true);
   return {
     button: (
-      <Act needs="admin">
+      <Act needs="shutdown">
         <button
           type="button"
           class="button"
@@ -149,7 +149,7 @@ function RestartPanel({
       title={`Rolling restart: ${back} of ${plural(lines.length, 'worker')} back`}
       aside={
         state === 'running' ? (
-          <Act needs="admin">
+          <Act needs="shutdown">
             <button type="button" class="button button-small" disabled={stopping} onClick={askToStop}>
               {stopping ? 'Stops after this one' : 'Stop…'}
             </button>

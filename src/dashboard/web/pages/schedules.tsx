@@ -19,7 +19,7 @@ export function SchedulesPage(): JSX.Element {
   const { value, fault, reload } = useLoaded('schedules', () => answer(api.schedules.$get()));
   useRefresh(reload, 5_000, 10_000);
   const [changed, setChanged] = useState<ScheduleLine['form']>(null);
-  const isAdding = search.value.has('add') && may('admin');
+  const isAdding = search.value.has('add') && may('schedules');
   const tab = search.value.get('tab') === 'calendar' ? 'calendar' : 'list';
   const schedules = value?.schedules ?? [];
   return (
@@ -35,7 +35,7 @@ export function SchedulesPage(): JSX.Element {
               )} in the next 24 hours`
         }
       >
-        <Act needs="admin">
+        <Act needs="schedules">
           <button type="button" class="button button-primary" onClick={() => setSearch({ add: 'yes' })}>
             Add a schedule…
           </button>
@@ -227,7 +227,7 @@ function ChangeActions({
   return (
     <>
       {fixed !== null && <p class="dim">{fixed}</p>}
-      <Act needs="admin">
+      <Act needs="schedules">
         <span class="row-actions">
           {fixed === null && (
             <button type="button" class="button button-small" onClick={onChange}>
@@ -280,7 +280,7 @@ function RunActions({
       return verb === 'pause' ? 'Nothing is sent until it is resumed.' : 'It is sent again from now on.';
     });
   return (
-    <Act>
+    <Act needs="run">
       {state === 'paused' ? (
         <button type="button" class="button button-small" onClick={() => void change('resume')}>
           Resume

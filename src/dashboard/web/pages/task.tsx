@@ -36,7 +36,7 @@ export function TaskPage({ id }: { id: string }): JSX.Element {
   const parentId = task?.parentId === id ? null : (task?.parentId ?? null);
   const workflow = task === undefined ? null : (task.rootId ?? task.id);
   useKeys({
-    c: () => may('operator') && task !== undefined && !isFinal(task.state) && askToRevoke(task, false),
+    c: () => may('revoke') && task !== undefined && !isFinal(task.state) && askToRevoke(task, false),
     y: () => void copy(id),
     p: () => parentId !== null && navigate(taskLink(parentId)),
     w: () => workflow !== null && navigate(link(`/workflows/${encodeURIComponent(workflow)}`)),
@@ -74,7 +74,7 @@ export function TaskPage({ id }: { id: string }): JSX.Element {
           </a>
         )}
         {isFinal(task.state) && (
-          <Act>
+          <Act needs="retry">
             <button type="button" class="button" onClick={() => askToRetry(task)}>
               Run again…
             </button>
@@ -95,7 +95,7 @@ export function TaskPage({ id }: { id: string }): JSX.Element {
           </button>
         )}
         {!isFinal(task.state) && (
-          <Act>
+          <Act needs="revoke">
             <button type="button" class="button" onClick={() => askToRevoke(task, false)}>
               Revoke…
             </button>

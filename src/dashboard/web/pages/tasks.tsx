@@ -74,11 +74,11 @@ export function TasksPage(): JSX.Element {
   const clear = (): void => setSelected(new Set());
   const revoke = (): void => {
     const chosen = rows?.filter(({ id }) => selected.has(id)) ?? [];
-    if (chosen.length > 0 && may('operator')) askToRevoke(chosen, clear);
+    if (chosen.length > 0 && may('revoke')) askToRevoke(chosen, clear);
   };
   const runAgain = (): void => {
     const chosen = rows?.filter(({ id, endedAt }) => selected.has(id) && endedAt !== null) ?? [];
-    if (may('operator')) askToRunAgain(chosen, selected.size - chosen.length, clear);
+    if (may('retry')) askToRunAgain(chosen, selected.size - chosen.length, clear);
   };
   useKeys({
     j: () => move(1),
@@ -101,12 +101,14 @@ export function TasksPage(): JSX.Element {
   return (
     <>
       <PageHead title="Tasks">
-        <Act>
-          {query !== '' && (
+        {query !== '' && (
+          <Act needs="retry">
             <button type="button" class="button" onClick={() => askToPlan(query)}>
               Run all that match…
             </button>
-          )}
+          </Act>
+        )}
+        <Act needs="send">
           <button type="button" class="button" onClick={() => askToSend()}>
             Send a task…
           </button>
@@ -159,7 +161,7 @@ export function TasksPage(): JSX.Element {
           {selected.size > 0 && (
             <div class="selection" role="toolbar" aria-label="Selected tasks">
               <b>{plural(selected.size, 'task')} selected</b>
-              <Act>
+              <Act needs="retry">
                 <button
                   type="button"
                   class="button"
@@ -168,6 +170,8 @@ export function TasksPage(): JSX.Element {
                 >
                   Run again…
                 </button>
+              </Act>
+              <Act needs="revoke">
                 <button type="button" class="button button-danger" onClick={revoke}>
                   Revoke…
                 </button>

@@ -65,7 +65,7 @@ export function WorkerPage({ name }: { name: string }): JSX.Element {
         <a class="button" href={link('/tasks', { q: `worker:${name}` })}>
           Its tasks
         </a>
-        <Act>
+        <Act needs="events">
           <button
             type="button"
             class="button"
@@ -74,7 +74,7 @@ export function WorkerPage({ name }: { name: string }): JSX.Element {
             Events on
           </button>
         </Act>
-        <Act needs="admin">
+        <Act needs="shutdown">
           <button type="button" class="button button-danger" onClick={() => askToShutDown(detail)}>
             Shut down…
           </button>
@@ -252,7 +252,7 @@ function PoolTab({ detail, sendCommand }: { detail: WorkerDetail; sendCommand: S
           />
         )}
       </Known>
-      <Act needs="admin">
+      <Act needs="workers">
         <Panel title="Size">
           <div class="form-row">
             <label class="field field-short">
@@ -388,7 +388,7 @@ function QueuesTab({ detail, sendCommand }: { detail: WorkerDetail; sendCommand:
                     <td class="hide-m">{yesNo(values.exclusive)}</td>
                     <td class="hide-m">{yesNo(values.auto_delete)}</td>
                     <td class="right">
-                      <Act needs="admin">
+                      <Act needs="workers">
                         <button
                           type="button"
                           class="button button-small"
@@ -417,7 +417,7 @@ function QueuesTab({ detail, sendCommand }: { detail: WorkerDetail; sendCommand:
           </table>
         )}
       </Known>
-      <Act needs="admin">
+      <Act needs="workers">
         <form
           class="form-row form-foot"
           onSubmit={(event) => {
@@ -536,7 +536,7 @@ function HeldTasks(props: {
                       <Time at={task.startedAt ?? (task.eta === null ? null : Date.parse(task.eta))} />
                     </td>
                     <td class="right">
-                      <Act>
+                      <Act needs="revoke">
                         <button
                           type="button"
                           class="button button-small"
@@ -639,7 +639,7 @@ function LimitRow({ task, sendCommand }: { task: RegisteredTask; sendCommand: Se
             value={rate}
             onInput={(event) => setRate(event.currentTarget.value)}
           />
-          <Act needs="admin">
+          <Act needs="workers">
             <button type="submit" class="button button-small">
               Set
             </button>
@@ -680,7 +680,7 @@ function LimitRow({ task, sendCommand }: { task: RegisteredTask; sendCommand: Se
             value={hard}
             onInput={(event) => setHard(event.currentTarget.value)}
           />
-          <Act needs="admin">
+          <Act needs="workers">
             <button type="submit" class="button button-small">
               Set
             </button>

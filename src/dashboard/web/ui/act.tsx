@@ -1,14 +1,9 @@
 import { type ComponentChildren, Fragment, type JSX } from 'preact';
+import type { Right } from '../../server/users.ts';
 import { may } from '../api.ts';
 
-/** Shows its children only to users with the role. */
-export function Act({
-  needs = 'operator',
-  children,
-}: {
-  needs?: 'operator' | 'admin';
-  children: ComponentChildren;
-}): JSX.Element | null {
+/** Shows its children only to users with the right. */
+export function Act({ needs, children }: { needs: Right; children: ComponentChildren }): JSX.Element | null {
   if (!may(needs)) return null;
   return <Fragment>{children}</Fragment>;
 }
