@@ -24,12 +24,24 @@ export interface Loaded {
 
 const variable = 'UMBEL_DEV';
 
-/** What `umbel dev` adds to the environment of its programs. */
-export const devEnvironment: Readonly<Record<string, string>> = { [variable]: '1' };
+/** What `umbel dev` adds to the environment of its programs; `stopMs`: how long they may take to stop. */
+export function devEnvironment(stopMs: number): Readonly<Record<string, string>> {
+  return { [variable]: String(stopMs) };
+}
 
-/** Whether `umbel dev` started this process. What the process starts itself does not inherit the variable. */
-export const isOfDev: boolean = process.env[variable] !== undefined;
-delete process.env[variable];
+const ofDev = process.env[variable];
+delete process.env[variable]; // what this process starts does not inherit it
+
+/** Whether `umbel dev` started this process. */
+export const isOfDev: boolean = ofDev !== undefined;
+
+/** As {@link endWithParent}; a worker of `umbel dev` is killed if it does not end, because a task blocks it. */
+export async function endWithParentAnyhow(): Promise<void> {
+  endWithParent();
+  if (ofDev === undefined) return;
+  const { dieWithParent } = await import('../worker/pools/child/orphan.ts');
+  dieWithParent(Number(ofDev));
+}
 
 /** Tells `umbel dev`, if that started this process. */
 export function tellDev(news: News): void {

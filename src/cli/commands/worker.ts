@@ -18,7 +18,7 @@ import {
   withLoggingOptions,
 } from '../logging.ts';
 import { createOutput } from '../output.ts';
-import { endWithParent, whenStarted } from '../parent.ts';
+import { endWithParentAnyhow, whenStarted } from '../parent.ts';
 import { listenToHangup, startAgain } from '../restart.ts';
 import { stoppingInOrder } from '../stop-signals.ts';
 import { queueList, without } from '../values.ts';
@@ -74,7 +74,7 @@ place. SIGUSR1: logs the work of every slot.`,
 async function work(asked: WorkerCommandOptions): Promise<void> {
   const options = requireApp(asked);
   if (options.detach && !isDetached) return startInBackground(options);
-  endWithParent();
+  await endWithParentAnyhow();
   using hangup = listenToHangup();
   await withApp({ ...options, quiet: true }, async ({ app, output }) => {
     if (options.beat) requireSharedStore(app);

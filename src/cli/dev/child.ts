@@ -30,9 +30,10 @@ export function launcher(env: NodeJS.ProcessEnv): Launch {
   return (args, events) => {
     const child = spawn(process.execPath, [...process.execArgv, process.argv[1] ?? '', ...args], {
       env,
-      // A group of its own: a Ctrl-C of the terminal reaches it through us, once. By the channel it notices our end.
+      // A group of its own: a Ctrl-C of the terminal reaches it through us, once. By the channel it notices our end, and by the pipe after it
+      // (parentPipe) a worker that is blocked.
       detached: true,
-      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc', 'pipe'],
     });
     for (const stream of [child.stdout, child.stderr])
       if (stream !== null) createInterface({ input: stream }).on('line', events.line);

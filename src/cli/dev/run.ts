@@ -38,12 +38,13 @@ export async function develop(options: DevRun): Promise<void> {
   const here = process.cwd();
   const colored = options.color !== false && wantsColors(process.stdout);
   const log = devLog((text) => process.stdout.write(text), { colored });
-  const env = { ...environmentBefore(), ...devEnvironment, ...(colored && { FORCE_COLOR: '1' }) };
+  const stopMs = options.graceMs + stoppingMs;
+  const env = { ...environmentBefore(), ...devEnvironment(stopMs), ...(colored && { FORCE_COLOR: '1' }) };
   const supervisor = new Supervisor({
     programs: programsOf(options),
     launch: launcher(env),
     log,
-    stopMs: options.graceMs + stoppingMs,
+    stopMs,
     watches: watch,
     clock: systemClock,
   });

@@ -4,6 +4,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { needs } from '../../needs.ts';
+import { inLongRun } from '../../run/scale.ts';
 import { noRedis, RedisServerProcess } from '../../servers/redis.ts';
 import { until } from '../../until.ts';
 import { type Program, project, shop, start, umbel } from '../harness.ts';
@@ -71,6 +72,18 @@ needs(test, noRedis)('when it is killed nothing stays, and the task that ran is 
     const { stdout } = await umbel(folder, [...at, 'queues', '--json']);
     return /"ready":1/.test(stdout);
   });
+});
+
+needs(test, inLongRun)('when it is killed, a worker that a task blocks does not stay either', async () => {
+  const folder = project({
+    'app.js': `${shop} app.task('shop.block', () => { console.log('blocked'); for (;;); });`,
+  });
+  const dev = start(folder, ['dev', '--no-beat', '--no-gateway', '--no-dashboard', '--grace', '0']);
+  await dev.said(/ready after/);
+  await umbel(folder, ['call', 'shop.block']);
+  await dev.said(/blocked/);
+  dev.kill('SIGKILL');
+  await dev.ended; // the end of the test waits for the end of each process in the folder
 });
 
 test('a store of one process is refused', async () => {

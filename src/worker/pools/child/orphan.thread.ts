@@ -3,8 +3,15 @@ import { Socket } from 'node:net';
 import { workerData } from 'node:worker_threads';
 import type { OrphanData } from './orphan.ts';
 
-const { fd } = workerData as OrphanData; // `dieWithParent` gave it
+const { fd, afterMs } = workerData as OrphanData; // `dieWithParent` gave it
 const pipe = new Socket({ fd, readable: true, writable: false });
 pipe.on('error', () => undefined);
-pipe.on('close', () => process.kill(process.pid, 'SIGKILL'));
+pipe.on('close', () => {
+  if (afterMs > 0) setTimeout(kill, afterMs);
+  else kill();
+});
 pipe.resume();
+
+function kill(): void {
+  process.kill(process.pid, 'SIGKILL');
+}
