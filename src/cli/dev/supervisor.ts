@@ -31,7 +31,8 @@ export class Supervisor {
   readonly #end: Deferred<number> = deferred();
   /** The programs beside the worker still have the code from before. */
   #isStale = true;
-  #hasLoaded = false;
+  /** What was last told of the application; null: it has not loaded yet. */
+  #facts: string | null = null;
   #isStopping = false;
   /** When the start began, or the change came, which is not yet told to be over; null: it is over. */
   #sinceMs: number | null = null;
@@ -89,8 +90,9 @@ export class Supervisor {
 
   #loaded(name: ProgramName, { app, broker, tasks }: Loaded): void {
     if (name !== 'worker' || this.#isStopping) return;
-    if (!this.#hasLoaded) this.#options.log.say(`${app} on ${broker}: ${counted(tasks, 'task')}`);
-    this.#hasLoaded = true;
+    const facts = `${app} on ${broker}: ${counted(tasks, 'task')}`;
+    if (facts !== this.#facts) this.#options.log.say(facts);
+    this.#facts = facts;
     if (!this.#isStale) return; // it had died; the code is the same
     this.#isStale = false;
     for (const program of this.#programs.values()) if (program !== this.#worker) program.restart();
@@ -113,7 +115,7 @@ export class Supervisor {
   #refused(name: ProgramName, code: number | null): void {
     const { log, watches } = this.#options;
     // Wrong from the first, and a matter of the command line or the settings.
-    const isHopeless = !this.#hasLoaded && code === exitCode.usage;
+    const isHopeless = this.#facts === null && code === exitCode.usage;
     if (name === 'worker' && (isHopeless || !watches)) {
       void this.stop(code ?? exitCode.failed);
       return;
