@@ -15,7 +15,7 @@ export interface HealthFigure {
   readonly level: 'fine' | 'warning' | 'danger';
 }
 
-export interface HealthOptions {
+export interface StoreHealthOptions {
   /** The address of the broker's own HTTP API, for what it tells only there: `http://guest:guest@localhost:15672/api` of RabbitMQ. */
   readonly managementUrl: string | null;
 }

@@ -8,7 +8,7 @@ import type { HistoryStream, HistoryStreamOptions } from './history-stream.ts';
 import type { LimitReading, LimitReport, Limits, LimitsOptions } from './limits.ts';
 import type { Locks } from './locks.ts';
 import type { PauseStore } from './pauses.ts';
-import type { HealthFigure, HealthOptions } from './store-health.ts';
+import type { HealthFigure, StoreHealthOptions } from './store-health.ts';
 import type { StoreWrite } from './store-write.ts';
 import type { WaitingChanges } from './waiting.ts';
 
@@ -371,7 +371,7 @@ export interface Transport extends AsyncDisposable {
    * Memory, connections, space on disk, for people: cheap, and what is unknown says why. Absent where there is nothing to know.
    * @throws BrokerUnavailable
    */
-  health?(options: HealthOptions): Promise<readonly HealthFigure[]>;
+  health?(options: StoreHealthOptions): Promise<readonly HealthFigure[]>;
   /**
    * Messages that wait in this queue, without taking them: nothing changes for them, and for consumers. Scheduled messages of the embedded store
    * only if they are among the first (or last) ten thousand of all queues. Absent where looking at a message does it harm: RabbitMQ marks it

@@ -1,9 +1,9 @@
 // The conformance case of the figures of health, for stores of messages and of results.
 import assert from 'node:assert/strict';
-import type { HealthFigure, HealthOptions } from '../stores/store-health.ts';
+import type { HealthFigure, StoreHealthOptions } from '../stores/store-health.ts';
 
 interface TellsHealth {
-  health?(options: HealthOptions): Promise<readonly HealthFigure[]>;
+  health?(options: StoreHealthOptions): Promise<readonly HealthFigure[]>;
 }
 
 /** A store without figures passes. */

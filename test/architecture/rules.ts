@@ -19,7 +19,7 @@ export const rooms: Readonly<Record<string, readonly string[]>> = {
   control: ['app', 'events', 'history', 'stores', 'protocol', 'lib'],
   recorder: ['app', 'control', 'events', 'history', 'http', 'stores', 'protocol', 'lib'],
   worker: ['app', 'http', 'workflow', 'sending', 'config', 'events', 'stores', 'protocol', 'lib'],
-  doctor: ['app', 'beat', 'config', 'control', 'events', 'stores', 'lib'],
+  doctor: ['app', 'beat', 'config', 'control', 'events', 'protocol', 'stores', 'lib'],
   otel: ['app', 'sending', 'lib'],
   testing: ['app', 'worker', 'stores', 'protocol', 'lib'],
   http: ['protocol', 'lib'],

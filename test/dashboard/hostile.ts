@@ -69,6 +69,7 @@ export const samples: Readonly<Record<string, Sample | readonly Sample[]>> = {
   'GET /api/v1/queues': {},
   'GET /api/v1/queues/:name/waiting': { query: { place: 'ready', first: 'next' } },
   'GET /api/v1/queues/:name/held': {},
+  'POST /api/v1/queues/:name/release': { query: reason, body: { id: 'some-id' } },
   'POST /api/v1/queues/:name/pause': { query: reason },
   'POST /api/v1/queues/:name/resume': { query: reason },
   'GET /api/v1/doctor': { query: { again: 'false' } },

@@ -6,7 +6,7 @@
  */
 export const roles = ['viewer', 'operator', 'admin'] as const;
 
-export type UserRole = (typeof roles)[number];
+type UserRole = (typeof roles)[number];
 
 /** What can be done, or read, with the lowest role that may. A line of the file of users adds and takes away single rights: `operator+purge-send`. */
 export const rights = {

@@ -5,7 +5,7 @@ import { type Clock, systemClock } from '../../lib/clock.ts';
 import type { HistoryStream, HistoryStreamOptions } from '../history-stream.ts';
 import { checkQueueName } from '../reserved-names.ts';
 import { StatusNotifier } from '../status.ts';
-import type { HealthFigure, HealthOptions } from '../store-health.ts';
+import type { HealthFigure, StoreHealthOptions } from '../store-health.ts';
 import { plainQueue, type QueueDeclaration, type TransportOptions } from '../topology.ts';
 import type {
   ConsumeOptions,
@@ -187,7 +187,7 @@ export class AmqpTransport implements Transport {
     return new AmqpHistoryStream(this.#settings, this.#publisher, options);
   }
 
-  async health({ managementUrl }: HealthOptions): Promise<readonly HealthFigure[]> {
+  async health({ managementUrl }: StoreHealthOptions): Promise<readonly HealthFigure[]> {
     this.#refuseIfClosed();
     const { amqpHealth } = await import('./amqp-health.ts');
     return amqpHealth(this.status, managementUrl);

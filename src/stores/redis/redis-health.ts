@@ -6,7 +6,7 @@ import { isMissingRight } from './client/errors.ts';
 import { reading } from './client/repeat.ts';
 
 /** Lines of INFO: `used_memory` -> `1030000`. */
-export type RedisInfo = ReadonlyMap<string, string>;
+type RedisInfo = ReadonlyMap<string, string>;
 
 /** Null: the user of the connection may not run INFO. @throws BrokerUnavailable */
 export async function redisInfo(connection: RedisConnection): Promise<RedisInfo | null> {

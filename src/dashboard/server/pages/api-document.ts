@@ -18,7 +18,7 @@ import { lowestRole, rightsAskedBy } from '../roles.ts';
 import { checkOf } from './checked.ts';
 
 /** Of `scripts/answer-schemas.mjs`: by method and path (`GET /tasks/:id`), the schemas by status. */
-export type AnswerSchemas = Readonly<Record<string, Readonly<Record<string, JsonSchema>>>>;
+type AnswerSchemas = Readonly<Record<string, Readonly<Record<string, JsonSchema>>>>;
 
 interface Facts {
   readonly title: string;
@@ -61,7 +61,7 @@ export function apiDocument(routes: readonly RouterRoute[], facts: Facts): unkno
 }
 
 /** The middleware of each route, in order, by `GET /tasks/:id`. */
-export function handlersByRoute(routes: readonly RouterRoute[]): ReadonlyMap<string, readonly object[]> {
+function handlersByRoute(routes: readonly RouterRoute[]): ReadonlyMap<string, readonly object[]> {
   const found = new Map<string, object[]>();
   for (const { method, path, handler } of routes) {
     if (method === 'ALL') continue; // checks of all routes

@@ -20,7 +20,7 @@ export interface WaitingEtas {
   readonly problem: string | null;
 }
 
-export interface SchedulesDue {
+interface SchedulesDue {
   readonly names: readonly string[];
   /** Minutes in which something is due, in order. */
   readonly minutes: readonly CalendarMinute[];

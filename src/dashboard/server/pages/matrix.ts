@@ -32,7 +32,7 @@ export interface TaskKnowledge {
 }
 
 /** What one worker of the queue reads, another may refuse. */
-export interface MixedQueue {
+interface MixedQueue {
   readonly queue: string;
   readonly accepts: readonly { readonly worker: string; readonly serializers: readonly string[] }[];
 }

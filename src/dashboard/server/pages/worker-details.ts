@@ -3,13 +3,14 @@ import type { Control } from '../../../control/control.ts';
 import type { ClusterState } from '../../../events/cluster-state.ts';
 import { isRecord } from '../../../lib/narrow.ts';
 import type { Json } from '../../../protocol/message.ts';
+import { readRegisteredTask } from '../../../protocol/registered-task.ts';
 import type { Fleet } from './fleet.ts';
 import { Known } from './known.ts';
 import { type PagePart, part } from './part.ts';
 import { listWorkers, numberOr, type WorkerSummary } from './workers.ts';
 
 /** A task that a worker holds. The arguments are text, in the worker's own format. */
-export interface HeldTask {
+export interface TaskOfWorker {
   readonly id: string;
   readonly name: string;
   readonly args: string;
@@ -23,7 +24,7 @@ export interface HeldTask {
 }
 
 /** A task that a worker can run, with its current limits. */
-export interface RegisteredTask {
+export interface TaskLimits {
   readonly name: string;
   readonly rateLimit: string | null;
   /** Seconds. */
@@ -35,11 +36,11 @@ export interface RegisteredTask {
 interface WorkerFacts {
   readonly stats: PagePart<Json>;
   readonly queues: PagePart<readonly Json[]>;
-  readonly active: PagePart<readonly HeldTask[]>;
-  readonly reserved: PagePart<readonly HeldTask[]>;
-  readonly scheduled: PagePart<readonly HeldTask[]>;
+  readonly active: PagePart<readonly TaskOfWorker[]>;
+  readonly reserved: PagePart<readonly TaskOfWorker[]>;
+  readonly scheduled: PagePart<readonly TaskOfWorker[]>;
   readonly revoked: PagePart<readonly string[]>;
-  readonly registered: PagePart<readonly RegisteredTask[]>;
+  readonly registered: PagePart<readonly TaskLimits[]>;
   readonly conf: PagePart<Json>;
 }
 
@@ -146,7 +147,7 @@ const nobody: Omit<WorkerSummary, 'name'> = {
 const limits = ['rate_limit', 'soft_time_limit', 'time_limit'];
 
 /** Python's workers send arguments as values or as text. */
-function heldOf(task: unknown, eta: string | null = null): HeldTask {
+function heldOf(task: unknown, eta: string | null = null): TaskOfWorker {
   const record = isRecord(task) ? task : {};
   const text = (value: unknown): string =>
     typeof value === 'string' ? value : (JSON.stringify(value) ?? '');
@@ -165,16 +166,13 @@ function heldOf(task: unknown, eta: string | null = null): HeldTask {
 }
 
 /** `shop.add [rate_limit=10/m time_limit=30]` */
-function registeredOf(text: string): RegisteredTask {
-  const [, name = text, limitText = ''] = /^(\S+)(?: \[(.*)\])?$/.exec(text) ?? [];
-  const values = new Map(
-    [...limitText.matchAll(/(\w+)=(\S+)/g)].map(([, key = '', value = '']) => [key, value]),
-  );
+function registeredOf(text: string): TaskLimits {
+  const { name, attributes } = readRegisteredTask(text);
   const seconds = (key: string): number | null => {
-    const value = Number(values.get(key));
-    return values.has(key) && Number.isFinite(value) ? value : null;
+    const value = attributes[key];
+    return value !== undefined && Number.isFinite(Number(value)) ? Number(value) : null;
   };
-  const rate = values.get('rate_limit') ?? 'None';
+  const rate = attributes.rate_limit ?? 'None';
   return {
     name,
     rateLimit: rate === 'None' ? null : rate,

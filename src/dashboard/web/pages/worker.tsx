@@ -2,7 +2,7 @@
 import type { ComponentChildren, JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import type { PagePart } from '../../server/pages/part.ts';
-import type { HeldTask, RegisteredTask, WorkerDetail } from '../../server/pages/worker-details.ts';
+import type { TaskLimits, TaskOfWorker, WorkerDetail } from '../../server/pages/worker-details.ts';
 import type { WorkerOrder } from '../../server/pages/workers.ts';
 import { answer, api, useLoaded } from '../api.ts';
 import { count, duration, plural } from '../format.ts';
@@ -452,9 +452,9 @@ function TasksTab({ detail }: { detail: WorkerDetail }): JSX.Element {
   const total = Object.entries(recordOf(stats.value?.total));
   return (
     <div class="stack">
-      <HeldTasks title="Running" part={active} empty="It runs nothing now." terminable />
-      <HeldTasks title="Reserved" part={reserved} empty="It holds nothing that it has not begun." />
-      <HeldTasks title="Scheduled" part={scheduled} empty="Nothing waits for its time here." />
+      <TaskOfWorkers title="Running" part={active} empty="It runs nothing now." terminable />
+      <TaskOfWorkers title="Reserved" part={reserved} empty="It holds nothing that it has not begun." />
+      <TaskOfWorkers title="Scheduled" part={scheduled} empty="Nothing waits for its time here." />
       <div class="columns">
         <Panel title="Processed" flush>
           {total.length === 0 ? (
@@ -501,9 +501,9 @@ function TasksTab({ detail }: { detail: WorkerDetail }): JSX.Element {
   );
 }
 
-function HeldTasks(props: {
+function TaskOfWorkers(props: {
   title: string;
-  part: PagePart<readonly HeldTask[]>;
+  part: PagePart<readonly TaskOfWorker[]>;
   empty: string;
   terminable?: boolean;
 }): JSX.Element {
@@ -610,7 +610,7 @@ function LimitsTab({ detail, sendCommand }: { detail: WorkerDetail; sendCommand:
   );
 }
 
-function LimitRow({ task, sendCommand }: { task: RegisteredTask; sendCommand: SendCommand }): JSX.Element {
+function LimitRow({ task, sendCommand }: { task: TaskLimits; sendCommand: SendCommand }): JSX.Element {
   const [rate, setRate] = useState(task.rateLimit ?? '');
   const [soft, setSoft] = useState(task.softTimeLimit?.toString() ?? '');
   const [hard, setHard] = useState(task.timeLimit?.toString() ?? '');
