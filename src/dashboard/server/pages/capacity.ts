@@ -1,6 +1,9 @@
 // How many slots a queue needs: what comes, what goes, and how long its tasks run. By Little's law, the slots that are busy all the time are the rate of
 // what comes times the mean run time.
 import type { App } from '../../../app/app.ts';
+import type { ClusterState } from '../../../events/cluster-state.ts';
+import { isRecord } from '../../../lib/narrow.ts';
+import type { Fleet } from './fleet.ts';
 
 /** How long its tasks run. */
 export interface MeanRuntime {
@@ -69,4 +72,35 @@ export async function meanRuntimes(
     }),
   ).catch(() => []);
   return new Map(found.flat());
+}
+
+export interface QueueSlots {
+  readonly all: number;
+  /** Null: events of a worker are off. */
+  readonly free: number | null;
+}
+
+/** The slots of the workers that serve each queue; a queue of which a worker did not tell them is missing. */
+export function slotsByQueue(
+  fleet: Fleet,
+  cluster: ClusterState,
+  served: ReadonlyMap<string, readonly string[]> | null,
+): ReadonlyMap<string, QueueSlots> {
+  const stats = fleet.stats().value;
+  const slots = new Map<string, QueueSlots>();
+  const unknown = new Set<string>();
+  for (const [worker, queues] of served ?? []) {
+    const pool = stats?.get(worker)?.pool;
+    const concurrency = isRecord(pool) ? Number(pool['max-concurrency']) : Number.NaN;
+    const active = cluster.worker(worker)?.active ?? null;
+    for (const queue of queues) {
+      if (!Number.isFinite(concurrency)) unknown.add(queue);
+      const before: QueueSlots = slots.get(queue) ?? { all: 0, free: 0 };
+      const free =
+        before.free === null || active === null ? null : before.free + Math.max(0, concurrency - active);
+      slots.set(queue, { all: before.all + concurrency, free });
+    }
+  }
+  for (const queue of unknown) slots.delete(queue);
+  return slots;
 }

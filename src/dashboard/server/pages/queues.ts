@@ -6,10 +6,16 @@ import { queuesOfTasks } from '../../../app/task-queues.ts';
 import type { Control } from '../../../control/control.ts';
 import { CannotPeekError } from '../../../errors.ts';
 import type { ClusterState } from '../../../events/cluster-state.ts';
-import { isRecord } from '../../../lib/narrow.ts';
 import { redactedRepr } from '../../../lib/redact.ts';
 import { checkQueueName } from '../../../stores/reserved-names.ts';
-import { type CapacityHint, capacityHint, type MeanRuntime, meanRuntimes } from './capacity.ts';
+import {
+  type CapacityHint,
+  capacityHint,
+  type MeanRuntime,
+  meanRuntimes,
+  type QueueSlots,
+  slotsByQueue,
+} from './capacity.ts';
 import { plainName } from './checked.ts';
 import type { Fleet } from './fleet.ts';
 import { type ControlOutcome, outcomeOf } from './workers.ts';
@@ -119,7 +125,7 @@ export class QueueWatch {
     this.#readingStates = null;
   }
 
-  #capacityOf(name: string, ready: number, slots: ReadonlyMap<string, Slots>): CapacityHint | null {
+  #capacityOf(name: string, ready: number, slots: ReadonlyMap<string, QueueSlots>): CapacityHint | null {
     const { inRate = null, outRate = null, paused = null } = this.#states.get(name) ?? {};
     const runtime = this.#runtimes.get(name);
     if (paused !== null || runtime === undefined) return null;
@@ -176,37 +182,6 @@ export class QueueWatch {
       this.#samples.set(name, samples.slice(-maxSamples));
     }
   }
-}
-
-interface Slots {
-  readonly all: number;
-  /** Null: events of a worker are off. */
-  readonly free: number | null;
-}
-
-/** The slots of the workers that serve each queue; a queue of which a worker did not tell them is missing. */
-function slotsByQueue(
-  fleet: Fleet,
-  cluster: ClusterState,
-  served: ReadonlyMap<string, readonly string[]> | null,
-): ReadonlyMap<string, Slots> {
-  const stats = fleet.stats().value;
-  const slots = new Map<string, Slots>();
-  const unknown = new Set<string>();
-  for (const [worker, queues] of served ?? []) {
-    const pool = stats?.get(worker)?.pool;
-    const concurrency = isRecord(pool) ? Number(pool['max-concurrency']) : Number.NaN;
-    const active = cluster.worker(worker)?.active ?? null;
-    for (const queue of queues) {
-      if (!Number.isFinite(concurrency)) unknown.add(queue);
-      const before: Slots = slots.get(queue) ?? { all: 0, free: 0 };
-      const free =
-        before.free === null || active === null ? null : before.free + Math.max(0, concurrency - active);
-      slots.set(queue, { all: before.all + concurrency, free });
-    }
-  }
-  for (const queue of unknown) slots.delete(queue);
-  return slots;
 }
 
 /** `ready`: the number of ready messages now; `at`: when `state` was read, milliseconds since 1970. */
