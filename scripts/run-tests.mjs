@@ -1,6 +1,15 @@
 // One run of vitest, and what belongs to it: cases with real processes and servers that fail are tried again on servers of their
 // own, and nothing may be left behind.
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { bin, root, run } from './setup.mjs';
@@ -23,8 +32,8 @@ const maxAccidents = 10;
 const mayStay =
   /^(?:umbel-\d+-(?:[0-9a-f]{12}|amqp)$|tsx-|node-compile-cache|v8-compile-cache|\.org\.chromium|org\.chromium|\.com\.google|vitest-|hsperfdata)/;
 
-/** What a run may make in the folder where it is started. In `.umbel` its programs were. */
-const mayBeMade = new Set(['node_modules', 'dist', 'build', 'coverage', '.umbel']);
+/** What a run may make in the folder where it is started. Programs that it compiled were in `.umbel`, and nothing else may be. */
+const mayBeMade = /^(?:node_modules|dist|build|coverage|\.umbel|\.umbel\/(?:programs|chaos)-\d+)$/;
 
 /**
  * Runs vitest with these arguments; resolves with what passed, failed, was skipped, and what was flaky. `options` go to vitest also
@@ -34,7 +43,7 @@ export async function runTests(args, environment = {}, options = []) {
   // Short: sockets lie in it, and their paths must be.
   const folder = mkdtempSync(join(tmpdir(), 'ut-'));
   chmodSync(folder, 0o711); // PostgreSQL runs as another user, and its files lie in it
-  const before = new Set(readdirSync('.'));
+  const before = new Set(filesHere());
   try {
     const env = { ...process.env, ...environment, TMPDIR: folder };
     const found = await vitest([...options, ...args], env);
@@ -53,7 +62,7 @@ export async function runTests(args, environment = {}, options = []) {
     for (const failure of found.failures)
       if (mayPass.has(failure) && (await passesAgain(failure, options, env))) flaky.push(failure);
       else if (!flaky.includes(failure)) failures.push(failure);
-    const made = readdirSync('.').filter((name) => !before.has(name) && !mayBeMade.has(name));
+    const made = filesHere().filter((name) => !before.has(name) && !mayBeMade.test(name));
     const left = [...leftBehind(folder), ...made.map((name) => `left in the folder of the project: ${name}`)];
     for (const message of left) failures.push({ file: null, test: null, message });
     const passedAgain = flaky.filter(({ file }) => file !== null).length;
@@ -61,6 +70,12 @@ export async function runTests(args, environment = {}, options = []) {
   } finally {
     rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
   }
+}
+
+/** What is in this folder, and in its `.umbel`, where programs keep what nobody gave a place. */
+function filesHere() {
+  const own = existsSync('.umbel') ? readdirSync('.umbel').map((name) => `.umbel/${name}`) : [];
+  return [...readdirSync('.'), ...own];
 }
 
 function isFallenProcess({ file, message }) {

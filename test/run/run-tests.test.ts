@@ -96,12 +96,14 @@ test('processes and files that a run leaves behind fail it, and are removed', as
   const { failures } = found({
     'test/some.test.js': `
       import { spawn } from 'node:child_process';
-      import { mkdtempSync, writeFileSync } from 'node:fs';
+      import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
       import { tmpdir } from 'node:os';
       import { join } from 'node:path';
       test('leaves much', () => {
         writeFileSync(join(mkdtempSync(tmpdir() + '/rubbish-'), 'whose.txt'), '');
         writeFileSync(join(import.meta.dirname, '../rubbish.txt'), '');
+        mkdirSync(join(import.meta.dirname, '../.umbel/programs-1'), { recursive: true });
+        writeFileSync(join(import.meta.dirname, '../.umbel/history.db'), '');
         spawn(process.execPath, ['-e', 'setTimeout(() => {}, 600_000)'], { detached: true, stdio: 'ignore' }).unref();
       });`,
   });
@@ -110,6 +112,7 @@ test('processes and files that a run leaves behind fail it, and are removed', as
     expect.stringMatching(/^process \d+ was left running: .*600_000/),
     expect.stringMatching(/^left in the folder for temporary files: rubbish-\w+ \(in it: whose\.txt\)$/),
     'left in the folder of the project: rubbish.txt',
+    'left in the folder of the project: .umbel/history.db',
   ]);
   const pid = Number(/\d+/.exec(messages[0] ?? '')?.[0]);
   // Where nobody asks for its exit code, an ended process stays on as an entry without a command.
