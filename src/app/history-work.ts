@@ -1,4 +1,5 @@
 // The parts that reading and writing the history needs, loaded at first use.
+import { resolve } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { backendOptions } from '../config/driver-options.ts';
 import { ConfigError } from '../errors.ts';
@@ -6,6 +7,7 @@ import { parseSort } from '../history/compile.ts';
 import { parseQuery } from '../history/parse-query.ts';
 import type { HistoryFilter, HistoryListing, HistoryStore } from '../stores/history-store.ts';
 import { isMissing, openHistoryStore, storeNamed } from '../stores/registry.ts';
+import { storeAt } from '../stores/store-url.ts';
 
 const longestPage = 1_000;
 
@@ -37,9 +39,10 @@ export function openHistoryOf(config: Config): Promise<HistoryStore> {
   return openHistoryStore(url, url === config.backend ? backendOptions(config) : {});
 }
 
-/** Whether there is a history to read; false: its file is not there yet, and opening it would make it. */
-export function isHistoryThere(config: Config): boolean {
-  return !isMissing(historyUrl(config), 'historyStore');
+/** The file of a history of which nothing was written yet: opening it would make it. Null: there is a history to read. */
+export function missingHistory(config: Config): string | null {
+  const url = historyUrl(config);
+  return isMissing(url, 'historyStore') ? resolve(storeAt(url, 'historyStore')) : null;
 }
 
 function historyUrl({ historyStore, broker }: Pick<Config, 'historyStore' | 'broker'>): string {

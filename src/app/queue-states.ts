@@ -1,6 +1,5 @@
 // How full queues are, how fast they fill and empty, and when they will be empty.
 import type { App } from './app.ts';
-import { isHistoryThere } from './history-work.ts';
 import type { QueueState } from './queues.ts';
 import { oldestSince } from './waiting-tasks.ts';
 
@@ -61,7 +60,6 @@ interface RatesByQueue {
 
 /** Null: nobody keeps the history now. */
 async function ratesOf(app: App): Promise<RatesByQueue | null> {
-  if (!isHistoryThere(app.config)) return null;
   const { recordedUntil, oldestAt, gaps } = await app.history.status();
   const now = Date.now();
   if (recordedUntil === null || now - recordedUntil > silentMs || oldestAt === null) return null;

@@ -82,12 +82,12 @@ export class TaskHistory {
     const { sort = '-seen', limit = 25, after = null } = options;
     const { readListing } = await import('./history-work.ts');
     const listing = readListing(query, sort, limit, after);
-    return (await this.#store()).list(listing);
+    return (await this.#written())?.list(listing) ?? { tasks: [], next: null };
   }
 
   /** The record of a task; undefined: the history has no event of it. */
   async get(id: string): Promise<TaskRecord | undefined> {
-    return (await (await this.#store()).get(id)) ?? undefined;
+    return (await (await this.#written())?.get(id)) ?? undefined;
   }
 
   /**
@@ -127,14 +127,14 @@ export class TaskHistory {
 
   /** The jobs of `retryAll`, the newest first; `limit`: default 20. Jobs that have ended are deleted after a week, when a new job is made. */
   async retryJobs(limit = 20): Promise<readonly RetryJobStatus[]> {
-    const jobs = await (await (await this.#store()).openJobs()).list(limit);
+    const jobs = (await (await (await this.#written())?.openJobs())?.list(limit)) ?? [];
     return Promise.all(jobs.map(async ({ id }) => (await this.retryJob(id)).status()));
   }
 
   /** The number of tasks in each state; states without a task are left out. */
   async counts(query = ''): Promise<Readonly<Partial<Record<RecordedState, number>>>> {
     const filter = await filterOf(query);
-    return Object.fromEntries(await (await this.#store()).counts(filter));
+    return Object.fromEntries((await (await this.#written())?.counts(filter)) ?? []);
   }
 
   /** The most frequent values of a field, with their numbers of tasks; value null: unknown. `limit`: default 20. */
@@ -144,7 +144,7 @@ export class TaskHistory {
     limit = 20,
   ): Promise<readonly (readonly [value: string | null, tasks: number])[]> {
     const filter = await filterOf(query);
-    return (await this.#store()).facet(field, filter, limit);
+    return (await this.#written())?.facet(field, filter, limit) ?? [];
   }
 
   /**
@@ -152,6 +152,9 @@ export class TaskHistory {
    * @throws StoreError when it cannot be read
    */
   async status(): Promise<HistoryStatus> {
+    const missing = await this.#missing();
+    if (missing !== null)
+      return { tasks: 0, bytes: 0, oldestAt: null, location: missing, recordedUntil: null, gaps: [] };
     const store = await this.#store();
     const { gapsBetween, shortestGap } = await import('../history/gaps.ts');
     const [size, recordings] = await Promise.all([store.size(), store.recordings()]);
@@ -173,6 +176,17 @@ export class TaskHistory {
   #store(): Promise<HistoryStore> {
     this.#opening ??= this.#open();
     return this.#opening;
+  }
+
+  /** The store, for a question; null: nothing was written yet, and a question does not make its file. */
+  async #written(): Promise<HistoryStore | null> {
+    return (await this.#missing()) === null ? this.#store() : null;
+  }
+
+  /** The file that is not there yet; null: it is there. */
+  async #missing(): Promise<string | null> {
+    if (this.#opening !== null) return null;
+    return (await import('./history-work.ts')).missingHistory(this.#app.config);
   }
 
   async #open(): Promise<HistoryStore> {

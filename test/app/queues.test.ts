@@ -2,6 +2,7 @@ import { readdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { drainsIn } from '../../src/app/queue-states.ts';
+import { QuerySyntaxError } from '../../src/errors.ts';
 import { Recorder } from '../../src/recorder/recorder.ts';
 import { storeAt } from '../../src/stores/store-url.ts';
 import { patience, until } from '../until.ts';
@@ -43,9 +44,23 @@ describe('the queues of an application', () => {
     await expect(app.queues.peek('slow', { limit: 0 })).rejects.toThrow("'limit'");
   });
 
-  it('are looked at without a history of tasks, and none is made', async () => {
+  it('are looked at without a history of tasks, and no question makes one', async () => {
     const app = await newApp('sqlite');
     await app.queues.list();
+    const { history } = app;
+    expect(await history.list('state:failure')).toEqual({ tasks: [], next: null });
+    await expect(history.list('state:')).rejects.toThrow(QuerySyntaxError);
+    expect([await history.get('x'), await history.counts(), await history.countsBy('name')]).toEqual([
+      undefined,
+      {},
+      [],
+    ]);
+    expect(await history.retryJobs()).toEqual([]);
+    const { location, tasks } = await history.status();
+    expect([location, tasks]).toEqual([
+      storeAt(app.config.broker, 'broker').replace('.db', '.history.db'),
+      0,
+    ]);
     const folder = dirname(storeAt(app.config.broker, 'broker'));
     expect(readdirSync(folder).filter((name) => name.includes('history'))).toEqual([]);
   });

@@ -7,7 +7,7 @@ import { needs } from '../needs.ts';
 import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 import { patience, until } from '../until.ts';
-import { newStore, startWorker } from '../worker/bench.ts';
+import { newHistory, newStore, startWorker } from '../worker/bench.ts';
 import { type Ask, newDashboard } from './bench.ts';
 
 const post = (ask: Ask, path: string, body: unknown) =>
@@ -31,7 +31,11 @@ for (const [store, url, missing] of [
   needs(test, missing)(
     `on ${store} a held message that is released runs again at once, and the second result counts`,
     async () => {
-      const app = new App('held', { broker: await url(), taskDefaultQueue: 'celery' });
+      const app = new App('held', {
+        broker: await url(),
+        taskDefaultQueue: 'celery',
+        historyStore: await newHistory(),
+      });
       onTestFinished(() => app.close());
       const hanging = new AbortController();
       const runs: string[] = [];
@@ -70,7 +74,7 @@ for (const [store, url, missing] of [
 
 needs(test, noRabbit)('on RabbitMQ no message can be released, and the page says why', async () => {
   const rabbit = await RabbitServerProcess.shared();
-  const app = new App('held', { broker: rabbit.url() });
+  const app = new App('held', { broker: rabbit.url(), historyStore: await newHistory() });
   onTestFinished(() => app.close());
   const ask = newDashboard(app);
   expect((await heldOf(ask)).problem).toContain('amqp');

@@ -26,9 +26,16 @@ export async function newApp(kind: StoreKind, options: AppOptions = {}): Promise
     kind === 'apart'
       ? { broker: await newStore('sqlite'), backend: await newStore('memory') }
       : { broker: await newStore(kind) };
-  const app = new App('shop', { ...urls, ...options });
+  // Beside a store in memory there is no file for it.
+  const historyStore = kind === 'sqlite' ? {} : { historyStore: await newHistory() };
+  const app = new App('shop', { ...urls, ...historyStore, ...options });
   onTestFinished(() => app.close());
   return app;
+}
+
+/** The URL of a history of tasks that nobody else has. */
+export async function newHistory(): Promise<string> {
+  return `sqlite://${join(await newFolder(), 'history.db')}`;
 }
 
 /** The URL of a store that nobody else has. */
