@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import type { Overview } from '../../src/dashboard/server/pages/overview.ts';
 import { App } from '../../src/index.ts';
-import { newApp } from '../worker/bench.ts';
+import { newApp, newHistory } from '../worker/bench.ts';
 import { newDashboard } from './bench.ts';
 
 const healthOf = async (app: App): Promise<Overview['stores']> =>
@@ -22,7 +22,7 @@ test('the overview shows the size of the embedded store and the space that is le
 });
 
 test('a broker that is away, and one that has no figures, are said in words', async () => {
-  const away = new App('away', { broker: 'redis://127.0.0.1:1/0' });
+  const away = new App('away', { broker: 'redis://127.0.0.1:1/0', historyStore: await newHistory() });
   const [broker] = await healthOf(away);
   expect(broker?.figures).toMatchObject({ value: null, problem: expect.stringMatching(/\w/) });
   await away.close();
