@@ -112,9 +112,13 @@ describe('the history stream', () => {
     const at = Date.now() / 1000 + 60;
     for (let index = 0; index < 3_000; index++)
       history?.append(
-        JSON.stringify([
-          { type: 'task-sent', uuid: `t${index}`, hostname: 'me', timestamp: at + index, clock: index },
-        ]),
+        JSON.stringify({
+          type: 'task-sent',
+          uuid: `t${index}`,
+          hostname: 'me',
+          timestamp: at + index,
+          clock: index,
+        }),
       );
     await history?.flush();
     const log = new MemoryLog();
