@@ -58,8 +58,9 @@ export function readEvents(message: Decoded<WireMessage>): Decoded<readonly Wire
  * The events in an entry of the history: a list of them in JSON. Some are brief: one without `uuid` has the task and the node of the event before it, and
  * a `task-received` without `pid` may leave out `root_id`, if it is the task itself, and `retries`, if there were none. `arrived` tells of the `task-received`
  * and the `task-started` before a brief event; `umbel-arrived` tells nothing else. `umbel-ended` tells of tasks that
- * came, began and succeeded, each as `[uuid, received, started, ended, runtime, clock, result]`: the first three in milliseconds after `timestamp`, then
- * microseconds; no result is None. Never throws; what is no event is left out.
+ * came, began and succeeded, each as `[uuid, received, started, ended, runtime, clock, result, about]`: the first three in milliseconds after `timestamp`,
+ * then microseconds; no result is None; `about` has fields of the `task-received`. Where neither `about` nor `arrived` has any, the sender has told
+ * them. Never throws; what is no event is left out.
  */
 export function eventsIn(json: string): readonly WireEvent[] {
   const events: WireEvent[] = [];
@@ -92,12 +93,9 @@ function withArrival(event: WireEvent): readonly WireEvent[] {
   const { arrived, ...rest } = event;
   if (!isMap(arrived)) return [event];
   const { uuid, hostname, utcoffset, pid, clock, type } = event;
-  const { name, queue, received, started } = arrived;
+  const { name, queue, received, started, ...about } = arrived;
   const same = { uuid, hostname, utcoffset, pid, clock };
-  const umbel = { queue, attempt: 1 };
-  const events: WireEvent[] = [
-    { ...same, type: 'task-received', timestamp: finite(received) / 1000, name, retries: 0, umbel },
-  ];
+  const events: WireEvent[] = [receivedEvent(same, finite(received) / 1000, { name, queue }, about)];
   if (started !== undefined)
     events.push({ ...same, type: 'task-started', timestamp: finite(started) / 1000 });
   if (type !== 'umbel-arrived') events.push({ ...rest, ...same, type, timestamp: event.timestamp });
@@ -116,16 +114,27 @@ function endedIn({
   const baseMs = Math.round(timestamp * 1000);
   return (Array.isArray(ends) ? (ends as readonly unknown[]) : []).flatMap((end) => {
     if (!Array.isArray(end)) return [];
-    const [uuid, received, started, ended, runtime, clock, result = 'None'] = end as readonly unknown[];
+    const [uuid, received, started, ended, runtime, clock, told, about] = end as readonly unknown[];
     const same = { uuid, hostname, utcoffset, pid, clock: finite(clock) };
     const at = (ms: unknown): number => (baseMs + finite(ms)) / 1000;
-    const umbel = { queue, attempt: 1 };
+    const result = told ?? 'None';
     return [
-      { ...same, type: 'task-received', timestamp: at(received), name, retries: 0, umbel },
+      receivedEvent(same, at(received), { name, queue }, isMap(about) ? about : {}),
       { ...same, type: 'task-started', timestamp: at(started) },
       { ...same, type: 'task-succeeded', timestamp: at(ended), result, runtime: finite(runtime) / 1e6 },
     ];
   });
+}
+
+/** `about`: what its sender has not told. */
+function receivedEvent(
+  same: Pick<WireEvent, 'uuid' | 'hostname' | 'utcoffset' | 'pid' | 'clock'>,
+  timestamp: number,
+  { name, queue }: { readonly name: unknown; readonly queue: unknown },
+  about: Json,
+): WireEvent {
+  const fields = 'umbel' in about ? { root_id: same.uuid, ...about } : { umbel: { queue, attempt: 1 } };
+  return { retries: 0, ...fields, ...same, type: 'task-received', timestamp, name };
 }
 
 function asEvent(value: unknown): WireEvent | null {

@@ -28,9 +28,21 @@ export const sentNoteProperty = 'umbel_sent_note';
 /** For how long the history surely has what a sender told, seconds: later that may have been pruned. */
 const noteLastsS = 3_600;
 
-/** The entry of these events: JSON, with commas between. */
-export function entryOf(events: string): string {
-  return `[${events}]`;
+/** A text of an entry, and the frame that it is in. */
+export interface PartOfEntry {
+  readonly frame: EntryFrame;
+  readonly text: string;
+}
+
+const eventsFrame: EntryFrame = { start: '[', between: ',', end: ']' };
+
+/** Of events as JSON, with commas between. */
+export function ofEvents(text: string): PartOfEntry {
+  return { frame: eventsFrame, text };
+}
+
+function entryOf({ frame, text }: PartOfEntry): string {
+  return frame.start + text + frame.end;
 }
 
 export class HistoryWriter {
@@ -43,7 +55,7 @@ export class HistoryWriter {
   #readers: string | null = null;
   #lookedAt = Number.NEGATIVE_INFINITY;
   #looking: Promise<void> | null = null;
-  #waiting: string[] = [];
+  #waiting: PartOfEntry[] = [];
   #timer: NodeJS.Timeout | null = null;
   #writing: Promise<void> | null = null;
   #dropped = 0;
@@ -89,14 +101,11 @@ export class HistoryWriter {
   }
 
   /** The write of an entry that travels with a settlement or a message; undefined: here nothing travels, use `append`. */
-  writeOf(entry: string): StoreWrite | undefined {
-    return this.#stream.writeOf?.(entry);
-  }
-
-  /** The same for an entry in a frame. */
-  writeIn(frame: EntryFrame, text: string): StoreWrite | undefined {
+  writeOf(part: PartOfEntry): StoreWrite | undefined {
     const stream = this.#stream;
-    return stream.writeIn?.(frame, text) ?? stream.writeOf?.(frame.start + text + frame.end);
+    const { frame, text } = part;
+    if (frame !== eventsFrame && stream.writeIn !== undefined) return stream.writeIn(frame, text);
+    return stream.writeOf?.(entryOf(part));
   }
 
   /** A note for a message whose sending is told by an entry that travels with it; null: do not note it. */
@@ -111,9 +120,9 @@ export class HistoryWriter {
     return Date.now() / 1000 - Number(note.slice(this.#readers.length + 1)) < noteLastsS;
   }
 
-  /** Adds what happened to a task, as JSON with commas between: it is written in a moment. */
-  append(events: string): void {
-    this.#waiting.push(events);
+  /** Adds what happened to a task: it is written in a moment. */
+  append(part: PartOfEntry): void {
+    this.#waiting.push(part);
     if (this.#waiting.length > maxWaiting) this.#dropped += this.#waiting.splice(0, batch).length;
     if (this.#waiting.length >= batch && !this.#failing) void this.flush();
     else this.#timer ??= setTimeout(() => void this.flush(), gatherMs);
@@ -138,18 +147,18 @@ export class HistoryWriter {
   }
 
   /** Where nothing travels, all that happens is added here, and each entry is a message: it has as much as fits in. */
-  #entriesOf(added: readonly string[]): readonly string[] {
+  #entriesOf(added: readonly PartOfEntry[]): readonly string[] {
     if (this.#stream.writeOf !== undefined) return added.map(entryOf);
     const entries: string[] = [];
-    let events = '';
-    for (const more of added) {
-      if (events !== '' && events.length + more.length >= longestEntry) {
-        entries.push(entryOf(events));
-        events = '';
-      }
-      events = events === '' ? more : `${events},${more}`;
+    const open = new Map<EntryFrame, string>();
+    for (const { frame, text } of added) {
+      const begun = open.get(frame);
+      const fits = begun !== undefined && begun.length + text.length < longestEntry;
+      if (begun !== undefined && !fits) entries.push(begun + frame.end);
+      open.set(frame, (fits ? begun + frame.between : frame.start) + text);
     }
-    return events === '' ? entries : [...entries, entryOf(events)];
+    for (const [frame, begun] of open) entries.push(begun + frame.end);
+    return entries;
   }
 
   async #look(): Promise<void> {

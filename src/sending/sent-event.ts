@@ -8,7 +8,7 @@ import { eventDetails } from '../protocol/event-details.ts';
 import type { WireMessage } from '../protocol/message.ts';
 import { decodeTask } from '../protocol/task.ts';
 import type { Publication } from '../stores/transport.ts';
-import { entryOf, sentNoteProperty } from './history-writer.ts';
+import { ofEvents, sentNoteProperty } from './history-writer.ts';
 import type { SendingApp } from './sending-app.ts';
 
 const clock = new LamportClock();
@@ -63,7 +63,7 @@ export function withHistory(
     if (event === undefined || told.has(publication.id) || publication.broadcast !== undefined)
       return publication;
     told.add(publication.id);
-    const history = writer.writeOf(entryOf(event));
+    const history = writer.writeOf(ofEvents(event));
     if (history === undefined) return publication;
     const { message } = publication;
     return {
@@ -86,7 +86,8 @@ export function tellSent(app: SendingApp, publications: readonly Publication[], 
     const travelled = new Set(
       publications.filter(({ history }) => history !== undefined).map(({ id }) => id),
     );
-    for (const [id, event] of sent.events) if (!travelled.has(id)) app.stores?.history?.append(event);
+    for (const [id, event] of sent.events)
+      if (!travelled.has(id)) app.stores?.history?.append(ofEvents(event));
   }
   if (app.config.taskSendSentEvent) emit(app, [...sent.events.values()]);
 }

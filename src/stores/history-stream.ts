@@ -5,9 +5,10 @@ import type { StoreWrite } from './store-write.ts';
 /** How long a registration lasts after the recorder was last seen, milliseconds: a week. */
 export const registrationMs = 7 * 24 * 60 * 60 * 1000;
 
-/** What entries have in common: an entry is `start`, a text of its own, and `end`. Compared by identity. */
+/** What entries have in common: an entry is `start`, texts of its own with `between` between, and `end`. Compared by identity. */
 export interface EntryFrame {
   readonly start: string;
+  readonly between: string;
   readonly end: string;
 }
 

@@ -180,11 +180,11 @@ export const historyStreamCases: readonly ConformanceCase<TransportHarness, Tran
     const { writeIn } = stream;
     if (writeIn === undefined) return reader.close();
     const frames = [
-      { start: '["mail ', end: '"]' },
-      { start: '["page ', end: ' €"]' },
+      { start: '["mail ', between: ' ', end: '"]' },
+      { start: '["page ', between: ' ', end: ' €"]' },
     ];
     const told = (text: string, frame = 0): { readonly history: StoreWrite } => {
-      const history = writeIn.call(stream, frames[frame] ?? { start: '', end: '' }, text);
+      const history = writeIn.call(stream, frames[frame] ?? { start: '', between: '', end: '' }, text);
       return { history };
     };
     const results = await harness.openBackend(transport, { expiresMs: 86_400_000 });

@@ -1,15 +1,17 @@
 // What happened to the tasks that this worker has: gathered for each, and written with its settlement, or a moment later if it runs long.
 import type { EventSender } from '../events/sender.ts';
 import { asciiJson, type JsonWriter } from '../lib/json-writer.ts';
-import { entryOf, type HistoryWriter } from '../sending/history-writer.ts';
+import { type HistoryWriter, ofEvents, type PartOfEntry } from '../sending/history-writer.ts';
 import type { EntryFrame } from '../stores/history-stream.ts';
 import type { StoreWrite } from '../stores/store-write.ts';
 import type { Decision } from './decider.ts';
 
-/** The arrival of a task of whose sending the history knows: told with the next event of the task. */
+/** The arrival of a task: told with the next event of the task. */
 export interface Arrival {
   readonly name: string;
   readonly queue: string;
+  /** What else `task-received` tells, as JSON without braces; empty: the history knows that from the sender. */
+  readonly about: string;
   readonly receivedMs: number;
   startedMs: number | null;
 }
@@ -25,8 +27,10 @@ export interface Told {
   readonly isBrief: boolean;
   /** What was gathered before, not written yet, as JSON with commas; empty: nothing. */
   readonly before: string;
-  /** Travels with the settlement; null: it is written after that. */
+  /** Travels with the settlement; null: nothing does. */
   readonly write: StoreWrite | null;
+  /** Is written after the settlement; null: nothing is. */
+  readonly after: PartOfEntry | null;
 }
 
 /** The decision with what the history is told. */
@@ -77,7 +81,7 @@ export class HistoryNotes {
     return this.#writer?.knowsOfSending(note) === true;
   }
 
-  /** A task has come of whose sending the history knows. */
+  /** A task has come. */
   arrived(id: string, arrival: Arrival): void {
     this.#arrivals.set(id, arrival);
     this.#timer ??= setTimeout(() => this.flush(), gatherMs);
@@ -123,30 +127,33 @@ export class HistoryNotes {
   ): Told {
     const before = this.#events.get(id) ?? '';
     this.#events.delete(id);
-    const all = joined(before, end ?? '');
-    const write = travels && all !== '' ? (this.#writer?.writeOf(entryOf(all)) ?? null) : null;
-    return { id, arrival, end, isBrief, before, write };
+    const text = joined(before, end ?? '');
+    const part = text === '' ? null : ofEvents(text);
+    const write = travels && part !== null ? (this.#writer?.writeOf(part) ?? null) : null;
+    return { id, arrival, end, isBrief, before, write, after: write === null ? part : null };
   }
 
   /**
    * The same for a task of whose arrival and begin nothing was told yet, and which has succeeded: its entry is in a frame. `result`: null for None.
    * Null: this cannot be told so.
    */
-  endInFrame(id: string, runtimeMs: number, result: string | null): Told | null {
-    const writer = this.#writer;
+  endInFrame(id: string, runtimeMs: number, result: string | null, travels: boolean): Told | null {
     const arrival = this.#arrivals.get(id);
-    if (writer === null || arrival === undefined || arrival.startedMs === null) return null;
+    if (arrival === undefined || arrival.startedMs === null) return null;
     if (this.#events.size > 0 && this.#events.has(id)) return null;
     const now = this.#sender.now();
     const { atMs, frame } = this.#frameOf(arrival, now);
     const micros = Math.max(0, Math.round(runtimeMs * 1000));
     const times = `${arrival.receivedMs - atMs},${arrival.startedMs - atMs},${now - atMs},${micros}`;
-    const told = result === null ? '' : `,${asciiJson(result)}`;
     const name = plainId.test(id) ? `"${id}"` : asciiJson(id);
-    const write = writer.writeIn(frame, `${name},${times},${this.#sender.forward()}${told}`);
-    if (write === undefined) return null;
+    let text = `${name},${times},${this.#sender.forward()}`;
+    const { about } = arrival;
+    if (result !== null || about !== '') text += result === null ? ',null' : `,${asciiJson(result)}`;
+    if (about !== '') text += `,{${about}}`;
+    const part = { frame, text };
+    const write = travels ? (this.#writer?.writeOf(part) ?? null) : null;
     this.#arrivals.delete(id);
-    return { id, arrival, end: null, isBrief: true, before: '', write };
+    return { id, arrival, end: null, isBrief: true, before: '', write, after: write === null ? part : null };
   }
 
   /** The frame of the entries of these tasks in this second. */
@@ -156,15 +163,15 @@ export class HistoryNotes {
     if (this.#frames.size >= maxFrames) this.#frames.clear();
     const { hostname } = this.#sender;
     const about = asciiJson({ type: 'umbel-ended', hostname, timestamp: nowMs / 1000, name, queue });
-    const frame = { start: `[${about.slice(0, -1)},"ends":[[`, end: ']]}]' };
+    const frame = { start: `[${about.slice(0, -1)},"ends":[[`, between: '],[', end: ']]}]' };
     const timed = { queue, atMs: nowMs, frame };
     this.#frames.set(name, timed);
     return timed;
   }
 
   /** The settlement is written. */
-  settled({ end, before, write }: Told): void {
-    if (write === null) this.#append(joined(before, end ?? ''));
+  settled({ after }: Told): void {
+    if (after !== null) this.#writer?.append(after);
   }
 
   /** The settlement was not written, so this was not the end. */
@@ -188,15 +195,16 @@ export class HistoryNotes {
   }
 
   #append(events: string): void {
-    if (events !== '') this.#writer?.append(events);
+    if (events !== '') this.#writer?.append(ofEvents(events));
   }
 }
 
 /** Adds it to a brief event: see `eventsIn`. */
-export function writeArrival(json: JsonWriter, { name, queue, receivedMs, startedMs }: Arrival): void {
+export function writeArrival(json: JsonWriter, { name, queue, about, receivedMs, startedMs }: Arrival): void {
   json.plain(',"arrived":{"name":').string(name).plain(',"queue":').string(queue);
   json.plain(',"received":').integer(receivedMs);
   if (startedMs !== null) json.plain(',"started":').integer(startedMs);
+  if (about !== '') json.plain(',').plain(about);
   json.plain('}');
 }
 

@@ -43,29 +43,19 @@ export class TaskEvents {
     return this.#history.on;
   }
 
-  // Written by hand: these are made for every task, and a general way to list their fields costs more than running a small task.
+  // These are made for every task: a general way to list their fields costs more than running a small task.
   received(message: TaskMessage, delivery: Arrived): void {
-    const { id, shadow, task, rootId, parentId, retries, eta, expires } = message;
+    const { id, shadow, task, retries } = message;
     const { queue, crashes } = delivery;
-    if (this.#isKnown(message, delivery)) {
-      this.#history.arrived(id, {
-        name: shadow ?? task,
-        queue,
-        receivedMs: this.#sender.now(),
-        startedMs: null,
-      });
+    const name = shadow ?? task;
+    const attempt = retries + crashes + 1;
+    if (this.#history.on && !this.#sender.on) {
+      const about = this.#isKnown(message, delivery) ? '' : aboutReceived(message, queue, attempt, true);
+      this.#history.arrived(id, { name, queue, about, receivedMs: this.#sender.now(), startedMs: null });
       return;
     }
-    const args = redactedRepr(message.argsrepr);
-    const kwargs = redactedRepr(message.kwargsrepr);
-    const json = this.#begin('task-received', id);
-    json.plain(',"name":').string(shadow ?? task);
-    json.plain(',"args":').string(args).plain(',"kwargs":').string(kwargs);
-    if (!this.#isBrief || rootId !== id) json.plain(',"root_id":').string(rootId);
-    if (parentId === null && retries === 0 && eta === null && expires === null) {
-      if (!this.#isBrief) json.plain(',"parent_id":null,"retries":0,"eta":null,"expires":null');
-    } else json.plain(`,${inner({ parent_id: parentId, retries, eta, expires })}`);
-    json.plain(',"umbel":').plain(eventDetails(message, queue, retries + crashes + 1));
+    const json = this.#begin('task-received', id).plain(',"name":').string(name);
+    json.plain(',').plain(aboutReceived(message, queue, attempt, false));
     this.#end(id);
   }
 
@@ -101,10 +91,10 @@ export class TaskEvents {
 
   /** Where events are kept: what to tell when this end of a run is settled. `travels`: its settlement can take a write along. */
   ending({ id }: TaskMessage, outcome: ExecutionOutcome, runtimeMs: number, travels: boolean): Told {
-    if (travels && outcome.kind === 'success' && !this.#sender.on) {
+    if (outcome.kind === 'success' && !this.#sender.on) {
       const { value } = outcome;
       const result = value === undefined || value === null ? null : redactedRepr(saferepr(value));
-      const told = this.#history.endInFrame(id, runtimeMs, result);
+      const told = this.#history.endInFrame(id, runtimeMs, result, travels);
       if (told !== null) return told;
     }
     const end = this.#writeEnd(id, outcome, runtimeMs) ? this.#text() : null;
@@ -135,7 +125,7 @@ export class TaskEvents {
 
   /** Whether the history knows all that `task-received` would tell, apart from the time and the place. */
   #isKnown({ retries, eta, expires }: TaskMessage, { crashes, message }: Arrived): boolean {
-    if (!this.#history.on || this.#sender.on || message?.ok !== true) return false;
+    if (message?.ok !== true) return false;
     if (retries + crashes > 0 || eta !== null || expires !== null) return false;
     return this.#history.knowsOfSending(message.value.properties.other[sentNoteProperty]);
   }
@@ -192,6 +182,20 @@ export class TaskEvents {
     const rest = inner(fields);
     this.#begin(type, uuid).plain(`,${rest}`);
   }
+}
+
+/**
+ * What `task-received` tells of a message besides the name of the task, as JSON without the braces. `isBrief`: without what `eventsIn` adds again.
+ */
+function aboutReceived(message: TaskMessage, queue: string, attempt: number, isBrief: boolean): string {
+  const { id, rootId, parentId, retries, eta, expires } = message;
+  const args = asciiJson(redactedRepr(message.argsrepr));
+  let json = `"args":${args},"kwargs":${asciiJson(redactedRepr(message.kwargsrepr))}`;
+  if (!isBrief || rootId !== id) json += `,"root_id":${asciiJson(rootId)}`;
+  if (parentId === null && retries === 0 && eta === null && expires === null) {
+    if (!isBrief) json += ',"parent_id":null,"retries":0,"eta":null,"expires":null';
+  } else json += `,${inner({ parent_id: parentId, retries, eta, expires })}`;
+  return `${json},"umbel":${eventDetails(message, queue, attempt)}`;
 }
 
 /** The fields of an object as JSON, without the braces. */

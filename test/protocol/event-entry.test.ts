@@ -61,6 +61,10 @@ it('tasks that came, began and succeeded are told in one event, by times after i
     { ...same, type: 'task-succeeded', timestamp: 1.75, result: 'None', runtime: 0.0015 },
   ]);
   expect(events.slice(3)).toMatchObject([{ uuid: 'b' }, { uuid: 'b' }, { uuid: 'b', result: "'text'" }]);
+  const whole = { args: '(1,)', umbel: { queue: 'q', attempt: 2 }, retries: 1 };
+  const [first, , last] = eventsIn(JSON.stringify([{ ...about, ends: [['a', 0, 0, 0, 1, 7, null, whole]] }]));
+  expect(first).toMatchObject({ ...whole, type: 'task-received', uuid: 'a', root_id: 'a', name: 'mail' });
+  expect(last).toMatchObject({ type: 'task-succeeded', result: 'None' });
   for (const none of [undefined, 'a', {}])
     expect(eventsIn(JSON.stringify([{ ...about, ends: none }]))).toEqual([]);
 });

@@ -1,6 +1,7 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { App } from '../../src/app/app.ts';
 import { Recorder, type RecorderOptions } from '../../src/recorder/recorder.ts';
+import { ofEvents } from '../../src/sending/history-writer.ts';
 import type { SqliteStore } from '../../src/stores/sqlite/sqlite.ts';
 import { patience, until } from '../until.ts';
 import { newApp, startWorker } from '../worker/bench.ts';
@@ -112,13 +113,15 @@ describe('the history stream', () => {
     const at = Date.now() / 1000 + 60;
     for (let index = 0; index < 3_000; index++)
       history?.append(
-        JSON.stringify({
-          type: 'task-sent',
-          uuid: `t${index}`,
-          hostname: 'me',
-          timestamp: at + index,
-          clock: index,
-        }),
+        ofEvents(
+          JSON.stringify({
+            type: 'task-sent',
+            uuid: `t${index}`,
+            hostname: 'me',
+            timestamp: at + index,
+            clock: index,
+          }),
+        ),
       );
     await history?.flush();
     const log = new MemoryLog();

@@ -1,4 +1,4 @@
-// What a worker tells the history of a task of whose sending that knows.
+// What a worker tells the history of a task.
 import { expect, it, onTestFinished } from 'vitest';
 import { App } from '../../src/app/app.ts';
 import { EventSender } from '../../src/events/sender.ts';
@@ -8,7 +8,7 @@ import { silentLogger } from '../../src/lib/logger.ts';
 import { eventsIn, type WireEvent } from '../../src/protocol/event.ts';
 import type { Json } from '../../src/protocol/message.ts';
 import { encodeTask } from '../../src/protocol/task.ts';
-import { HistoryWriter, sentNoteProperty } from '../../src/sending/history-writer.ts';
+import { HistoryWriter, ofEvents, sentNoteProperty } from '../../src/sending/history-writer.ts';
 import type { HistoryStream } from '../../src/stores/history-stream.ts';
 import type { Delivery } from '../../src/stores/transport.ts';
 import { HistoryNotes } from '../../src/worker/history-notes.ts';
@@ -64,7 +64,7 @@ function arriving(other: Json, crashes = 0): Pick<Delivery, 'queue' | 'crashes' 
 const types = (events: readonly WireEvent[]): readonly string[] => events.map(({ type }) => type);
 const ran = ['task-received', 'task-started', 'task-succeeded'];
 
-it('its end tells when it came and began, and leaves out its arguments', async () => {
+it('its end tells when it came and began, and leaves out the arguments that the history knows from its sender', async () => {
   const { writer, events, told } = await newBench();
   events.received(message, arriving({ [sentNoteProperty]: writer.sentNote() }));
   events.started(message);
@@ -80,6 +80,41 @@ it('its end tells when it came and began, and leaves out its arguments', async (
     umbel: { queue: 'mails', attempt: 1 },
   });
   expect(all[0]).not.toHaveProperty('args');
+});
+
+it('its end tells all that its sender has not told, in one entry', async () => {
+  const { events, told } = await newBench();
+  const retried = someMessage({ rootId: 'first', parentId: 'before', retries: 2 });
+  for (const [each, value] of [
+    [message, null],
+    [message, 5],
+    [retried, 5],
+  ] as const) {
+    events.received(each, arriving({}));
+    events.started(each);
+    events.settled(events.ending(each, { kind: 'success', value }, 3, false));
+    const all = await told();
+    expect(types(all)).toEqual(ran);
+    const { id, rootId, parentId, retries } = each;
+    expect(all[0]).toMatchObject({
+      ...{ uuid: id, root_id: rootId, name: 'shop.add', args: '(2, 3)', kwargs: '{}', retries },
+      ...(parentId === null ? {} : { parent_id: parentId, eta: null }),
+      umbel: { queue: 'mails', attempt: retries + 1, args: [2, 3] },
+    });
+    expect(all[2]).toMatchObject({ uuid: id, result: value === null ? 'None' : '5', runtime: 0.003 });
+  }
+});
+
+it('a failure tells the arrival, too', async () => {
+  const { events, told } = await newBench();
+  events.received(message, arriving({}));
+  events.started(message);
+  events.settled(
+    events.ending(message, { kind: 'failure', error: new Error('no paper'), expected: false }, 3, false),
+  );
+  const all = await told();
+  expect(types(all)).toEqual(['task-received', 'task-started', 'task-failed']);
+  expect(all[0]).toMatchObject({ root_id: message.id, umbel: { args: [2, 3] } });
 });
 
 it('a task that runs on is told of meanwhile, and its end tells that only', async () => {
@@ -154,14 +189,20 @@ it('where nothing travels, an entry has what happened to many tasks, and is shor
   const event = (uuid: string, type = 'task-received'): string =>
     JSON.stringify({ type, uuid, hostname: 'w@1', timestamp: 5, pid: 1, text: uuid.repeat(40) });
   const ids = Array.from({ length: 20 }, (_, index) => `task-${index}`);
-  for (const id of ids) writer?.append(`${event(id)},${event(id, 'task-started')}`);
-  writer?.append(event('x'.repeat(200))); // longer than all others together may be
+  const about = '[{"type":"umbel-ended","hostname":"w@1","timestamp":5,"name":"mail","queue":"q"';
+  const frame = { start: `${about},"ends":[[`, between: '],[', end: ']]}]' };
+  for (const id of ids) {
+    writer?.append(ofEvents(`${event(id)},${event(id, 'task-started')}`));
+    writer?.append({ frame, text: `"${id}",0,0,0,1,2` });
+  }
+  writer?.append(ofEvents(event('x'.repeat(200)))); // longer than all others together may be
   await writer?.flush();
   const [entries = [], ...more] = appended;
   expect(more).toEqual([]);
-  expect(entries.length).toBeLessThan(8);
-  expect(entries.slice(0, -1).every((entry) => entry.length < 4_096)).toBe(true);
+  expect(entries.length).toBeLessThan(9);
+  expect(entries.toSorted((a, b) => a.length - b.length).at(-2)?.length).toBeLessThan(4_096);
   const told = entries.flatMap(eventsIn).map(({ uuid, type }) => `${uuid} ${type}`);
+  const ends = ids.flatMap((id) => ran.map((type) => `${id} ${type}`));
   const each = ids.flatMap((id) => [`${id} task-received`, `${id} task-started`]);
-  expect(told).toEqual([...each, `${'x'.repeat(200)} task-received`]);
+  expect(told.toSorted()).toEqual([...each, ...ends, `${'x'.repeat(200)} task-received`].toSorted());
 });

@@ -30,7 +30,8 @@ function bench() {
   const nothing = (): void => undefined;
   const silent = { on: false, areKept: false, received: nothing, started: nothing, ended: nothing };
   const unkept = { rejecting: () => null, settled: nothing, unsettled: nothing };
-  const ending = (): Told => ({ id: 'a', arrival: null, end: null, before: '', isBrief: false, write: null });
+  const nothingTold = { arrival: null, end: null, before: '', isBrief: false, write: null, after: null };
+  const ending = (): Told => ({ id: 'a', ...nothingTold });
   const events = { ...silent, ...unkept, notRun: nothing, ending };
   const reporter = new Reporter({ app, activity: new Activity(0), events, metrics: null, clock, logger });
   const rejections = new Rejections({ settler, workflows, decider, reporter, logger });
