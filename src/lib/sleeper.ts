@@ -4,7 +4,7 @@ import type { Clock } from './clock.ts';
 export class Sleeper {
   readonly #clock: Clock;
   #woken = false;
-  #sleeping: AbortController | null = null;
+  #endSleep: (() => void) | null = null;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -13,20 +13,23 @@ export class Sleeper {
   /** May be handed over as it is, for example as a listener of `abort`. */
   readonly wake = (): void => {
     this.#woken = true;
-    this.#sleeping?.abort(woken); // a reason of its own for each would be an exception with its stack
+    this.#endSleep?.();
   };
 
   /** Sleeps until it is woken (true), `ms` at most (false). */
   async sleep(ms: number): Promise<boolean> {
-    if (!this.#woken) {
-      this.#sleeping = new AbortController();
-      await this.#clock.sleep(ms, this.#sleeping.signal).catch(() => {});
-      this.#sleeping = null;
-    }
+    // Without a signal: to make one and abort it costs as much as running a small task, and this is done for every packet.
+    if (!this.#woken)
+      await new Promise<void>((resolve) => {
+        const callOff = this.#clock.after(ms, resolve);
+        this.#endSleep = () => {
+          callOff();
+          resolve();
+        };
+      });
+    this.#endSleep = null;
     const woken = this.#woken;
     this.#woken = false;
     return woken;
   }
 }
-
-const woken = 'woken';

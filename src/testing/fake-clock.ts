@@ -1,9 +1,9 @@
-import type { Clock } from '../lib/clock.ts';
+import { type Clock, sleepOn } from '../lib/clock.ts';
 import { Heap } from '../lib/heap.ts';
 
 interface Sleeper {
   readonly at: number;
-  readonly wake: () => void;
+  wake: () => void;
 }
 
 /** A clock that stands still until a test moves it. */
@@ -27,18 +27,18 @@ export class FakeClock implements Clock {
     return this.#elapsed;
   }
 
+  /** Calls back when the clock was moved this far. */
+  after(ms: number, then: () => void): () => void {
+    const sleeper = { at: this.#elapsed + ms, wake: then };
+    this.#sleepers.push(sleeper);
+    return () => {
+      sleeper.wake = () => undefined;
+    };
+  }
+
   /** Resolves when the clock was moved this far. */
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      if (signal?.aborted) return reject(signal.reason);
-      const abort = (): void => reject(signal?.reason);
-      signal?.addEventListener('abort', abort, { once: true });
-      const wake = (): void => {
-        signal?.removeEventListener('abort', abort);
-        resolve();
-      };
-      this.#sleepers.push({ at: this.#elapsed + ms, wake });
-    });
+    return sleepOn(this, ms, signal);
   }
 
   /** Moves the clock. Sleepers wake in the order of their times, and see their own time when they wake. */

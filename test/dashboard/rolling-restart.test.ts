@@ -36,6 +36,7 @@ function newFleet(
   const clock: Clock = {
     now: () => ms,
     monotonic: () => ms,
+    after: () => () => undefined,
     sleep: async (each, signal) => {
       signal?.throwIfAborted();
       ms += each;

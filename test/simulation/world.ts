@@ -1,5 +1,5 @@
 // A world on a virtual clock: events in order of their time, everything random from one seed, and real code run between them.
-import type { Clock } from '../../src/lib/clock.ts';
+import { type Clock, sleepOn } from '../../src/lib/clock.ts';
 import { Heap } from '../../src/lib/heap.ts';
 import { type Random, seeded } from '../e2e/harness/random.ts';
 
@@ -77,7 +77,16 @@ export class Process {
     this.clock = {
       now: () => world.now,
       monotonic: () => world.elapsed,
-      sleep: (ms, signal) => this.#sleep(ms, signal),
+      after: (ms, then) => {
+        let isOff = false;
+        this.after(ms, () => {
+          if (!isOff) then();
+        });
+        return () => {
+          isOff = true;
+        };
+      },
+      sleep: (ms, signal) => sleepOn(this.clock, ms, signal),
     };
   }
 
@@ -97,18 +106,6 @@ export class Process {
     const late = this.#late;
     this.#late = [];
     for (const act of late) act();
-  }
-
-  #sleep(ms: number, signal?: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      if (signal?.aborted) return reject(signal.reason);
-      const abort = (): void => reject(signal?.reason);
-      signal?.addEventListener('abort', abort, { once: true });
-      this.after(ms, () => {
-        signal?.removeEventListener('abort', abort);
-        resolve();
-      });
-    });
   }
 }
 

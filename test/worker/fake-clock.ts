@@ -1,4 +1,4 @@
-import type { Clock } from '../../src/lib/clock.ts';
+import { type Clock, sleepOn } from '../../src/lib/clock.ts';
 
 /** A clock that stands still until it is moved. */
 export class FakeClock implements Clock {
@@ -17,21 +17,16 @@ export class FakeClock implements Clock {
     return this.#ms;
   }
 
+  after(ms: number, then: () => void): () => void {
+    const sleeper = { atMs: this.#ms + ms, wake: then };
+    this.#sleepers.add(sleeper);
+    return () => {
+      this.#sleepers.delete(sleeper);
+    };
+  }
+
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      if (signal?.aborted) return reject(signal.reason);
-      const abort = (): void => {
-        this.#sleepers.delete(sleeper);
-        reject(signal?.reason);
-      };
-      const wake = (): void => {
-        signal?.removeEventListener('abort', abort);
-        resolve();
-      };
-      const sleeper = { atMs: this.#ms + ms, wake };
-      this.#sleepers.add(sleeper);
-      signal?.addEventListener('abort', abort, { once: true });
-    });
+    return sleepOn(this, ms, signal);
   }
 
   /** How many sleep. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Clock } from '../../src/lib/clock.ts';
+import { type Clock, sleepOn } from '../../src/lib/clock.ts';
 import { StallDetector } from '../../src/worker/stall-detector.ts';
 
 const leaseMs = 15_000;
@@ -60,16 +60,16 @@ class Time implements Clock {
     return this.#now;
   }
 
+  after(ms: number, then: () => void): () => void {
+    const sleeper = { at: this.#now + ms, wake: then };
+    this.#sleepers.push(sleeper);
+    return () => {
+      this.#sleepers = this.#sleepers.filter((other) => other !== sleeper);
+    };
+  }
+
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const abort = (): void => reject(signal?.reason);
-      signal?.addEventListener('abort', abort, { once: true });
-      const wake = (): void => {
-        signal?.removeEventListener('abort', abort);
-        resolve();
-      };
-      this.#sleepers.push({ at: this.#now + ms, wake });
-    });
+    return sleepOn(this, ms, signal);
   }
 
   stand(ms: number): void {

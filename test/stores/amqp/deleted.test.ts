@@ -23,7 +23,7 @@ afterEach(async () => {
 const hurried: Clock = {
   ...systemClock,
   monotonic: () => 10 * systemClock.monotonic(),
-  sleep: (ms, signal) => systemClock.sleep(ms / 10, signal),
+  after: (ms, then) => systemClock.after(ms / 10, then),
 };
 
 needs(describe, noRabbit)('RabbitMQ', () => {

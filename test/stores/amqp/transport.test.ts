@@ -125,7 +125,7 @@ needs(describe, noRabbit)('RabbitMQ', () => {
     const hurried: Clock = {
       ...systemClock,
       monotonic: () => 10 * systemClock.monotonic(),
-      sleep: (ms, signal) => systemClock.sleep(ms / 10, signal),
+      after: (ms, then) => systemClock.after(ms / 10, then),
     };
     const transport = await open(vhost, [{ ...plainQueue('celery'), type: 'quorum' }], {}, hurried);
     const consumer = await join(transport);

@@ -140,7 +140,11 @@ needs(describe, noRedis)('claims and blocking reads on Redis', () => {
     // The second look is due some seconds after the first.
     const clock: Clock = {
       ...systemClock,
-      sleep: (ms, signal) => (ms === maxReadMs ? due : systemClock.sleep(ms, signal)),
+      after: (ms, then) => {
+        if (ms !== maxReadMs) return systemClock.after(ms, then);
+        void due.then(then);
+        return () => undefined;
+      },
     };
     const connection = await RedisConnection.open(redisSettings(server.url(), 'broker', {}));
     await using sender = await openRedisTransport(server.url(), { queues: [], driver: {} });

@@ -71,7 +71,7 @@ class Race {
     // The look that is due some seconds after a cut connection comes soon: here the server knows at once that it is cut.
     const clock: Clock = {
       ...systemClock,
-      sleep: (ms, signal) => systemClock.sleep(ms === maxReadMs ? this.#random.below(300) : ms, signal),
+      after: (ms, then) => systemClock.after(ms === maxReadMs ? this.#random.below(300) : ms, then),
     };
     const working = [];
     for (let n = 0; n < consumers; n++) {

@@ -151,7 +151,12 @@ export class PostgresListener {
     const report = (reason: string): void => {
       this.#reason = reason;
     };
-    const way = { reach, whyAway: whyPostgresIsAway, report, pause: systemClock.sleep };
+    const way = {
+      reach,
+      whyAway: whyPostgresIsAway,
+      report,
+      pause: (ms: number, signal: AbortSignal) => systemClock.sleep(ms, signal),
+    };
     await this.#gate.attempt(way, stop);
     if (!this.#isWanted) return;
     onSuccess();

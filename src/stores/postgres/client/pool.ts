@@ -148,7 +148,12 @@ export class PostgresPool implements AsyncDisposable {
       // An idle connection, or one that will be free, needs no attempt to reach the server.
       const isFull = pool.totalCount >= this.settings.poolSize;
       if (pool.idleCount > 0 || (isFull && !this.#gate.isShut)) return await reach();
-      const way = { reach, whyAway: whyPostgresIsAway, report, pause: systemClock.sleep };
+      const way = {
+        reach,
+        whyAway: whyPostgresIsAway,
+        report,
+        pause: (ms: number, signal: AbortSignal) => systemClock.sleep(ms, signal),
+      };
       return await this.#gate.attempt(way, late.signal);
     } finally {
       end();
