@@ -20,9 +20,6 @@ export interface RunLimits {
   readonly hard: number | null;
 }
 
-/** The longest time of Node's timers: a limit of more than 24 days is none. */
-const longestTimerMs = 2 ** 31 - 1;
-
 /** How many lines of a run are kept. */
 const maxLines = 100;
 
@@ -51,7 +48,8 @@ export class Run implements RunContext, Subject {
   #lines = 0;
   #startedMs = 0;
   #endedMs = 0;
-  #limits: AbortController | null = null;
+  /** Call off its time limits. */
+  #limits: (() => void)[] | null = null;
   // Most tasks never use these: made on first use.
   #abort: AbortController | null = null;
   #abortReason: Error | null = null;
@@ -189,7 +187,7 @@ export class Run implements RunContext, Subject {
   #decide(outcome: ExecutionOutcome): void {
     this.#ended = true;
     this.#endedMs = this.#parts.clock.monotonic();
-    this.#limits?.abort();
+    if (this.#limits !== null) for (const callOff of this.#limits) callOff();
     this.#end?.(outcome);
   }
 
@@ -207,7 +205,7 @@ export class Run implements RunContext, Subject {
   }
 
   #watchTime({ soft, hard }: RunLimits): void {
-    this.#limits = new AbortController();
+    this.#limits = [];
     if (soft !== null) this.#after(soft, () => this.#abortWith(new SoftTimeLimitExceeded(soft)));
     if (hard === null) return;
     this.#after(hard, () => {
@@ -217,8 +215,7 @@ export class Run implements RunContext, Subject {
   }
 
   #after(seconds: number, act: () => void): void {
-    if (this.#limits === null || seconds * 1000 > longestTimerMs) return;
-    this.#parts.clock.sleep(seconds * 1000, this.#limits.signal).then(act, () => undefined);
+    this.#limits?.push(this.#parts.clock.after(seconds * 1000, act));
   }
 }
 
