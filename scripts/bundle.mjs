@@ -157,13 +157,21 @@ function lua() {
 }
 
 function withoutComments(text) {
-  return text.replaceAll(/^\s*--(?!- @include ).*\n|^\n/gm, '');
+  return text.replaceAll(/^\s*--(?!- @include ).*\n|^\s+/gm, '');
 }
 
 /** `thread:FILE`: a program that runs in a thread of its own, as text, with all that it imports. */
 function threads() {
   return scheme('thread', (file) => {
-    const { outputFiles } = buildSync({ ...shared, entryPoints: [file], bundle: true, format: 'cjs' });
+    // As text it is not made smaller by a bundler of our users. The names stay, for stacks.
+    const small = { minifySyntax: true, minifyWhitespace: true };
+    const { outputFiles } = buildSync({
+      ...shared,
+      ...small,
+      entryPoints: [file],
+      bundle: true,
+      format: 'cjs',
+    });
     return { contents: outputFiles[0].text, loader: 'text' };
   });
 }

@@ -38,7 +38,7 @@ import { defaultSendTimeoutMs, PublishBatcher, type RedisPublication } from './p
 import type { AddressedMessage } from './queue-lists.ts';
 import { recordOf } from './record-args.ts';
 import { splitMetadata } from './redelivery-metadata.ts';
-import { RedisConsumer } from './redis-consumer.ts';
+import type { RedisConsumer } from './redis-consumer.ts';
 import { RedisDeadLetters } from './redis-dead-letters.ts';
 import { RedisFanout, RedisRevocations } from './redis-fanout.ts';
 import { checkRights } from './rights.ts';
@@ -130,6 +130,8 @@ export class RedisTransport implements Transport {
     this.#refuseIfClosed();
     await checkRights(this.#connection);
     for (const queue of options.queues) await this.#bindings.declare(queue);
+    // Who only sends does not load it.
+    const { RedisConsumer } = await import('./redis-consumer.ts');
     const consumer = await RedisConsumer.join({
       connection: this.#connection,
       // A worker that waits for messages stays alive.
