@@ -1,8 +1,9 @@
 // The package's JavaScript, bundled into few files, and a door to each file of src/ for the tests.
 import { readdirSync, readFileSync, statSync } from 'node:fs';
-import { join, relative, sep } from 'node:path';
+import { basename, join, relative, sep } from 'node:path';
 import { build, buildSync } from 'esbuild';
 import { grouping } from './chunks.mjs';
+import { luaText } from './lua-text.mjs';
 import { root } from './setup.mjs';
 
 const shared = {
@@ -143,21 +144,17 @@ async function exportsOf(files) {
   );
 }
 
-/** `lua:FOLDER`: the scripts of a folder and what they include, as text without comments, which are for those who read the files. */
+/** `lua:FILE.lua`: a script for Redis; `lua:FOLDER`: texts of a folder that scripts include. */
 function lua() {
-  const read = (folder) =>
+  const texts = (folder) =>
     Object.fromEntries(
-      readdirSync(folder)
-        .filter((name) => name.endsWith('.lua'))
-        .map((name) => [name.slice(0, -4), withoutComments(readFileSync(join(folder, name), 'utf8'))]),
+      readdirSync(folder).map((name) => [name.slice(0, -'.lua'.length), luaText(join(folder, name))]),
     );
-  return scheme('lua', (folder) => ({
-    contents: `export const scripts = ${JSON.stringify(read(folder))};\nexport const includes = ${JSON.stringify(read(join(folder, 'include')))};\n`,
-  }));
-}
-
-function withoutComments(text) {
-  return text.replaceAll(/^\s*--(?!- @include ).*\n|^\s+/gm, '');
+  return scheme('lua', (path) => {
+    const isFile = path.endsWith('.lua');
+    const value = isFile ? { name: basename(path, '.lua'), text: luaText(path) } : texts(path);
+    return { contents: `export default ${JSON.stringify(value)};\n` };
+  });
 }
 
 /** `thread:FILE`: a program that runs in a thread of its own, as text, with all that it imports. */

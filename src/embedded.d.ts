@@ -6,10 +6,16 @@ declare module 'thread:*' {
   export default program;
 }
 
-/** The scripts of a folder by the names of their files, and what they include, from its folder `include`. */
-declare module 'lua:*' {
-  export const scripts: Readonly<Record<string, string>>;
-  export const includes: Readonly<Record<string, string>>;
+/** A script for Redis. */
+declare module 'lua:*.lua' {
+  const file: { readonly name: string; readonly text: string };
+  export default file;
+}
+
+/** What such scripts include: texts by the names of their files. */
+declare module 'lua:*/include' {
+  const files: Readonly<Record<string, string>>;
+  export default files;
 }
 
 /** The files of an example of which `umbel init` makes a project: texts by their paths. */

@@ -1,6 +1,7 @@
 // Sends a consumer's operations: those that were asked for meanwhile go out as one script call. Two calls may be under way, so that the server
 // works on one while this process handles the answer to the other.
 
+import batchLua from 'lua:./lua/batch.lua';
 import { BrokerUnavailable, StoreError } from '../../errors.ts';
 import { backoffDelay } from '../../lib/backoff.ts';
 import type { Clock } from '../../lib/clock.ts';
@@ -296,7 +297,7 @@ export class CommandBatcher {
     // Not `retrying`: before a repetition it waits for the call before, and it says what the server refuses.
     for (let failures = 0; ; failures++) {
       try {
-        const reply = await this.#connection.run(luaScript('batch'), keys, args, { buffers: true });
+        const reply = await this.#connection.run(luaScript(batchLua), keys, args, { buffers: true });
         if (!Array.isArray(reply)) throw new StoreError('Redis: the answer of a script is not a list');
         if (this.#refusal !== null) await this.#reportRefusal(null);
         return id === this.#id ? reply : [Buffer.from('!')];

@@ -1,5 +1,6 @@
 // Renews a holder's lease from a thread: a task that blocks the event loop must not lose its permit to another worker.
 
+import limitsRenewLua from 'lua:./lua/limits-renew.lua';
 import program from 'thread:./lease-renewer.thread.ts';
 import type { WaitingMessage } from '../limits.ts';
 import type { RedisConnection } from './client/connection.ts';
@@ -36,7 +37,7 @@ export class LeaseRenewer {
     const { keyPrefix: prefix } = connection.settings;
     this.#thread = new SideThread({
       connection,
-      script: luaScript('limits-renew'),
+      script: luaScript(limitsRenewLua),
       key: `${prefix}umbel:limit:holders`,
       program,
       answerMs: Math.max(leaseMs / 3, 1000),

@@ -1,6 +1,7 @@
 // Keeps a consumer's lease alive and the store in order: in a thread, so that user code that blocks the event loop does not stop it. SIGSTOP
 // and death do.
 
+import maintainLua from 'lua:./lua/maintain.lua';
 import program from 'thread:./maintenance.thread.ts';
 import { maxReadMs } from './blocking-read.ts';
 import type { RedisConnection } from './client/connection.ts';
@@ -72,7 +73,7 @@ export class Maintenance {
     const { suffixes, shared } = handoff;
     this.#thread = new SideThread({
       connection,
-      script: luaScript('maintain'),
+      script: luaScript(maintainLua),
       key: consumersKey(prefix),
       program,
       answerMs: Math.max(leaseMs / 3, 1000),

@@ -1,5 +1,6 @@
 // Sends messages: those of one turn of the event loop go out in one script call; several calls may be under way.
 
+import sendLua from 'lua:./lua/send.lua';
 import { BrokerUnavailable, SendUnconfirmed } from '../../errors.ts';
 import { MicroBatcher } from '../../lib/batch.ts';
 import type { Clock } from '../../lib/clock.ts';
@@ -114,7 +115,12 @@ export class PublishBatcher {
     const leftMs = (): number => until - this.#clock.monotonic();
     const run = async (): Promise<readonly unknown[]> => {
       const limits = { timeoutMs: Math.max(1, leftMs()), signal };
-      const reply = await this.#connection.run(luaScript('send'), [consumersKey(this.#prefix)], args, limits);
+      const reply = await this.#connection.run(
+        luaScript(sendLua),
+        [consumersKey(this.#prefix)],
+        args,
+        limits,
+      );
       return Array.isArray(reply) ? reply : [];
     };
     let lost: unknown = null;

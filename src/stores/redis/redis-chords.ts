@@ -2,6 +2,12 @@
 // and `.t` (how many were added). While a chord is open we add two keys: `.c`, the member that completed it, and `.x`, the members that were
 // added; and `.d` for an hour after it is done. `.b` is the chord's manifest, if an application of ours has sent it.
 
+import addChordPartsLua from 'lua:./lua/add-chord-parts.lua';
+import closeChordLua from 'lua:./lua/close-chord.lua';
+import extendChordLua from 'lua:./lua/extend-chord.lua';
+import lookChordLua from 'lua:./lua/look-chord.lua';
+import resizeChordLua from 'lua:./lua/resize-chord.lua';
+import withdrawChordPartLua from 'lua:./lua/withdraw-chord-part.lua';
 import { StoreError } from '../../errors.ts';
 import { chunksOf, MicroBatcher } from '../../lib/batch.ts';
 import {
@@ -62,7 +68,7 @@ export class RedisChords implements Chords {
     const base = this.#base(groupId);
     const args = [base, String(size), String(this.#around.keptMs ?? ''), manifest];
     await this.#ask((timeoutMs) =>
-      this.#connection.run(luaScript('resize-chord'), [base], args, { timeoutMs }),
+      this.#connection.run(luaScript(resizeChordLua), [base], args, { timeoutMs }),
     );
   }
 
@@ -70,7 +76,7 @@ export class RedisChords implements Chords {
     const base = this.#base(groupId);
     const args = [base, taskId, String(this.#around.keptMs ?? '')];
     await this.#ask((timeoutMs) =>
-      this.#connection.run(luaScript('extend-chord'), [base], args, { timeoutMs }),
+      this.#connection.run(luaScript(extendChordLua), [base], args, { timeoutMs }),
     );
   }
 
@@ -108,7 +114,7 @@ export class RedisChords implements Chords {
   async look(groupId: string): Promise<ChordCount | null> {
     const base = this.#base(groupId);
     const read = (timeoutMs: number) =>
-      this.#connection.run(luaScript('look-chord'), [base], [base], { timeoutMs });
+      this.#connection.run(luaScript(lookChordLua), [base], [base], { timeoutMs });
     const found = await this.#ask(read);
     if (!Array.isArray(found)) return null;
     const [size, extra, count, closer, done, manifest, added] = found;
@@ -127,7 +133,7 @@ export class RedisChords implements Chords {
     const base = this.#base(groupId);
     const args = [base, partPrefix(taskId), successPrefix(taskId)];
     const done = await this.#ask((timeoutMs) =>
-      this.#connection.run(luaScript('withdraw-chord-part'), [base], args, { timeoutMs }),
+      this.#connection.run(luaScript(withdrawChordPartLua), [base], args, { timeoutMs }),
     );
     return done === 1;
   }
@@ -136,7 +142,7 @@ export class RedisChords implements Chords {
     const base = this.#base(groupId);
     const args = [base, taskId, String(this.#around.keptMs ?? '')];
     const closed = await this.#ask((timeoutMs) =>
-      this.#connection.run(luaScript('close-chord'), [base], args, { timeoutMs }),
+      this.#connection.run(luaScript(closeChordLua), [base], args, { timeoutMs }),
     );
     return closed === 1;
   }
@@ -170,7 +176,7 @@ export class RedisChords implements Chords {
           ...others.flatMap((add) => add.args),
         );
       const answers = await repeat(this.#connection, chunk[0]?.untilMs ?? 0, (timeoutMs) =>
-        this.#connection.run(luaScript('add-chord-parts'), keys, args, { timeoutMs }),
+        this.#connection.run(luaScript(addChordPartsLua), keys, args, { timeoutMs }),
       );
       const states: readonly unknown[] = Array.isArray(answers) ? answers : [];
       for (const [index, add] of chords.flat().entries()) {

@@ -1,4 +1,6 @@
 // A worker's consumer on Redis: claims, waits for messages, and holds deliveries.
+import joinLua from 'lua:./lua/join.lua';
+import leaveLua from 'lua:./lua/leave.lua';
 import { randomUUID } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { BrokerUnavailable, StoreVersionError } from '../../errors.ts';
@@ -241,7 +243,7 @@ export class RedisConsumer implements Consumer {
     try {
       await this.#joining?.catch(() => undefined);
       await this.#parts.connection.run(
-        luaScript('leave'),
+        luaScript(leaveLua),
         [this.#prefix],
         [this.#prefix, this.#id, String(maxReadMs), ...lists],
         { timeoutMs: leaveTimeoutMs },
@@ -279,7 +281,7 @@ export class RedisConsumer implements Consumer {
     ];
     let kept: unknown;
     try {
-      kept = await connection.run(luaScript('join'), [this.#prefix], args);
+      kept = await connection.run(luaScript(joinLua), [this.#prefix], args);
     } catch (error) {
       // The consumer may be registered now: it comes again with the same id, or it holds nothing and is evicted.
       if (error instanceof ReplyLost) throw new BrokerUnavailable(error.message, { cause: error });

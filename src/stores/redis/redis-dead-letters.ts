@@ -1,3 +1,5 @@
+import deadLettersLua from 'lua:./lua/dead-letters.lua';
+import replayDeadLetterLua from 'lua:./lua/replay-dead-letter.lua';
 import type { DeadLetterStore, DeadReason, StoredDeadLetter } from '../transport.ts';
 import type { RedisConnection } from './client/connection.ts';
 import { changing, reading } from './client/repeat.ts';
@@ -43,7 +45,7 @@ export class RedisDeadLetters implements DeadLetterStore {
   async #take(id: number, replay: boolean): Promise<boolean> {
     const args = [this.#prefix, String(id), replay ? '1' : '0'];
     const key = consumersKey(this.#prefix);
-    const taking = this.#connection.run(luaScript('replay-dead-letter'), [key], args);
+    const taking = this.#connection.run(luaScript(replayDeadLetterLua), [key], args);
     return Number(await changing(this.#connection, taking)) === 1;
   }
 
@@ -51,7 +53,7 @@ export class RedisDeadLetters implements DeadLetterStore {
     const args = [this.#prefix, queue, from, String(limit)];
     const key = consumersKey(this.#prefix);
     const reply = await reading(this.#connection, (timeoutMs) =>
-      this.#connection.run(luaScript('dead-letters'), [key], args, { buffers: true, timeoutMs }),
+      this.#connection.run(luaScript(deadLettersLua), [key], args, { buffers: true, timeoutMs }),
     );
     const letters: StoredDeadLetter[] = [];
     const cells: readonly unknown[] = Array.isArray(reply) ? reply : [];

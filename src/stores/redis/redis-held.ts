@@ -1,4 +1,6 @@
 // Messages that consumers of Redis hold: a look at them, and giving single ones back.
+import heldLua from 'lua:./lua/held.lua';
+import releaseHeldLua from 'lua:./lua/release-held.lua';
 import { createHash } from 'node:crypto';
 import { decodeEnvelope } from '../../protocol/envelope.ts';
 import { type HeldMessage, isOfTask } from '../held-messages.ts';
@@ -27,7 +29,7 @@ export async function heldMessages(
   const { keyPrefix } = connection.settings;
   const reply = await reading(connection, (timeoutMs) =>
     connection.run(
-      luaScript('held'),
+      luaScript(heldLua),
       [consumersKey(keyPrefix)],
       [keyPrefix, queue, String(limit), String(bytes)],
       { buffers: true, timeoutMs },
@@ -60,7 +62,7 @@ export async function releaseHeld(
   );
   if (marks.length === 0) return 0;
   const { keyPrefix } = connection.settings;
-  const script = luaScript('release-held');
+  const script = luaScript(releaseHeldLua);
   const change = connection.run(script, [consumersKey(keyPrefix)], [keyPrefix, queue, ...new Set(marks)]);
   return Number(await changing(connection, change));
 }

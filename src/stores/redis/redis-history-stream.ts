@@ -1,4 +1,5 @@
 // The history stream in Redis: a stream, written by the scripts that send and settle.
+import historyLua from 'lua:./lua/history.lua';
 import {
   type EntryFrame,
   type HistoryBatch,
@@ -84,7 +85,7 @@ export class RedisHistoryStream implements HistoryStream {
     const { keyPrefix } = this.#connection.settings;
     const all = [keyPrefix, String(registrationMs), ...args];
     return reading(this.#connection, (timeoutMs) =>
-      this.#connection.run(luaScript('history'), [consumersKey(keyPrefix)], all, { timeoutMs }),
+      this.#connection.run(luaScript(historyLua), [consumersKey(keyPrefix)], all, { timeoutMs }),
     );
   }
 }

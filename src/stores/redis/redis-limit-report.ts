@@ -1,4 +1,5 @@
 // What Redis holds of shared limits, to be shown.
+import limitsReadLua from 'lua:./lua/limits-read.lua';
 import { holderOf, type LimitReading, type LimitReport, overrideOf } from '../limits.ts';
 import type { RedisConnection } from './client/connection.ts';
 import { reading } from './client/repeat.ts';
@@ -32,7 +33,7 @@ export async function readRedisLimits(
   const { keyPrefix } = connection.settings;
   const answer = await reading(connection, (timeoutMs) =>
     connection.run(
-      luaScript('limits-read'),
+      luaScript(limitsReadLua),
       [`${keyPrefix}umbel:limit:holders`],
       [keyPrefix, String(counters), String(each)],
       { timeoutMs },

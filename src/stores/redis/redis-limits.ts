@@ -1,4 +1,5 @@
 // Shared limits in Redis. A thread renews the holder's lease, so that code that blocks the event loop does not stop that.
+import limitsLua from 'lua:./lua/limits.lua';
 import { randomUUID } from 'node:crypto';
 import { StoreError } from '../../errors.ts';
 import { SerialBatcher } from '../../lib/batch.ts';
@@ -111,7 +112,7 @@ class RedisLimits implements Limits {
       const args = [keyPrefix, this.#holder, String(this.#options.leaseMs), isNew ? '1' : '0'];
       const text = JSON.stringify(operations);
       const answer = await repeat(this.#connection, performance.now() + answerMs, (timeoutMs) =>
-        this.#connection.run(luaScript('limits'), [`${keyPrefix}umbel:limit:holders`], [...args, text], {
+        this.#connection.run(luaScript(limitsLua), [`${keyPrefix}umbel:limit:holders`], [...args, text], {
           timeoutMs,
         }),
       );

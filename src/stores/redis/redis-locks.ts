@@ -1,3 +1,6 @@
+import extendLockLua from 'lua:./lua/extend-lock.lua';
+import lockLua from 'lua:./lua/lock.lua';
+import unlockLua from 'lua:./lua/unlock.lua';
 import type { Lock, LockList, Locks, LockWrite } from '../locks.ts';
 import type { StoreWrite } from '../store-write.ts';
 import type { RedisConnection } from './client/connection.ts';
@@ -51,15 +54,15 @@ export class RedisLocks implements Locks {
   }
 
   async take({ key, id, ttlMs, replace }: Lock): Promise<string | null> {
-    return text(await this.#run(luaScript('lock'), key, [id, String(ttlMs), replace ? '1' : '0']));
+    return text(await this.#run(luaScript(lockLua), key, [id, String(ttlMs), replace ? '1' : '0']));
   }
 
   async extend({ key, id, ttlMs }: Lock): Promise<void> {
-    await this.#run(luaScript('extend-lock'), key, [id, String(ttlMs)]);
+    await this.#run(luaScript(extendLockLua), key, [id, String(ttlMs)]);
   }
 
   async release(key: string, id: string): Promise<void> {
-    await this.#run(luaScript('unlock'), key, [id]);
+    await this.#run(luaScript(unlockLua), key, [id]);
   }
 
   async owner(key: string): Promise<string | null> {

@@ -1,5 +1,12 @@
 // Schedules in Redis.
 
+import beatChangesLua from 'lua:./lua/beat-changes.lua';
+import beatGetLua from 'lua:./lua/beat-get.lua';
+import beatLeadLua from 'lua:./lua/beat-lead.lua';
+import beatPutLua from 'lua:./lua/beat-put.lua';
+import beatRecordLua from 'lua:./lua/beat-record.lua';
+import beatRemoveLua from 'lua:./lua/beat-remove.lua';
+import beatResignLua from 'lua:./lua/beat-resign.lua';
 import {
   type Changes,
   type EntryState,
@@ -47,7 +54,7 @@ class RedisScheduleStore implements ScheduleStore {
   ): Promise<LeadState> {
     const given = [holder, seen === null ? '' : String(seen.fence), seen === null ? '' : String(seen.beats)];
     const [leader, fence, beats, revision, seconds, micros] = await this.#texts(
-      luaScript('beat-lead'),
+      luaScript(beatLeadLua),
       ['lead'],
       given,
       timeoutMs,
@@ -62,7 +69,7 @@ class RedisScheduleStore implements ScheduleStore {
   }
 
   async resign(holder: string): Promise<void> {
-    await this.#run(luaScript('beat-resign'), ['lead'], [holder]);
+    await this.#run(luaScript(beatResignLua), ['lead'], [holder]);
   }
 
   async now(): Promise<number> {
@@ -75,7 +82,7 @@ class RedisScheduleStore implements ScheduleStore {
 
   async changes(since: number | null): Promise<Changes> {
     const keys = ['lead', 'entries', 'states', 'revisions'];
-    const [revision, complete, ...rest] = await this.#texts(luaScript('beat-changes'), keys, [
+    const [revision, complete, ...rest] = await this.#texts(luaScript(beatChangesLua), keys, [
       since === null ? '' : String(since),
     ]);
     const entries: StoredEntry[] = [];
@@ -88,7 +95,7 @@ class RedisScheduleStore implements ScheduleStore {
 
   async get(name: string): Promise<StoredEntry | undefined> {
     const [text, revision, state] = await this.#texts(
-      luaScript('beat-get'),
+      luaScript(beatGetLua),
       ['entries', 'states', 'revisions'],
       [name],
     );
@@ -98,7 +105,7 @@ class RedisScheduleStore implements ScheduleStore {
 
   async put(name: string, text: string, expected: number | null): Promise<boolean> {
     const keys = ['lead', 'entries', 'states', 'revisions'];
-    const written = await this.#run(luaScript('beat-put'), keys, [
+    const written = await this.#run(luaScript(beatPutLua), keys, [
       name,
       text,
       expected === null ? '' : String(expected),
@@ -109,7 +116,7 @@ class RedisScheduleStore implements ScheduleStore {
 
   async remove(name: string): Promise<boolean> {
     const keys = ['lead', 'entries', 'states', 'revisions', historyKey(name)];
-    return Number(await this.#run(luaScript('beat-remove'), keys, [name])) === 1;
+    return Number(await this.#run(luaScript(beatRemoveLua), keys, [name])) === 1;
   }
 
   async record(fence: number | null, runs: readonly RunRecord[]): Promise<'recorded' | 'fenced'> {
@@ -119,7 +126,7 @@ class RedisScheduleStore implements ScheduleStore {
       const { name, untilMs, atMs, outcome, taskId } = run;
       given.push(name, String(untilMs), String(atMs), outcome, taskId ?? '', JSON.stringify(run));
     }
-    return Number(await this.#run(luaScript('beat-record'), keys, given)) === 1 ? 'recorded' : 'fenced';
+    return Number(await this.#run(luaScript(beatRecordLua), keys, given)) === 1 ? 'recorded' : 'fenced';
   }
 
   async history(name: string, limit: number): Promise<readonly RunRecord[]> {

@@ -1,4 +1,10 @@
 // The transport over Redis. Data shared with Python has kombu's form; leases, schedules and dead letters have our own.
+import dueCountsLua from 'lua:./lua/due-counts.lua';
+import forwardLua from 'lua:./lua/forward.lua';
+import peekLua from 'lua:./lua/peek.lua';
+import promoteLua from 'lua:./lua/promote.lua';
+import purgeLua from 'lua:./lua/purge.lua';
+import sizeLua from 'lua:./lua/size.lua';
 import { randomUUID } from 'node:crypto';
 import { BrokerUnavailable } from '../../errors.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
@@ -41,7 +47,6 @@ import { splitMetadata } from './redelivery-metadata.ts';
 import type { RedisConsumer } from './redis-consumer.ts';
 import { RedisDeadLetters } from './redis-dead-letters.ts';
 import { RedisFanout, RedisRevocations } from './redis-fanout.ts';
-import { checkRights } from './rights.ts';
 import { luaScript } from './scripts.ts';
 
 /** @throws ConfigError for a URL or option that is not understood. Does not wait for the server. */
@@ -128,10 +133,11 @@ export class RedisTransport implements Transport {
 
   async consume(options: ConsumeOptions): Promise<Consumer> {
     this.#refuseIfClosed();
+    // Who only sends does not load these.
+    const { checkRights } = await import('./rights.ts');
+    const { RedisConsumer } = await import('./redis-consumer.ts');
     await checkRights(this.#connection);
     for (const queue of options.queues) await this.#bindings.declare(queue);
-    // Who only sends does not load it.
-    const { RedisConsumer } = await import('./redis-consumer.ts');
     const consumer = await RedisConsumer.join({
       connection: this.#connection,
       // A worker that waits for messages stays alive.
@@ -147,7 +153,7 @@ export class RedisTransport implements Transport {
   }
 
   async size(queue: string): Promise<QueueSize> {
-    const reply = await this.#read(luaScript('size'), [queue, ...this.#steps.map(String)]);
+    const reply = await this.#read(luaScript(sizeLua), [queue, ...this.#steps.map(String)]);
     const [ready = 0, scheduled = 0, claimed = 0] = Array.isArray(reply) ? reply.map(Number) : [];
     return { ready, scheduled, claimed };
   }
@@ -163,7 +169,7 @@ export class RedisTransport implements Transport {
   }
 
   async purge(queue: string): Promise<number> {
-    return Number(await this.#change(luaScript('purge'), [queue, ...this.#steps.map(String)]));
+    return Number(await this.#change(luaScript(purgeLua), [queue, ...this.#steps.map(String)]));
   }
 
   async changeWaiting(queue: string, changes: WaitingChanges): Promise<number> {
@@ -229,7 +235,7 @@ export class RedisTransport implements Transport {
     for (const queue of await this.#bindings.names()) {
       for (const step of waiting ? ['', ...this.#steps.map(String)] : ['']) {
         for (let from = 0; ; ) {
-          const reply = await this.#change(luaScript('forward'), [
+          const reply = await this.#change(luaScript(forwardLua), [
             queue,
             step,
             String(from),
@@ -252,7 +258,7 @@ export class RedisTransport implements Transport {
   ): Promise<readonly PeekedMessage[]> {
     const what = place === 'ready' && heads ? 'heads' : place;
     const args = [queue, what, first, String(limit), String(maxPeekedBytes), ...this.#steps.map(String)];
-    const reply = await this.#read(luaScript('peek'), args, { buffers: true });
+    const reply = await this.#read(luaScript(peekLua), args, { buffers: true });
     const [total = 0, ...list]: readonly unknown[] = Array.isArray(reply) ? reply : [];
     const found: PeekedMessage[] = [];
     for (let n = 0; n < list.length; n += 2) {
@@ -269,20 +275,21 @@ export class RedisTransport implements Transport {
   async dueCounts(times: readonly number[]): Promise<readonly number[]> {
     const names = await this.#bindings.names();
     const replies = await Promise.all(
-      names.map((name) => this.#read(luaScript('due-counts'), [name, ...times.map(String)])),
+      names.map((name) => this.#read(luaScript(dueCountsLua), [name, ...times.map(String)])),
     );
     const counts = replies.map((reply) => (Array.isArray(reply) ? reply.map(Number) : []));
     return times.slice(1).map((_, at) => counts.reduce((sum, each) => sum + (each[at] ?? 0), 0));
   }
 
   async promote(queue: string, due: readonly number[]): Promise<number> {
-    return Number(await this.#change(luaScript('promote'), [queue, ...due.map(String)]));
+    return Number(await this.#change(luaScript(promoteLua), [queue, ...due.map(String)]));
   }
 
   /** Does once what each consumer does all the time: evicts consumers whose lease has ended, moves due messages. For tests. */
   async maintain(): Promise<void> {
+    const { default: maintainLua } = await import('lua:./lua/maintain.lua');
     for (let more = true; more; ) {
-      const reply = await this.#change(luaScript('maintain'), ['', '0', '1', String(maxReadMs), '0']);
+      const reply = await this.#change(luaScript(maintainLua), ['', '0', '1', String(maxReadMs), '0']);
       more = Array.isArray(reply) && Number(reply[5]) === 1;
     }
   }

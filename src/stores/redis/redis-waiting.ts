@@ -1,4 +1,5 @@
 // Changes to messages that wait in a queue of Redis. A window is read, decided on here, and changed by one script, which changes what still waits.
+import changeWaitingLua from 'lua:./lua/change-waiting.lua';
 import { decodeEnvelope, encodeEnvelope } from '../../protocol/envelope.ts';
 import {
   type Decided,
@@ -155,7 +156,7 @@ class Work {
     const { prioritySteps } = this.#connection.settings;
     const args: RedisArgument[] = [this.#prefix, this.#queue, kind, step, String(from), String(most)];
     for (const each of decided) args.push(...argumentsOf(each, prioritySteps));
-    const run = this.#connection.run(luaScript('change-waiting'), [consumersKey(this.#prefix)], args);
+    const run = this.#connection.run(luaScript(changeWaitingLua), [consumersKey(this.#prefix)], args);
     const reply = await changing(this.#connection, run);
     const flags: readonly unknown[] = Array.isArray(reply) ? reply : [];
     const done = decided.filter((_, n) => String(flags[n]) === '1').map((each) => each.found);

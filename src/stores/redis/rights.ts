@@ -1,6 +1,12 @@
 // The commands that a worker needs on Redis, and whether its user may run them (ACL). Checked once, at the worker's start, so that a missing
 // right is reported by name.
 
+import batchLua from 'lua:./lua/batch.lua';
+import joinLua from 'lua:./lua/join.lua';
+import leaveLua from 'lua:./lua/leave.lua';
+import maintainLua from 'lua:./lua/maintain.lua';
+import rightsLua from 'lua:./lua/rights.lua';
+import sendLua from 'lua:./lua/send.lua';
 import { BrokerUnavailable } from '../../errors.ts';
 import { type RedisConnection, ReplyLost } from './client/connection.ts';
 import { isMissingRight } from './client/errors.ts';
@@ -43,11 +49,11 @@ export const probes: Readonly<Record<string, readonly string[]>> = {
 };
 
 const scripts = [
-  luaScript('join'),
-  luaScript('leave'),
-  luaScript('send'),
-  luaScript('maintain'),
-  luaScript('batch'),
+  luaScript(joinLua),
+  luaScript(leaveLua),
+  luaScript(sendLua),
+  luaScript(maintainLua),
+  luaScript(batchLua),
 ];
 
 /** The commands of a worker's scripts, and BLMOVE, which waits outside of them. */
@@ -75,7 +81,7 @@ export async function missingRights(connection: RedisConnection): Promise<readon
   );
   const missing: string[] = [];
   try {
-    const reply = await connection.run(luaScript('rights'), [key], args);
+    const reply = await connection.run(luaScript(rightsLua), [key], args);
     const cells: readonly unknown[] = Array.isArray(reply) ? reply : [];
     for (let at = 0; at < cells.length; at += 2)
       if (isOfCommand(String(cells[at + 1]))) missing.push(String(cells[at]));

@@ -1,5 +1,5 @@
 // The scripts of lua/: one file for each operation, with its keys, arguments and reply at the top.
-import { includes, scripts } from 'lua:./lua';
+import includes from 'lua:./lua/include';
 import { maxCounted } from '../limit-rules.ts';
 import { forgetMs, maxReservations, renotifyMs, reservedMs } from '../limits.ts';
 import { quarantineAfter } from '../quarantine.ts';
@@ -24,54 +24,19 @@ const constants: Readonly<Record<string, string | number>> = {
   renotifyMs,
 };
 
-const loaded = new Map<LuaName, RedisScript>();
+const loaded = new Map<string, RedisScript>();
 
-/** A file of lua/. */
-export type LuaName =
-  | 'add-chord-parts'
-  | 'beat-changes'
-  | 'beat-get'
-  | 'beat-lead'
-  | 'beat-put'
-  | 'beat-record'
-  | 'beat-remove'
-  | 'beat-resign'
-  | 'change-waiting'
-  | 'replay-dead-letter'
-  | 'extend-chord'
-  | 'look-chord'
-  | 'close-chord'
-  | 'withdraw-chord-part'
-  | 'extend-lock'
-  | 'due-counts'
-  | 'forward'
-  | 'held'
-  | 'release-held'
-  | 'history'
-  | 'peek'
-  | 'promote'
-  | 'join'
-  | 'leave'
-  | 'dead-letters'
-  | 'limits-renew'
-  | 'limits'
-  | 'limits-read'
-  | 'lock'
-  | 'purge'
-  | 'put-records'
-  | 'resize-chord'
-  | 'rights'
-  | 'send'
-  | 'size'
-  | 'maintain'
-  | 'batch'
-  | 'unlock';
+/** A file of lua/. Each module imports those that it runs, so that a program has only what it needs. */
+export interface LuaFile {
+  readonly name: string;
+  readonly text: string;
+}
 
 /** The script of a file in lua/. */
-export function luaScript(name: LuaName): RedisScript {
+export function luaScript({ name, text }: LuaFile): RedisScript {
   const before = loaded.get(name);
   if (before !== undefined) return before;
-  const script = redisScript(name, luaSource(known(scripts, name)));
+  const script = redisScript(name, luaSource(text));
   loaded.set(name, script);
   return script;
 }

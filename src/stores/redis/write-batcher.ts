@@ -1,5 +1,6 @@
 // Writes records: those of one turn of the event loop go out in few script calls.
 
+import putRecordsLua from 'lua:./lua/put-records.lua';
 import { StoreError } from '../../errors.ts';
 import { chunksOf, MicroBatcher } from '../../lib/batch.ts';
 import type { RedisConnection } from './client/connection.ts';
@@ -71,7 +72,7 @@ export class WriteBatcher {
     const args = [String(settings.db), ...chunk.flatMap((put) => put.args)];
     const keys = [chunk[0]?.args[2] ?? ''];
     const answer = await repeat(this.#connection, chunk[0]?.untilMs ?? 0, (timeoutMs) =>
-      this.#connection.run(luaScript('put-records'), keys, args, { timeoutMs }),
+      this.#connection.run(luaScript(putRecordsLua), keys, args, { timeoutMs }),
     );
     if (Array.isArray(answer)) return answer;
     throw new StoreError(`${settings.shown}: the answer of a script is not a list`);

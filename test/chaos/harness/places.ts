@@ -5,6 +5,7 @@ import { builtModule } from '../../e2e/harness/built.ts';
 import { onRabbit, onRedis, type Place } from '../../e2e/harness/places.ts';
 import { RabbitServerProcess } from '../../servers/rabbitmq.ts';
 import { RedisServerProcess } from '../../servers/redis.ts';
+import { luaFile } from '../../stores/redis/lua-file.ts';
 import { until } from '../../until.ts';
 import type { PlaceName } from './points.ts';
 
@@ -188,6 +189,6 @@ async function scripts(): Promise<Record<string, string>> {
     'purge',
     'replay-dead-letter',
     'dead-letters',
-  ] as const;
-  return Object.fromEntries(names.map((name) => [luaScript(name).sha, name]));
+  ];
+  return Object.fromEntries(names.map((name) => [luaScript(luaFile(`${name}.lua`)).sha, name]));
 }

@@ -15,6 +15,7 @@ import { claim, idOf, publication } from '../../../src/testing/conformance.ts';
 import { needs } from '../../needs.ts';
 import { noRedis, RedisServerProcess } from '../../servers/redis.ts';
 import { patienceMs, until } from '../../until.ts';
+import { luaFile } from './lua-file.ts';
 
 needs(describe, noRedis)('claims and blocking reads on Redis', () => {
   let server: RedisServerProcess;
@@ -210,7 +211,7 @@ needs(describe, noRedis)('claims and blocking reads on Redis', () => {
     server.cli('FLUSHALL');
     await using connection = await RedisConnection.open(redisSettings(server.url(), 'broker', {}));
     await connection.run(
-      luaScript('join'),
+      luaScript(luaFile('join.lua')),
       ['umbel:consumers'],
       ['', 'me', '60000', '{}', '["celery"]', '0', '8000', '', '1', 'celery'],
     );

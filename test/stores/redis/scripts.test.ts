@@ -1,18 +1,17 @@
 // The scripts as files: each says what it takes, and is Lua.
 import { readdirSync, readFileSync } from 'node:fs';
-import { join, parse } from 'node:path';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { RedisConnection } from '../../../src/stores/redis/client/connection.ts';
 import { redisSettings } from '../../../src/stores/redis/client/settings.ts';
-import { type LuaName, luaScript, luaSource } from '../../../src/stores/redis/scripts.ts';
+import { luaScript, luaSource } from '../../../src/stores/redis/scripts.ts';
 import { root } from '../../e2e/harness/built.ts';
 import { needs } from '../../needs.ts';
 import { noRedis, RedisServerProcess } from '../../servers/redis.ts';
+import { luaFile } from './lua-file.ts';
 
 const folder = join(root, 'src/stores/redis/lua');
 const files = readdirSync(folder).filter((name) => name.endsWith('.lua'));
-/** Each is a name: the next case would fail of one that is not. */
-const names = files.map((file) => parse(file).name as LuaName);
 
 test.each(files)('%s says at its top what each of its arguments is, and what it replies', (file) => {
   const text = readFileSync(join(folder, file), 'utf8');
@@ -42,7 +41,7 @@ needs(describe, noRedis)('on a server', () => {
   test('each script is Lua that the server knows by the same SHA-1', async () => {
     const server = await RedisServerProcess.shared();
     await using connection = await RedisConnection.open(redisSettings(server.url(), 'broker', {}));
-    for (const script of names.map(luaScript))
+    for (const script of files.map((file) => luaScript(luaFile(file))))
       expect(await connection.call(['SCRIPT', 'LOAD', script.source]), script.name).toBe(script.sha);
   });
 });
