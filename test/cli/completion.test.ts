@@ -48,8 +48,9 @@ needs(describe, existsSync('/bin/bash') ? undefined : 'no /bin/bash')('bash', ()
     expect(plain('umbel worker --conc')).toEqual(['--concurrency']);
   });
 
-  test('completes the values of an option that has a list of them', () => {
+  test('completes the values of an option or an argument that has a list of them', () => {
     expect(plain('umbel init --template mi')).toEqual(['minimal']);
+    expect(plain('umbel completion z')).toEqual(['zsh']);
     expect(plain('umbel queues peek mail --first l')).toEqual(['last']);
   });
 
@@ -99,6 +100,8 @@ const completed: Readonly<Record<string, string>> = {
   'umbel worker -Q celery,sl': 'umbel worker -Q celery,slow',
   'umbel call sh': 'umbel call shop.add',
   'umbel call --cou': 'umbel call --countdown',
+  'umbel -A ./app.ts mig': 'umbel -A ./app.ts migrate',
+  'umbel completion zs': 'umbel completion zsh',
 };
 
 needs(describe, noProgram('zsh', '--version', 'zsh'))('zsh', () => {

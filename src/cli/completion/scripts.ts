@@ -13,8 +13,8 @@ function bash(root: CompletionNode): string {
   const cases: string[] = [];
   const values: string[] = [];
   const paths: string[] = [];
-  for (const [path, { commands, options }] of walk(root, '')) {
-    const words = [...commands.map(({ name }) => name), ...options.flatMap(({ flags }) => flags)];
+  for (const [path, { words: fixed, commands, options }] of walk(root, '')) {
+    const words = [...fixed, ...commands.map(({ name }) => name), ...options.flatMap(({ flags }) => flags)];
     const kind = kindOfArguments(path);
     cases.push(`    '${path}') words='${words.join(' ')}'${kind === undefined ? '' : `; kind=${kind}`} ;;`);
     if (path !== '') paths.push(`'${path}'`);
@@ -86,9 +86,11 @@ function fish(root: CompletionNode): string {
     umbel completion fish --names $argv[1] $place < /dev/null 2> /dev/null
 end`,
   ];
+  // Not __fish_use_subcommand: to that the value of an option before the command is the command.
+  const none = `not __fish_seen_subcommand_from ${root.commands.map(({ name }) => name).join(' ')}`;
   for (const { name, description } of root.commands)
-    lines.push(`complete -c umbel -n __fish_use_subcommand -a ${name} -d ${quoted(description)}`);
-  for (const [path, { options, commands }] of walk(root, '')) {
+    lines.push(`complete -c umbel -n ${quoted(none)} -a ${name} -d ${quoted(description)}`);
+  for (const [path, { words, options, commands }] of walk(root, '')) {
     const seen = path
       .split(' ')
       .filter((name) => name !== '')
@@ -98,6 +100,7 @@ end`,
     if (path !== '')
       for (const { name, description } of commands)
         lines.push(`complete -c umbel${when} -a ${name} -d ${quoted(description)}`);
+    if (words.length > 0) lines.push(`complete -c umbel${when} -f -a ${quoted(words.join(' '))}`);
     const kind = kindOfArguments(path);
     if (kind !== undefined) lines.push(`complete -c umbel${when} -f -a '(__umbel_names ${kind})'`);
     for (const { flags, description, names, choices } of options) {

@@ -5,6 +5,8 @@ import { kindOfFlag, type NameKind } from './kinds.ts';
 export interface CompletionNode {
   readonly name: string;
   readonly description: string;
+  /** The values that its arguments take, if they are few. */
+  readonly words: readonly string[];
   readonly options: readonly {
     readonly flags: readonly string[];
     readonly description: string;
@@ -23,6 +25,7 @@ export function nodeOf(command: Command): CompletionNode {
   return {
     name: command.name(),
     description: command.description(),
+    words: command.registeredArguments.flatMap(({ argChoices = [] }) => argChoices),
     options: command.options
       .filter((option) => !option.hidden)
       .map(({ short, long, description, required, optional, argChoices = [] }) => ({

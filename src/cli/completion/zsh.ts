@@ -10,13 +10,13 @@ export function zsh(root: CompletionNode): string {
   const cases: string[] = [];
   const values: string[] = [];
   const known: string[] = [];
-  for (const [path, { commands, options }] of walk(root, '')) {
+  for (const [path, { words, commands, options }] of walk(root, '')) {
     const kind = kindOfArguments(path);
     const flags = options.flatMap((option) =>
       option.flags.map((flag) => described(flag, option.description)),
     );
     cases.push(`    (${quoted(path)})
-      subs=(${commands.map(({ name, description }) => described(name, description)).join(' ')})
+      subs=(${[...words.map(quoted), ...commands.map(({ name, description }) => described(name, description))].join(' ')})
       flags=(${flags.join(' ')})${kind === undefined ? '' : `\n      kind=${kind}`} ;;`);
     if (path !== '') known.push(quoted(path));
     for (const { flags, names, choices, takesValue } of options) {
