@@ -4,7 +4,7 @@ import { type Status, statuses } from '../server/schema.ts';
 import type { Task, TaskPage } from '../server/shapes.ts';
 import { ask, type Loaded, useLoad } from './api.ts';
 import { useShared } from './context.ts';
-import { Deadline, IconButton, PriorityChip, Problem } from './parts.tsx';
+import { Deadline, IconButton, Nothing, PriorityChip, Problem } from './parts.tsx';
 import { statusNames } from './words.ts';
 
 const perColumn = 50;
@@ -65,7 +65,7 @@ export function Board() {
   return (
     <section>
       <h1 class="unseen">Board of your tasks</h1>
-      <div class="board" ref={board}>
+      <div class="columns board" ref={board}>
         {statuses.map((status, at) => {
           const { data, error } = columns[status];
           const more = data ? data.total - data.items.length : 0;
@@ -80,11 +80,8 @@ export function Board() {
                 event.preventDefault();
                 setOver(status);
               }}
-              onDragLeave={(event) => {
-                if (
-                  !(event.relatedTarget instanceof Node && event.currentTarget.contains(event.relatedTarget))
-                )
-                  setOver(undefined);
+              onDragLeave={({ currentTarget, relatedTarget: to }) => {
+                if (!(to instanceof Node && currentTarget.contains(to))) setOver(undefined);
               }}
               onDrop={(event) => {
                 event.preventDefault();
@@ -92,8 +89,8 @@ export function Board() {
                 if (dragged.current) void move(dragged.current, status);
               }}
             >
-              <h2 class="row">
-                {statusNames[status]} <span class="total">{data?.total}</span>
+              <h2 class="row between">
+                {statusNames[status]} <span class="small total">{data?.total}</span>
               </h2>
               <Problem text={error} />
               <ul>
@@ -118,10 +115,10 @@ export function Board() {
                       <button type="button" class="title" tabIndex={-1} onClick={() => edit(task)}>
                         {task.title}
                       </button>
-                      <div class="row facts">
+                      <div class="row wrap facts">
                         <PriorityChip priority={task.priority} />
                         <Deadline task={task} />
-                        <span class="moves">
+                        <span class="push">
                           {([-1, 1] as const).map((step) => {
                             const to = statuses[at + step];
                             return (
@@ -141,7 +138,7 @@ export function Board() {
                   </li>
                 ))}
               </ul>
-              {data?.total === 0 && <p class="nothing">Nothing here</p>}
+              {data?.total === 0 && <Nothing>Nothing here</Nothing>}
               {more > 0 && <a href={`#/list?status=${status}&sort=${sorts[status]}`}>and {more} more</a>}
             </div>
           );

@@ -11,12 +11,9 @@ const changes = [
   ...priorityOptions.map(([priority, name]) => [`priority:${priority}`, `Priority: ${name}`] as const),
 ];
 
-interface BulkParts {
-  readonly tasks: ReadonlyMap<number, Task>;
-  done(): void;
-}
+type Selected = { readonly tasks: ReadonlyMap<number, Task>; readonly done: () => void };
 
-export function BulkBar({ tasks, done }: BulkParts) {
+export function BulkBar({ tasks, done }: Selected) {
   const { attempt } = useShared();
   const [change, setChange] = useState('status:done');
   const [result, setResult] = useState<BulkResult>();
@@ -28,7 +25,7 @@ export function BulkBar({ tasks, done }: BulkParts) {
   return (
     <>
       <form
-        class="row panel bulk"
+        class="row wrap panel bulk"
         aria-label="Change what is selected"
         onSubmit={(event) => {
           event.preventDefault();
@@ -44,7 +41,7 @@ export function BulkBar({ tasks, done }: BulkParts) {
           Cancel
         </button>
       </form>
-      {result && <BulkProgress begun={result} tasks={tasks} close={done} />}
+      {result && <BulkProgress begun={result} tasks={tasks} done={done} />}
     </>
   );
 }
@@ -52,39 +49,25 @@ export function BulkBar({ tasks, done }: BulkParts) {
 const outcomes = {
   waiting: 'waiting',
   updated: 'changed',
-  'not found': 'is there no more',
+  'not found': 'is no more',
   failed: 'failed',
 } as const;
 
-interface ProgressParts {
-  readonly begun: BulkResult;
-  readonly tasks: ReadonlyMap<number, Task>;
-  close(): void;
-}
-
-function BulkProgress({ begun, tasks, close }: ProgressParts) {
-  const [result, setResult] = useState(begun);
-  const [error, setError] = useState<string>();
+function BulkProgress({ begun, tasks, done }: Selected & { readonly begun: BulkResult }) {
+  const [shown, show] = useState<{ readonly result: BulkResult; readonly error?: string }>({ result: begun });
+  const { result, error } = shown;
   useEffect(() => {
     if (result.done === result.total) return;
-    const timer = setTimeout(
-      () =>
-        ask<BulkResult>('GET', `/tasks/bulk-update/${result.task_id}`).then(
-          (next) => {
-            setResult(next);
-            setError(undefined);
-          },
-          (failure: Error) => {
-            setError(failure.message);
-            setResult({ ...result }); // and once more
-          },
-        ),
-      300,
-    );
+    const look = () =>
+      ask<BulkResult>('GET', `/tasks/bulk-update/${result.task_id}`).then(
+        (next) => show({ result: next }),
+        ({ message }: Error) => show({ result, error: message }), // and looks once more
+      );
+    const timer = setTimeout(look, 300);
     return () => clearTimeout(timer);
-  }, [result]);
+  }, [shown]);
   return (
-    <Dialog title="Changing tasks" close={close}>
+    <Dialog title="Changing tasks" close={done}>
       <p role="status">
         {result.done} of {count(result.total, 'task')}
       </p>
@@ -93,9 +76,11 @@ function BulkProgress({ begun, tasks, close }: ProgressParts) {
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls is reached by the keyboard */}
       <ul class="outcomes" tabIndex={0} aria-label="What became of each task">
         {result.items.map(({ task_id, outcome, error: reason }) => (
-          <li key={task_id} data-outcome={outcome}>
+          <li key={task_id} class="row between" data-outcome={outcome}>
             <span>{tasks.get(task_id)?.title ?? task_id}</span>
-            <em title={reason ?? undefined}>{outcomes[outcome]}</em>
+            <span class={outcome === 'failed' ? 'error' : 'muted'} title={reason ?? undefined}>
+              {outcomes[outcome]}
+            </span>
           </li>
         ))}
       </ul>

@@ -34,11 +34,7 @@ export interface Route {
 /** `#/list?status=open`: the address of a page names its filters, too. */
 export function useRoute(): Route {
   const [hash, setHash] = useState(location.hash);
-  useEffect(() => {
-    const changed = () => setHash(location.hash);
-    addEventListener('hashchange', changed);
-    return () => removeEventListener('hashchange', changed);
-  }, []);
+  useEvent('hashchange', () => setHash(location.hash));
   const [path = '', query = ''] = hash.replace(/^#\//, '').split('?');
   return { page: pages.find((page) => page === path) ?? 'list', query: new URLSearchParams(query) };
 }
@@ -52,4 +48,15 @@ export function go(page: PageName, query: Readonly<Record<string, string>> = {},
     history.replaceState(null, '', hash);
     dispatchEvent(new HashChangeEvent('hashchange'));
   }
+}
+
+/** Hears an event of the window as long as the part is shown. */
+export function useEvent<Name extends keyof WindowEventMap>(
+  name: Name,
+  heard: (event: WindowEventMap[Name]) => void,
+): void {
+  useEffect(() => {
+    addEventListener(name, heard);
+    return () => removeEventListener(name, heard);
+  });
 }

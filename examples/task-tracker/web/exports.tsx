@@ -15,7 +15,7 @@ export function Exports() {
     );
   return (
     <section class="exports">
-      <div class="row above">
+      <div class="row wrap between above">
         <h1>Exports</h1>
         <span class="row">
           <button type="button" class="main" onClick={() => void begin('json')}>
@@ -58,7 +58,7 @@ function OneExport({ begun }: { readonly begun: Export }) {
     <li class="row">
       <span class="title">
         <span>{format.toUpperCase()}</span>
-        <small>{exactly(created_at)}</small>
+        <span class="small">{exactly(created_at)}</span>
       </span>
       <span class="row progress">
         {!ended && (

@@ -58,7 +58,7 @@ export function TaskForm({ task, close }: { readonly task: Task | undefined; rea
                 defaultValue={task?.description ?? ''}
               />
             </label>
-            <div class="pair">
+            <div class="stack pair">
               <Select label="Status" name="status" value={task?.status ?? 'todo'} options={statusOptions} />
               <Select
                 label="Priority"

@@ -5,7 +5,7 @@ import type { Task, TaskPage } from '../server/shapes.ts';
 import { ask, useLoad } from './api.ts';
 import { BulkBar } from './bulk.tsx';
 import { go, useRoute, useShared } from './context.ts';
-import { Deadline, Icon, Nothing, PriorityChip, Problem, Select } from './parts.tsx';
+import { type Choice, Deadline, Icon, Nothing, PriorityChip, Problem, Select } from './parts.tsx';
 import { count, priorityOptions, statusOptions } from './words.ts';
 
 const perPage = 25;
@@ -21,22 +21,15 @@ export function List() {
   const [selected, setSelected] = useState<ReadonlyMap<number, Task>>(new Map());
 
   const filters = Object.fromEntries(query);
-  const filter = (changed: Readonly<Record<string, string>>) =>
-    go('list', { ...filters, page: '', ...changed }, true);
+  const filter = (changed: Values) => go('list', { ...filters, page: '', ...changed }, true);
   const turn = (page: number) => go('list', { ...filters, page: page === 1 ? '' : String(page) });
-  const toggle = (task: Task) => {
+  const select = (tasks: readonly Task[], yes: boolean) => {
     const next = new Map(selected);
-    if (!next.delete(task.id)) next.set(task.id, task);
+    for (const task of tasks) yes ? next.set(task.id, task) : next.delete(task.id);
     setSelected(next);
   };
   const items = data?.items ?? [];
   const all = items.length > 0 && items.every(({ id }) => selected.has(id));
-  const toggleAll = () =>
-    setSelected(
-      all
-        ? new Map([...selected].filter(([id]) => !items.some((task) => task.id === id)))
-        : new Map([...selected, ...items.map((task) => [task.id, task] as const)]),
-    );
   const move = async (task: Task, status: Status) => {
     if (data) set({ ...data, items: items.map((one) => (one.id === task.id ? { ...one, status } : one)) });
     const changed = await attempt(() => ask('PATCH', `/tasks/${task.id}`, { status }), task.title);
@@ -64,9 +57,9 @@ export function List() {
       )}
       {data && data.total > 0 && (
         <>
-          <div class="row above">
+          <div class="row between muted above">
             <label class="row check">
-              <input type="checkbox" checked={all} onChange={toggleAll} />
+              <input type="checkbox" checked={all} onChange={() => select(items, !all)} />
               <span>Select this page</span>
             </label>
             <span>{count(data.total, 'task')}</span>
@@ -78,14 +71,14 @@ export function List() {
                   <input
                     type="checkbox"
                     checked={selected.has(task.id)}
-                    onChange={() => toggle(task)}
+                    onChange={(event) => select([task], event.currentTarget.checked)}
                     data-row
                   />
                   <span class="unseen">Select {task.title}</span>
                 </label>
                 <button type="button" class="title" onClick={() => edit(task)}>
                   <span class="name">{task.title}</span>
-                  {task.description && <small>{task.description}</small>}
+                  {task.description && <span class="small">{task.description}</span>}
                 </button>
                 <div class="row facts">
                   <PriorityChip priority={task.priority} />
@@ -101,7 +94,7 @@ export function List() {
               </li>
             ))}
           </ul>
-          <nav class="row pages" aria-label="Pages of the list">
+          <nav class="row muted pages" aria-label="Pages of the list">
             <button type="button" disabled={data.page <= 1} onClick={() => turn(data.page - 1)}>
               <Icon name="left" /> Previous
             </button>
@@ -133,23 +126,16 @@ const sorts = [
   ['title', 'By title'],
 ] as const;
 
-interface FilterParts {
-  readonly filters: Readonly<Record<string, string>>;
-  filter(changed: Readonly<Record<string, string>>): void;
-}
+type Values = Readonly<Record<string, string>>;
 
-function Filters({ filters, filter }: FilterParts) {
+function Filters({ filters, filter }: { filters: Values; filter(changed: Values): void }) {
   const timer = useRef<number | undefined>(undefined);
   const search = (text: string) => {
     window.clearTimeout(timer.current);
     timer.current = window.setTimeout(() => filter({ search: text }), 200);
   };
   useEffect(() => () => window.clearTimeout(timer.current), []);
-  const select = (
-    label: string,
-    name: string,
-    options: readonly (readonly [value: string, name: string])[],
-  ) => (
+  const select = (label: string, name: string, options: Choice['options']) => (
     <Select
       label={label}
       hideLabel
@@ -159,7 +145,7 @@ function Filters({ filters, filter }: FilterParts) {
     />
   );
   return (
-    <search class="filters">
+    <search class="row wrap filters">
       <label class="field search">
         <span class="unseen">Search in titles and descriptions</span>
         <input

@@ -14,7 +14,7 @@ export function Login({ entered }: { readonly entered: (user: User) => void }) {
   );
   return (
     <main class="login">
-      <div class="panel">
+      <div class="panel stack">
         <img src="/icon.svg" alt="" width="44" height="44" />
         <h1>Task tracker</h1>
         <p>{isNew ? 'Make an account; it takes a moment.' : 'Sign in to see your tasks.'}</p>

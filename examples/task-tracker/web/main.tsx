@@ -4,7 +4,7 @@ import { useCallback, useEffect, useMemo, useState } from 'preact/hooks';
 import type { Task, User } from '../server/shapes.ts';
 import { ask } from './api.ts';
 import { Board } from './board.tsx';
-import { go, type PageName, pages, type Shared, SharedContext, useRoute } from './context.ts';
+import { go, pages, type Shared, SharedContext, useEvent, useRoute } from './context.ts';
 import { Exports } from './exports.tsx';
 import { Account, TaskForm } from './form.tsx';
 import { List } from './list.tsx';
@@ -12,12 +12,7 @@ import { Login } from './login.tsx';
 import { Dialog, Icon, IconButton } from './parts.tsx';
 import { StatisticsPage } from './statistics.tsx';
 
-const titles: Readonly<Record<PageName, string>> = {
-  list: 'List',
-  board: 'Board',
-  statistics: 'Statistics',
-  exports: 'Exports',
-};
+const titles = { list: 'List', board: 'Board', statistics: 'Statistics', exports: 'Exports' } as const;
 const contents = { list: List, board: Board, statistics: StatisticsPage, exports: Exports } as const;
 const shortcuts: readonly (readonly [keys: string, what: string])[] = [
   ['1 2 3 4', 'list, board, statistics, exports'],
@@ -35,15 +30,17 @@ const shortcuts: readonly (readonly [keys: string, what: string])[] = [
 const themes = ['system', 'light', 'dark'] as const;
 type Theme = (typeof themes)[number];
 const keptTheme = (): Theme => themes.find((theme) => theme === localStorage.getItem('theme')) ?? 'system';
-document.documentElement.dataset.theme = keptTheme();
+const showTheme = (theme: Theme) => {
+  document.documentElement.style.colorScheme = theme === 'system' ? '' : theme;
+};
+showTheme(keptTheme());
 
 function Root() {
   // Without this note a stranger's browser would ask who it is, only to be refused.
-  const [user, setUser] = useState<User | null | undefined>(
-    localStorage.getItem('signed-in') ? undefined : null,
-  );
+  const known = localStorage.getItem('signed-in') ? undefined : null;
+  const [user, setUser] = useState<User | null | undefined>(known);
   const [problem, setProblem] = useState<string>();
-  const enter = (who: User | null) => {
+  const enter: Enter = (who) => {
     if (who) localStorage.setItem('signed-in', 'yes');
     else localStorage.removeItem('signed-in');
     setUser(who);
@@ -51,22 +48,17 @@ function Root() {
   useEffect(() => {
     const out = () => enter(null);
     addEventListener('signed-out', out);
-    return () => removeEventListener('signed-out', out);
-  }, []);
-  useEffect(() => {
     if (user === undefined) ask<User>('GET', '/auth/me').then(enter, (error) => setProblem(error.message));
+    return () => removeEventListener('signed-out', out);
   }, []);
   if (user === null) return <Login entered={enter} />;
   if (user) return <Tracker user={user} enter={enter} />;
   return problem ? <p class="error nothing">{problem}</p> : null;
 }
 
-interface TrackerParts {
-  readonly user: User;
-  readonly enter: (user: User | null) => void;
-}
+type Enter = (user: User | null) => void;
 
-function Tracker({ user, enter }: TrackerParts) {
+function Tracker({ user, enter }: { readonly user: User; readonly enter: Enter }) {
   const { page } = useRoute();
   const { revision, live } = useLive();
   const [theme, setTheme] = useState(keptTheme);
@@ -95,14 +87,12 @@ function Tracker({ user, enter }: TrackerParts) {
     const timer = setTimeout(() => setSaid(undefined), 5000);
     return () => clearTimeout(timer);
   }, [said]);
-  useEffect(() => {
-    document.title = `${titles[page]} · Task tracker`;
-  }, [page]);
+  document.title = `${titles[page]} · Task tracker`;
 
   const nextTheme = () => {
     const next = themes[(themes.indexOf(theme) + 1) % themes.length] ?? 'system';
     localStorage.setItem('theme', next);
-    document.documentElement.dataset.theme = next;
+    showTheme(next);
     setTheme(next);
   };
   const leave = () => void attempt(() => ask('POST', '/auth/logout').then(() => enter(null)));
@@ -129,15 +119,15 @@ function Tracker({ user, enter }: TrackerParts) {
         <a class="row brand" href="#/list">
           <img src="/icon.svg" alt="" width="26" height="26" /> <span>Task tracker</span>
         </a>
-        <nav aria-label="Pages">
+        <nav class="row" aria-label="Pages">
           {pages.map((name) => (
             <a key={name} class="row" href={`#/${name}`} aria-current={name === page ? 'page' : undefined}>
               <Icon name={name} /> {titles[name]}
             </a>
           ))}
         </nav>
-        <span class="row tools">
-          <span class="row live" data-live={live} role="status">
+        <span class="row push tools">
+          <span class="dot small live" data-live={live} role="status">
             {live ? 'live' : 'reconnecting'}
           </span>
           <IconButton name={`Theme: ${theme}`} icon={theme} act={nextTheme} />
@@ -164,12 +154,14 @@ function Tracker({ user, enter }: TrackerParts) {
 function Help({ close }: { readonly close: () => void }) {
   return (
     <Dialog title="Keyboard shortcuts" close={close}>
-      <dl class="keys">
+      <dl>
         {shortcuts.map(([keys, what]) => (
           <div key={keys}>
             <dt>
               {keys.split(' ').map((key) => (
-                <kbd key={key}>{key}</kbd>
+                <kbd key={key} class="small">
+                  {key}
+                </kbd>
               ))}
             </dt>
             <dd>{what}</dd>
@@ -188,36 +180,29 @@ function useLive(): { readonly revision: number; readonly live: boolean } {
     const events = new EventSource('/events');
     let lost = false;
     const changed = () => setRevision((last) => last + 1);
-    events.addEventListener('change', changed);
-    events.addEventListener('open', () => {
+    events.onopen = () => {
       setLive(true);
       if (lost) changed();
-      lost = false;
-    });
-    events.addEventListener('error', () => {
+    };
+    events.onerror = () => {
       setLive(false);
       lost = true;
-    });
+    };
+    events.addEventListener('change', changed);
     return () => events.close();
   }, []);
   return { revision, live };
 }
 
 function useShortcuts(actions: Readonly<Record<string, () => void>>): void {
-  useEffect(() => {
-    const pressed = (event: KeyboardEvent) => {
-      const { target } = event;
-      const typing =
-        target instanceof HTMLElement && target.matches('input:not([type=checkbox]), textarea, select');
-      if (typing || event.ctrlKey || event.metaKey || event.altKey || document.querySelector('dialog'))
-        return;
-      const action = actions[event.key.toLowerCase()];
-      if (!action) return;
-      event.preventDefault();
-      action();
-    };
-    addEventListener('keydown', pressed);
-    return () => removeEventListener('keydown', pressed);
+  useEvent('keydown', (event) => {
+    const { target, ctrlKey, metaKey, altKey } = event;
+    const typing =
+      target instanceof HTMLElement && target.matches('input:not([type=checkbox]), textarea, select');
+    const action = actions[event.key.toLowerCase()];
+    if (!action || typing || ctrlKey || metaKey || altKey || document.querySelector('dialog')) return;
+    event.preventDefault();
+    action();
   });
 }
 

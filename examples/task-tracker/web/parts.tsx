@@ -55,7 +55,7 @@ export function Problem({ text }: { readonly text: string | undefined }) {
   );
 }
 
-interface Choice {
+export interface Choice {
   readonly label: string;
   readonly value: string;
   readonly options: readonly (readonly [value: string, name: string])[];
@@ -128,7 +128,7 @@ export function Form({ act, beside, children, send }: FormParts) {
   const errors = refused?.fields ?? {};
   return (
     <form
-      class="form"
+      class="stack"
       onSubmit={(event) => {
         event.preventDefault();
         void submit(event.currentTarget);
@@ -138,7 +138,7 @@ export function Form({ act, beside, children, send }: FormParts) {
       <Problem text={Object.keys(errors).length === 0 ? refused?.message : undefined} />
       <footer class="row">
         {beside}
-        <button type="submit" class="main" disabled={busy}>
+        <button type="submit" class="main push" disabled={busy}>
           {act}
         </button>
       </footer>
@@ -157,8 +157,8 @@ export function Dialog({ title, children, close }: DialogParts) {
   const dialog = useRef<HTMLDialogElement>(null);
   useEffect(() => dialog.current?.showModal(), []);
   return (
-    <dialog ref={dialog} onClose={close} aria-labelledby="dialog-title">
-      <header class="row">
+    <dialog ref={dialog} class="panel" onClose={close} aria-labelledby="dialog-title">
+      <header class="row between">
         <h2 id="dialog-title">{title}</h2>
         <IconButton name="Close" icon="close" act={() => dialog.current?.close()} />
       </header>
@@ -171,15 +171,10 @@ export function PriorityChip({ priority }: { readonly priority: Priority }) {
   return priority === 'normal' ? null : <span class={`chip ${priority}`}>{priorityNames[priority]}</span>;
 }
 
-export function Deadline({ task: { deadline, overdue, status } }: { readonly task: Task }) {
+export function Deadline({ task: { deadline, overdue } }: { readonly task: Task }) {
   if (deadline === null) return null;
   return (
-    <time
-      class={overdue ? 'row deadline overdue' : 'row deadline'}
-      dateTime={deadline}
-      title={exactly(deadline)}
-      data-done={status === 'done'}
-    >
+    <time class={`row small ${overdue ? 'overdue' : ''}`} dateTime={deadline} title={exactly(deadline)}>
       <Icon name="clock" />
       {overdue && <span class="unseen">overdue: </span>}
       {when(deadline)}
@@ -188,5 +183,5 @@ export function Deadline({ task: { deadline, overdue, status } }: { readonly tas
 }
 
 export function Nothing({ children }: { readonly children: ComponentChildren }) {
-  return <p class="nothing">{children}</p>;
+  return <p class="muted nothing">{children}</p>;
 }

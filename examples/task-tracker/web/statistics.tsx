@@ -27,12 +27,12 @@ export function StatisticsPage() {
     ],
   ];
   return (
-    <section class="statistics">
+    <section class="columns statistics">
       <h1 class="unseen">Statistics</h1>
-      <ul class="tiles">
+      <ul class="columns tiles">
         {tiles.map(([name, value, address]) => (
           <li key={name} class="panel">
-            <span>{name}</span>
+            <span class="muted">{name}</span>
             <strong>{address ? <a href={address}>{value}</a> : value}</strong>
           </li>
         ))}
@@ -49,13 +49,9 @@ const names: Readonly<Record<Column, string>> = { created: 'made', completed: 'd
 const height = 180;
 const margin = { left: 30, right: 8, top: 10, bottom: 22 };
 
-interface ChartParts {
-  readonly title: string;
-  readonly days: readonly Day[];
-  readonly columns: readonly Column[];
-}
+type Drawn = { readonly title: string; readonly days: readonly Day[]; readonly columns: readonly Column[] };
 
-function Chart({ title, days, columns }: ChartParts) {
+function Chart({ title, days, columns }: Drawn) {
   const figure = useRef<HTMLElement>(null);
   const [width, setWidth] = useState(0);
   const [at, setAt] = useState<number>();
@@ -76,12 +72,12 @@ function Chart({ title, days, columns }: ChartParts) {
   const line = days.map((day, index) => `${x(index + 0.5).toFixed(1)},${y(day.open).toFixed(1)}`).join(' ');
   return (
     <figure class="panel" ref={figure}>
-      <figcaption>
+      <figcaption class="row wrap between">
         <strong>{title}</strong>
-        <span>
+        <span class="row small">
           {shown && short(shown.day)}
           {columns.map((column) => (
-            <span key={column} class={`key ${column}`}>
+            <span key={column} class={`dot ${column}`}>
               {shown?.[column]} {names[column]}
             </span>
           ))}
@@ -101,26 +97,18 @@ function Chart({ title, days, columns }: ChartParts) {
           onPointerLeave={() => setAt(undefined)}
         >
           {[0, 1, 2, 3, 4].map((line) => (
-            <g key={line} class="grid">
+            <g key={line}>
               <line x1={margin.left} x2={width - margin.right} y1={y(line * step)} y2={y(line * step)} />
               <text x={margin.left - 6} y={y(line * step) + 4} text-anchor="end">
                 {line * step}
               </text>
             </g>
           ))}
-          {at !== undefined && (
-            <rect
-              class="here"
-              x={x(at)}
-              y={margin.top}
-              width={slot}
-              height={height - margin.top - margin.bottom}
-            />
-          )}
+          {at !== undefined && <rect class="here" x={x(at)} y={y(top)} width={slot} height={y(0) - y(top)} />}
           {columns.includes('open') ? (
             <>
-              <polygon class="open" points={`${x(0.5)},${y(0)} ${line} ${x(days.length - 0.5)},${y(0)}`} />
-              <polyline class="open" points={line} />
+              <polygon points={`${x(0.5)},${y(0)} ${line} ${x(days.length - 0.5)},${y(0)}`} />
+              <polyline points={line} />
             </>
           ) : (
             days.map((day, index) =>
@@ -140,7 +128,7 @@ function Chart({ title, days, columns }: ChartParts) {
           {days.map(
             (day, index) =>
               index % (width < 500 ? 10 : 5) === 4 && (
-                <text key={day.day} class="day" x={x(index + 0.5)} y={height - 5} text-anchor="middle">
+                <text key={day.day} x={x(index + 0.5)} y={height - 5} text-anchor="middle">
                   {short(day.day)}
                 </text>
               ),
@@ -148,7 +136,7 @@ function Chart({ title, days, columns }: ChartParts) {
         </svg>
       )}
       <details>
-        <summary>As a table</summary>
+        <summary class="small">As a table</summary>
         <table>
           <thead>
             <tr>
@@ -174,13 +162,10 @@ function Chart({ title, days, columns }: ChartParts) {
   );
 }
 
-interface ShareParts {
-  readonly title: string;
-  readonly names: Readonly<Record<string, string>>;
-  readonly counts: Readonly<Record<string, number>>;
-}
+type Each<Value> = Readonly<Record<string, Value>>;
+type Shared = { readonly title: string; readonly names: Each<string>; readonly counts: Each<number> };
 
-function Shares({ title, names, counts }: ShareParts) {
+function Shares({ title, names, counts }: Shared) {
   const most = Math.max(1, ...Object.values(counts));
   return (
     <figure class="panel">
@@ -209,9 +194,6 @@ function steps(greatest: number): number {
 }
 
 function short(day: string): string {
-  return new Date(`${day}T12:00:00Z`).toLocaleDateString('en-GB', {
-    day: 'numeric',
-    month: 'short',
-    timeZone: 'UTC',
-  });
+  const parts = { day: 'numeric', month: 'short', timeZone: 'UTC' } as const;
+  return new Date(`${day}T12:00:00Z`).toLocaleDateString('en-GB', parts);
 }
