@@ -27,7 +27,7 @@ needs(test, noRabbit)('on RabbitMQ', { timeout: 1_200_000 }, async () => {
 });
 
 needs(test, noRabbit)(
-  'while RabbitMQ is away jobs by message are lost, and said to be; afterwards they are sent again',
+  'a RabbitMQ that is silent is said to be; while it is away jobs by message are lost, and afterwards they are sent again',
   { timeout: 600_000 },
   async () => {
     const server = await RabbitServerProcess.start();
@@ -62,6 +62,18 @@ needs(test, noRabbit)(
 
     await send();
     await until(async () => (await statusOfLast()) === 'DONE', 'a job by message');
+    server.signal('SIGSTOP');
+    const asked = await Promise.all([
+      post('/purge', { way: 'task' }),
+      post('/purge', { way: 'message' }),
+      fetch(`${url}/inspect/active`),
+    ]);
+    for (const answer of asked) {
+      expect(answer.status).toBe(503);
+      expect(await answer.text()).toContain('has not answered within 2 s');
+    }
+    server.signal('SIGCONT');
+    await until(async () => (await post('/purge', { way: 'task' })).status === 200, 'a purge of tasks');
     await server.stop('SIGKILL');
     await until(async () => (await post('/purge', { way: 'message' })).status === 503, 'a refusal');
     await send();

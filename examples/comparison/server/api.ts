@@ -94,6 +94,7 @@ export function createApi(comparison: Comparison, dashboard: string | null): Hon
   });
   api.post('/data', async (context) => {
     const data = await given(context.req.raw, z.array(z.unknown()));
+    await app.ensureConnection({ timeout: 2 }); // who looks at the page does not wait for a broker that is silent
     const result = await processData.delay(data);
     return context.json({ id: result.id, result: await result.get({ timeout: 10 }) });
   });
@@ -120,6 +121,7 @@ export function createApi(comparison: Comparison, dashboard: string | null): Hon
     return context.json({ deleted: await comparison.purge(name) });
   });
   api.get('/inspect/:what{active|registered|stats}', async (context) => {
+    await app.ensureConnection({ timeout: 2 });
     const inspect = control.inspect();
     const { replies } = await inspect[context.req.param('what') as 'active' | 'registered' | 'stats'](); // the route's pattern
     return context.json(Object.fromEntries(replies));
@@ -155,7 +157,8 @@ const refusals: Readonly<Record<number, string>> = {
 
 function statusOf(error: Error): 422 | 500 | 503 {
   if (error instanceof NotSerializableError) return 422;
-  const isAway = error instanceof BrokerUnavailable || /ECONN|ETIMEDOUT|closed|ended/.test(error.message);
+  const isAway =
+    error instanceof BrokerUnavailable || /ECONN|ETIMEDOUT|closed|ended|not answered/.test(error.message);
   return isAway ? 503 : 500;
 }
 

@@ -91,9 +91,9 @@ export class Comparison {
   async purge(way: WayName): Promise<number> {
     const waiting = this.jobs.list.filter((job) => job.way === way && job.status === 'PENDING');
     const count = await this.#way(way).purge();
-    if (count > 0)
-      for (const { id, status } of waiting)
-        if (status === 'PENDING') this.jobs.update(id, { status: 'PURGED' });
+    // The others are with programs that have taken them, and will run: those are the oldest.
+    for (const { id } of waiting.filter(({ status }) => status === 'PENDING').slice(0, count))
+      this.jobs.update(id, { status: 'PURGED' });
     return count;
   }
 

@@ -109,6 +109,25 @@ test('a killed worker loses no task; a killed server loses its calls', { skip },
   await way('task').getByText('DONE').nth(1).waitFor();
 });
 
+test('a purge deletes what waits; what a worker has taken is done', { skip }, async () => {
+  await button(/^Kill worker\d+$/).waitFor();
+  const badges = (status: string) => way('task').locator(`[data-status=${status}]`);
+  const done = await badges('DONE').count();
+  await way('task').getByLabel('Seconds').fill('1');
+  await way('task').getByLabel('Jobs').fill('9');
+  await way('task').getByRole('button', { name: 'Send' }).click();
+  await badges('IN_PROGRESS').first().waitFor();
+  await way('task').getByRole('button', { name: 'Purge' }).click();
+  const said = await page.getByText(/^Purged: \d+ jobs$/).innerText();
+  const purged = Number(/\d+/.exec(said)?.[0]);
+  assert.ok(purged > 0);
+  await badges('DONE')
+    .nth(done + 9 - purged - 1)
+    .waitFor();
+  assert.equal(await badges('PURGED').count(), purged);
+  await way('task').getByLabel('Jobs').fill('1');
+});
+
 test('what does not fit is refused, and the answer says why', { skip }, async () => {
   const ask = async (path: string, body: string, type = 'application/json') => {
     const url = new URL(path, page.url());

@@ -1,4 +1,5 @@
 // The second way, seen by its caller: it publishes messages. What becomes of them it hears only by what the consumer posts.
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type ChannelModel, type ConfirmChannel, connect } from 'amqplib';
 import type { Way } from '../way.ts';
 
@@ -25,9 +26,19 @@ export async function openMessages(url: string): Promise<Way> {
       });
     },
     waiting: async () => (await (await open()).channel.checkQueue(queue)).messageCount,
-    purge: async () => (await (await open()).channel.purgeQueue(queue)).messageCount,
+    purge: () => Promise.race([open().then(purge), silence()]),
     close: async () => (await opened?.catch(() => undefined))?.connection.close(),
   };
+}
+
+async function purge({ channel }: Opened): Promise<number> {
+  return (await channel.purgeQueue(queue)).messageCount;
+}
+
+/** A question to a RabbitMQ that is silent would wait until the connection's heartbeat is missed. */
+async function silence(): Promise<never> {
+  await sleep(2000, undefined, { ref: false });
+  throw new Error('RabbitMQ has not answered within 2 s; it may purge the queue later');
 }
 
 interface Opened {

@@ -37,7 +37,10 @@ export async function openTasks(tell: Tell): Promise<Way> {
       void follow(await processTask.applyAsync(args, { taskId: id }));
     },
     waiting: async () => (await (await app.broker()).size(queue)).ready,
-    purge: async () => (await app.broker()).purge(queue),
+    async purge() {
+      await app.ensureConnection({ timeout: 2 });
+      return app.queues.purge(queue);
+    },
     async close() {
       closing.abort();
       await events[Symbol.asyncDispose]();
