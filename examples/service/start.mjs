@@ -20,6 +20,12 @@ const env = { ...parseEnv(readFileSync('.env', 'utf8')), ...process.env };
 const { API_PORT = '8000', FLOWER_PORT = '5555' } = env;
 const { REDIS_HOST = '127.0.0.1', REDIS_PORT = '6379', REDIS_PASSWORD = '' } = env;
 
+for (const [name, port] of Object.entries({ API_PORT, FLOWER_PORT })) {
+  if (!(await listens('127.0.0.1', port))) continue;
+  console.error(`Port ${port} is in use: stop what listens there, or choose another one by ${name} in .env.`);
+  process.exit(1);
+}
+
 const programs = new Map();
 let stopping = false;
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, stop);
@@ -37,17 +43,16 @@ As it will be deployed: install Redis (apt-get install redis-server, brew instal
     env.UMBEL_BROKER_URL = env.UMBEL_RESULT_BACKEND = 'sqlite://.data/store.db';
   }
 }
-const umbel = ['node_modules/umbel/dist/cli/main.js', '-A', './src/app.ts'];
-start('api', process.execPath, ['--import', 'tsx', 'src/main.ts']);
-start('worker', process.execPath, [...umbel, 'worker', '-q', '-E', '--log-format', 'pretty']);
-start('beat', process.execPath, [...umbel, 'beat', '-q', '-l', 'warning', '--log-format', 'pretty']);
-start('flower', process.execPath, [...umbel, 'flower', '-q', '-l', 'warning', '--log-format', 'pretty']);
 console.log(`
   API        http://127.0.0.1:${API_PORT}/docs
   Health     http://127.0.0.1:${API_PORT}/health
   Dashboard  http://127.0.0.1:${FLOWER_PORT}    log in with FLOWER_BASIC_AUTH of .env
 
-Ctrl-C stops it.`);
+Ctrl-C stops it.
+`);
+start('api', process.execPath, ['--import', 'tsx', 'src/main.ts']);
+const dev = ['-A', './src/app.ts', 'dev', '--no-gateway', '--dashboard-port', FLOWER_PORT];
+start('umbel', process.execPath, ['node_modules/umbel/dist/cli/main.js', ...dev]);
 
 async function startRedis() {
   const options = [
@@ -79,12 +84,16 @@ function start(name, command, args) {
   const child = spawn(command, args, {
     env,
     detached: true, // a Ctrl-C reaches it through `stop` alone
-    stdio: name === 'redis' ? ['pipe', 'ignore', 'inherit'] : ['ignore', 'pipe', 'pipe', 'ipc'], // the channel tells it when we are gone
+    stdio: {
+      redis: ['pipe', 'ignore', 'inherit'],
+      api: ['ignore', 'pipe', 'pipe', 'ipc'], // the channel tells it when we are gone
+      umbel: ['ignore', 'inherit', 'inherit', 'ipc'], // its lines begin with the names of its programs
+    }[name],
   });
   programs.set(name, child);
   for (const stream of [child.stdout, child.stderr])
     if (stream)
-      createInterface({ input: stream }).on('line', (line) => console.log(`${name.padEnd(6)} | ${line}`));
+      createInterface({ input: stream }).on('line', (line) => console.log(`${name.padEnd(9)} | ${line}`));
   child.once('exit', (code, signal) => {
     programs.delete(name);
     if (stopping) {

@@ -233,7 +233,7 @@ test('npm start runs it on the embedded store where no Redis is installed, and s
     HEARTBEAT_SECONDS: '0.5',
   });
   await program.says(/runs on the embedded store/);
-  await program.says(/worker \| .*heartbeat \{"count":1\}/);
+  await program.says(/worker +\| .*heartbeat \{"count":1\}/);
   await program.says(/api .*"msg":"ready"/);
   const health = await fetch(`http://127.0.0.1:${api}/health`);
   expect([health.status, await health.json()]).toEqual([

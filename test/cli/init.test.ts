@@ -26,7 +26,14 @@ function compile(folder: string): void {
   });
 }
 
-test('init writes a project whose own commands work: it starts, tests, and compiles', async () => {
+function lint(folder: string): void {
+  execFileSync(process.execPath, [join(root, 'node_modules/@biomejs/biome/bin/biome'), 'check'], {
+    cwd: folder,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+}
+
+test('init writes a project whose own commands work: it starts, tests, compiles, and has the style that it asks for', async () => {
   const home = project({});
   const { code, stdout } = await umbel(home, ['init', 'shop']);
   expect([code, stdout]).toEqual([0, expect.stringContaining('Now: cd shop && npm install && npm start')]);
@@ -39,6 +46,7 @@ test('init writes a project whose own commands work: it starts, tests, and compi
   const tested = await new Program([tsx, '--test', 'test/app.test.ts'], shop).ended;
   expect(tested.stdout).toMatch(/# pass 2\n# fail 0/);
   compile(shop);
+  lint(shop);
 });
 
 needs(test, inLongRun)('init writes a workflow that runs, and whose tests and types are right', async () => {
@@ -52,6 +60,7 @@ needs(test, inLongRun)('init writes a workflow that runs, and whose tests and ty
   const tested = await new Program([tsx, '--test', 'test/app.test.ts'], sales).ended;
   expect(tested.stdout).toMatch(/# pass 2\n# fail 0/);
   compile(sales);
+  lint(sales);
   expect(await umbel(home, ['init', 'x', '--template', 'workflow', '--store', 'rabbitmq'])).toMatchObject({
     code: 2,
     stderr: expect.stringMatching(/RabbitMQ keeps no results/),
@@ -73,7 +82,7 @@ test('init writes what the chosen store needs', async () => {
   expect(read('b/src/app.ts')).toContain("new App('parcels'");
 });
 
-test('init writes a service of examples/service: another name, nothing of the clone; in the long run its tests and types are right', async () => {
+test('init writes a service of examples/service: another name, nothing of the clone; in the long run its tests, types and style are right', async () => {
   const home = project({});
   const { code, stdout } = await umbel(home, ['init', 'parcels', '--template', 'service', '--json']);
   expect(code).toBe(0);
@@ -87,10 +96,11 @@ test('init writes a service of examples/service: another name, nothing of the cl
   }
   const manifest = JSON.parse(readFileSync(join(parcels, 'package.json'), 'utf8'));
   expect(manifest).toMatchObject({ name: 'parcels', dependencies: { umbel: `^${version}` } });
-  expect(Object.keys(manifest.scripts)).toEqual(['start', 'test', 'types', 'build']);
+  expect(Object.keys(manifest.scripts)).toEqual(['start', 'test', 'types', 'build', 'lint']);
   if (isLong) {
     install(parcels);
     compile(parcels);
+    lint(parcels);
     const tested = await new Program(['--import', 'tsx', '--test', 'test/service.test.ts'], parcels).ended;
     expect(tested.stdout).toMatch(/# fail 0/);
   }

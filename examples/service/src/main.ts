@@ -12,6 +12,10 @@ const api = createApi(heartbeats, logger);
 const server = serve({ fetch: api.fetch, hostname: settings.host, port: settings.port }, ({ port }) =>
   logger.info({ port }, 'ready'),
 );
+server.once('error', (error) => {
+  logger.fatal(error);
+  process.exit(1);
+});
 
 /** Answers what it was asked before, takes nothing more, and ends. */
 async function stop(): Promise<void> {

@@ -1,5 +1,7 @@
 // The files of a small new project: typed tasks, a worker, a test, and what a deployment needs. Pure.
 import { version } from '../../lib/version.ts';
+import { json } from './json.ts';
+import { biome, biomeJson, lintScript } from './lint.ts';
 import { minimal } from './minimal.ts';
 import type { ProjectSources } from './project-sources.ts';
 import { workflow } from './workflow.ts';
@@ -21,6 +23,7 @@ export function projectFiles({ template, name, store }: ProjectChoices): Readonl
   const files = new Map([
     ['package.json', packageJson(name)],
     ['tsconfig.json', tsconfig],
+    ['biome.json', biomeJson],
     ['src/app.ts', app],
     ['src/main.ts', main],
     ['test/app.test.ts', test],
@@ -36,8 +39,6 @@ export function projectFiles({ template, name, store }: ProjectChoices): Readonl
 
 const sources: Readonly<Record<ProjectTemplate, (name: string) => ProjectSources>> = { minimal, workflow };
 
-const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
-
 function packageJson(name: string): string {
   return json({
     name,
@@ -51,9 +52,10 @@ function packageJson(name: string): string {
       worker: 'umbel -A ./src/app.ts worker -l info',
       beat: 'umbel -A ./src/app.ts beat',
       check: 'tsc --noEmit',
+      lint: lintScript,
     },
     dependencies: { umbel: `^${version}` },
-    devDependencies: { '@types/node': '^20.19.0', tsx: '^4.20.0', typescript: '>=5.9' },
+    devDependencies: { ...biome, '@types/node': '^20.19.0', tsx: '^4.20.0', typescript: '>=5.9' },
   });
 }
 

@@ -1,5 +1,7 @@
 // The project that `umbel init --template service` writes: examples/service under another name. Pure.
 import { version } from '../../lib/version.ts';
+import { json } from './json.ts';
+import { biome, biomeJson, lintScript } from './lint.ts';
 
 /** The name that the example has everywhere, and that occurs nowhere else. */
 const exampleName = 'umbel-service';
@@ -16,7 +18,7 @@ export function serviceFiles(
     ([path, text]) =>
       [path.replaceAll(exampleName, name), asProject(path, text).replaceAll(exampleName, name)] as const,
   );
-  return new Map(renamed);
+  return new Map([...renamed, ['biome.json', biomeJson]]);
 }
 
 /** Without what the example has only because it lies in a clone of Umbel. */
@@ -24,7 +26,9 @@ function asProject(path: string, text: string): string {
   if (path === 'README.md') return text.replace(/<!-- clone -->.*?<!-- \/clone -->\s*/s, '');
   if (path !== 'package.json') return text;
   const manifest = JSON.parse(text);
-  const { prestart: _, pretest: __, ...scripts } = manifest.scripts; // they link `umbel` to the clone
+  const { prestart: _, pretest: __, ...others } = manifest.scripts; // they link `umbel` to the clone
+  const scripts = { ...others, lint: lintScript };
   const dependencies = { ...manifest.dependencies, umbel: `^${version}` };
-  return `${JSON.stringify({ ...manifest, scripts, dependencies }, null, 2)}\n`;
+  const devDependencies = { ...biome, ...manifest.devDependencies };
+  return json({ ...manifest, scripts, dependencies, devDependencies });
 }
