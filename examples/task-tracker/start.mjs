@@ -1,5 +1,6 @@
-// Everything in one command: mail catcher, web server, worker and beat, each a process of its own. `npm start`, `PORT=8001 npm start`
+// Everything in one command: mail catcher, web server, worker, beat and dashboard, each a process of its own: `npm start`
 import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -7,8 +8,9 @@ import { here, prepare } from './prepare.mjs';
 
 process.chdir(here);
 await prepare();
+if (existsSync('.env')) process.loadEnvFile('.env');
 const manifest = createRequire(import.meta.url).resolve('umbel/package.json');
-const umbel = [join(dirname(manifest), 'dist', 'cli', 'main.js'), '-A', './server/app.ts'];
+const umbel = join(dirname(manifest), 'dist', 'cli', 'main.js');
 
 const programs = new Map();
 let stopping = false;
@@ -21,8 +23,6 @@ if (!env.SMTP_URL) {
   env.MAIL_PAGE = `http://127.0.0.1:${pages}`;
 }
 const { port } = await start('web', ['--import', 'tsx', 'dev/seed.ts']);
-void start('worker', [...umbel, 'worker', '-q', '-l', 'info', '--log-format', 'pretty']);
-void start('beat', [...umbel, 'beat', '-q', '-l', 'warning', '--log-format', 'pretty']);
 const url = `http://${env.HOST ?? '127.0.0.1'}:${port}`;
 console.log(`
   Pages     ${url}    sign in as ada@example.com, password: analytical engine
@@ -30,18 +30,23 @@ console.log(`
   Health    ${url}/health
   Mails     ${env.MAIL_PAGE ?? env.SMTP_URL}
 
-Ctrl-C stops it.`);
+Ctrl-C stops it.
+`);
+const dashboard = env.DASHBOARD_PORT ? ['--dashboard-port', env.DASHBOARD_PORT] : []; // else 5555, or the next one that is free
+void start('umbel', [umbel, '-A', './server/app.ts', 'dev', '--no-gateway', ...dashboard]);
 
 /** Resolves with the first message of the program, which says where it listens. */
 function start(name, args, more = {}) {
   const child = spawn(process.execPath, args, {
     env: { ...env, ...more },
     detached: true, // a Ctrl-C reaches it through `stop` alone
-    stdio: ['ignore', 'pipe', 'pipe', 'ipc'], // the channel tells it when we are gone without having stopped it
+    // The channel tells it when we are gone without having stopped it. Lines of `umbel dev` begin with the names of its programs.
+    stdio: name === 'umbel' ? ['ignore', 'inherit', 'inherit', 'ipc'] : ['ignore', 'pipe', 'pipe', 'ipc'],
   });
   programs.set(name, child);
   for (const stream of [child.stdout, child.stderr])
-    createInterface({ input: stream }).on('line', (line) => console.log(`${name.padEnd(6)} | ${line}`));
+    if (stream)
+      createInterface({ input: stream }).on('line', (line) => console.log(`${name.padEnd(9)} | ${line}`));
   child.once('exit', (code, signal) => {
     programs.delete(name);
     if (stopping) {

@@ -20,7 +20,7 @@ let token = '';
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'umbel-tracker-'));
-  const env = { ...process.env, DATA: folder, PORT: '0', MAIL_PORT: '0' };
+  const env = { ...process.env, DATA: folder, PORT: '0', MAIL_PORT: '0', DASHBOARD_PORT: '0' };
   const start = join(root, 'examples/task-tracker/start.mjs');
   npmStart = spawn(process.execPath, [start], { env, stdio: ['ignore', 'pipe', 'pipe'] });
   for (const stream of [npmStart.stdout, npmStart.stderr])
