@@ -70,7 +70,7 @@ const sendOverdueNotice = app.task(
  * Of the users in this time zone: logins that have ended, exports and bulk updates of last week, reminders sent a month ago.
  * Resolves with how many of each that were.
  */
-const dailyCleanup = app.task('tracker.daily_cleanup', again, async (timezone: string) => {
+export async function cleanUp(timezone: string) {
   const ago = (days: number) => new Date(Date.now() - days * dayMs).toISOString();
   const users = database.selectFrom('users').select('users.id').where('timezone', '=', timezone);
   const tasks = database.selectFrom('tasks').select('tasks.id').where('owner_id', 'in', users);
@@ -84,7 +84,8 @@ const dailyCleanup = app.task('tracker.daily_cleanup', again, async (timezone: s
     jobs: await deleted(jobs.where('created_at', '<', ago(7))),
     reminders: await deleted(reminders.where('sent_at', '<', ago(30))),
   };
-});
+}
+const dailyCleanup = app.task('tracker.daily_cleanup', again, cleanUp);
 
 /** One schedule for each time zone that somebody lives in, at 02:00 there: made when its first user comes. */
 export async function scheduleCleanups(): Promise<void> {

@@ -1,6 +1,7 @@
 // The API with a worker and a beat beside it.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { createClient } from '@redis/client';
 import { Client, inHours, Tracker, until } from './harness.ts';
 
 let tracker: Tracker;
@@ -224,6 +225,53 @@ test('health, cache and documentation answer without a login; a page of a foreig
     body: '{}',
   });
   assert.equal(forged.status, 403);
+});
+
+test('pages of the origins in CORS_ORIGINS may use the API, and no others', async () => {
+  const allowed = async (origin: string) => {
+    const { headers } = await fetch(`${tracker.url}/health`, { headers: { origin } });
+    return headers.get('access-control-allow-origin');
+  };
+  assert.equal(await allowed('https://app.example'), 'https://app.example');
+  assert.equal(await allowed('https://other.example'), null);
+});
+
+test('what is overdue is told once, in one mail', async () => {
+  await client.register();
+  for (const title of ['Late', 'Later']) await client.ask('POST', '/tasks', { title, deadline: inHours(-1) });
+  const check = () => tracker.umbel('call', 'tracker.check_overdue_tasks', '--wait', '60');
+  await check();
+  await until(
+    () => mailsAbout('2 tasks are overdue').length > 0,
+    () => `the mail; said so far:\n${tracker.said}`,
+  );
+  assert.match((await check()).trim().split('\n').at(-1) ?? '', /\b0$/);
+  assert.match(mailsAbout('2 tasks are overdue')[0]?.text ?? '', /- Late(?:r)?\n +- Late/);
+  assert.equal(mailsAbout('2 tasks are overdue').length, 1);
+});
+
+test('statistics are counted by a task, which may also be called by hand', async () => {
+  const said = await tracker.umbel('call', 'tracker.process_task_statistics', '--wait', '60');
+  assert.ok(Number(said.trim().split('\n').at(-1)) > 0, said);
+});
+
+const { REDIS_URL: redisUrl } = process.env;
+test('Redis keeps lists and tasks for five minutes, statistics for an hour', {
+  skip: redisUrl === undefined && 'REDIS_URL is not set',
+}, async () => {
+  await client.register();
+  const { body: task } = await client.ask('POST', '/tasks', { title: 'kept' });
+  const { body: me } = await client.ask('GET', '/auth/me');
+  for (const path of ['/tasks', `/tasks/${task.id}`, '/tasks/statistics']) await client.ask('GET', path);
+  const redis = await createClient({ url: redisUrl ?? '' }).connect();
+  const kept = await Promise.all(
+    ['list:*', 'task:*', 'statistics*'].map(async (name) => {
+      const [key = ''] = await redis.keys(`tracker:${me.id}:*:${name}`);
+      return Math.ceil((await redis.ttl(key)) / 60);
+    }),
+  );
+  redis.destroy();
+  assert.deepEqual(kept, [5, 5, 60]);
 });
 
 test('for the time zone of each user there is a cleanup at 02:00', async () => {

@@ -56,6 +56,7 @@ export class Tracker implements AsyncDisposable {
         DATA: this.#folder,
         PORT: String(this.port),
         SMTP_URL: `smtp://127.0.0.1:${this.catcher.smtpPort}`,
+        CORS_ORIGINS: 'https://app.example',
       },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });
@@ -72,11 +73,13 @@ export class Tracker implements AsyncDisposable {
     this.port = message.port;
   }
 
-  /** The output of a command of `umbel` beside the programs. */
+  /** The output of a command of `umbel` beside the programs; also that of a doctor who has found something, and ends with 1. */
   async umbel(...args: readonly string[]): Promise<string> {
     const env = { ...process.env, DATA: this.#folder };
     const command = [umbel, '-A', './server/app.ts', ...args];
-    return (await promisify(execFile)(process.execPath, command, { cwd: here, env })).stdout;
+    const run = promisify(execFile)(process.execPath, command, { cwd: here, env });
+    const { stdout } = await run.catch((error) => (error.stdout ? error : Promise.reject(error)));
+    return stdout;
   }
 
   /** SIGKILL: nothing of it is left, and nothing was tidied up. */
