@@ -1,9 +1,10 @@
 // The tests of examples/comparison itself: its page in a browser, and what it says where RabbitMQ is missing; and a RabbitMQ that dies under it.
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { expect, onTestFinished, test } from 'vitest';
 import { root } from '../e2e/harness/built.ts';
 import { needs } from '../needs.ts';
@@ -24,6 +25,19 @@ needs(test, noRabbit)('on RabbitMQ', { timeout: 1_200_000 }, async () => {
     });
   const [code] = await once(tests, 'exit');
   expect(code, said).toBe(0);
+});
+
+needs(test, noRabbit)('the doctor finds nothing in it', async () => {
+  const server = await RabbitServerProcess.shared();
+  const env = {
+    ...process.env,
+    UMBEL_BROKER_URL: server.url(server.vhost()),
+    UMBEL_RESULT_BACKEND: 'rpc://',
+  };
+  const command = [join(root, 'dist/cli/main.js'), '-A', './ways/task/app.ts', 'doctor', '--json'];
+  const cwd = join(root, 'examples/comparison');
+  const { stdout } = await promisify(execFile)(process.execPath, command, { cwd, env });
+  expect(JSON.parse(stdout)).toEqual([]);
 });
 
 needs(test, noRabbit)(
