@@ -1,5 +1,5 @@
-import { appendFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { appendFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { App } from '../../src/app/app.ts';
 import { AuditFile } from '../../src/dashboard/server/audit.ts';
@@ -249,6 +249,15 @@ describe('a dashboard with a login', () => {
     expect(answer.body).toMatchObject({
       entries: [{ user: 'ann@here', action: 'queue.purge' }, { user: 'operator' }],
     });
+  });
+
+  it('writes no file of what a store keeps, unless it is named', async () => {
+    const app = await newApp('sqlite');
+    const ask = newDashboard(app);
+    expect((await ask(...post('task/revoke/some-id', {}))).status).toBe(200);
+    expect(await app.audit.list()).toMatchObject([{ action: 'task.revoke', target: 'some-id' }]);
+    const { location } = await app.history.status();
+    expect((await readdir(dirname(location))).filter((name) => name.endsWith('.jsonl'))).toEqual([]);
   });
 
   it('does nothing that it cannot keep', async () => {

@@ -1,5 +1,6 @@
 // The dashboard: shows a cluster in the browser and as JSON, and changes it.
 import { readFileSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
 import type { App } from '../../app/app.ts';
 import { Control } from '../../control/control.ts';
 import { ConfigError } from '../../errors.ts';
@@ -53,7 +54,7 @@ export function createDashboard(app: App, options: DashboardOptions = {}): Dashb
     auditLog: new DashboardAudit(
       app.audit,
       new AuditFile(async () => settings.auditLog ?? besideHistory(await app.history.status())),
-      settings.auditLog !== undefined,
+      settings.auditLog !== null,
     ),
     closing: closing.signal,
     onEvent: (listener) => feed.onEvent(listener),
@@ -75,8 +76,15 @@ export function createDashboard(app: App, options: DashboardOptions = {}): Dashb
   return { fetch: handler, check: async () => oidc?.check(), close, [Symbol.asyncDispose]: close };
 }
 
-/** `.umbel/history.db` -> `.umbel/audit.jsonl`, `.umbel/store.history.db` -> `.umbel/store.audit.jsonl`. */
-function besideHistory({ location }: { readonly location: string }): string {
+/**
+ * `.umbel/history.db` -> `.umbel/audit.jsonl`, `.umbel/store.history.db` -> `.umbel/store.audit.jsonl`. Beside a server nothing can lie: of a history there it is
+ * `.umbel/audit.jsonl`.
+ */
+async function besideHistory({ location }: { readonly location: string }): Promise<string> {
+  if (/^\w+:\/\//.test(location)) {
+    await mkdir('.umbel', { recursive: true });
+    return '.umbel/audit.jsonl';
+  }
   const start = location.replace(/history\.db$|\.db$/, '');
   return `${start}${/[./\\]$/.test(start) ? '' : '.'}audit.jsonl`;
 }
