@@ -1,10 +1,11 @@
 // The audit log of an application: who did what, when and why.
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { globMatcher } from '../config/glob.ts';
-import { CannotAuditError, ConfigError } from '../errors.ts';
+import { CannotAuditError } from '../errors.ts';
 import { processOwner } from '../lib/process-owner.ts';
 import { type AuditEntry, type AuditStore, auditOf } from '../stores/audit-store.ts';
 import type { App } from './app.ts';
+import { checkLimit } from './list-limit.ts';
 
 /** Who acts, and why. */
 export interface Actor {
@@ -61,8 +62,7 @@ export class AuditLog {
   /** The newest first. @throws CannotAuditError, ConfigError, BrokerUnavailable */
   async list(options: ListAuditOptions = {}): Promise<readonly AuditEntry[]> {
     const { limit = 100, before = null, ...filter } = options;
-    if (!(Number.isSafeInteger(limit) && limit > 0))
-      throw new ConfigError(`'limit' must be a whole number from 1 up, not ${limit}`);
+    checkLimit(limit, 'the audit log');
     const store = await this.#store();
     if (store === null) throw await this.#cannot();
     const isMeant = matcherOf(filter);

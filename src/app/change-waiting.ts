@@ -6,6 +6,7 @@ import { checkQueueName } from '../stores/reserved-names.ts';
 import type { Transport } from '../stores/transport.ts';
 import type { PlacedMessage } from '../stores/waiting.ts';
 import type { App } from './app.ts';
+import { checkLimit } from './list-limit.ts';
 import { type WaitingCandidate, waitingMatcher } from './match-waiting.ts';
 import type { MoveQueueOptions, PurgeQueueOptions } from './queues.ts';
 
@@ -34,7 +35,7 @@ export async function moveWaiting(
   to: string,
   { query = '', limit = Number.POSITIVE_INFINITY, dryRun = false }: MoveQueueOptions,
 ): Promise<number> {
-  checkLimit(limit);
+  if (limit !== Number.POSITIVE_INFINITY) checkLimit(limit, 'move');
   checkTarget(app, to);
   if (from === to) throw new ConfigError(`the messages of '${from}' are there already: name another queue`);
   const broker = await app.broker();
@@ -60,11 +61,6 @@ export function checkTarget(app: App, queue: string): void {
   checkQueueName(queue);
   if (app.topology.broadcast(queue) !== undefined)
     throw new ConfigError(`'${queue}' is a broadcast queue, which keeps no messages: name another queue`);
-}
-
-function checkLimit(limit: number): void {
-  if (limit !== Number.POSITIVE_INFINITY && !(Number.isSafeInteger(limit) && limit > 0))
-    throw new ConfigError(`'limit' must be a whole number from 1 up, not ${limit}`);
 }
 
 type Change = NonNullable<Transport['changeWaiting']>;

@@ -1,15 +1,15 @@
 // The messages that workers hold, and giving single ones back.
-import { CannotReleaseError, ConfigError } from '../errors.ts';
+import { CannotReleaseError } from '../errors.ts';
 import type { HeldMessage } from '../stores/held-messages.ts';
 import type { App } from './app.ts';
+import { checkLimit } from './list-limit.ts';
 import type { HeldTask } from './queues.ts';
 
 const maxHeld = 1_000;
 
 /** @throws ConfigError, CannotReleaseError, BrokerUnavailable */
 export async function heldTasks(app: App, queue: string, limit = 100): Promise<readonly HeldTask[]> {
-  if (!Number.isInteger(limit) || limit < 1 || limit > maxHeld)
-    throw new ConfigError(`'limit' of held must be a whole number from 1 to ${maxHeld}, not ${limit}`);
+  checkLimit(limit, 'held', maxHeld);
   const broker = await app.broker();
   if (broker.held === undefined) throw new CannotReleaseError(broker.name, queue);
   return (await broker.held(queue, limit)).map(heldTask);

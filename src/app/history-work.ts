@@ -2,12 +2,12 @@
 import { resolve } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { backendOptions } from '../config/driver-options.ts';
-import { ConfigError } from '../errors.ts';
-import { parseSort } from '../history/compile.ts';
+import { parseCursor, parseSort } from '../history/compile.ts';
 import { parseQuery } from '../history/parse-query.ts';
 import type { HistoryFilter, HistoryListing, HistoryStore } from '../stores/history-store.ts';
 import { isMissing, openHistoryStore, storeNamed } from '../stores/registry.ts';
 import { storeAt } from '../stores/store-url.ts';
+import { checkLimit } from './list-limit.ts';
 
 const longestPage = 1_000;
 
@@ -23,11 +23,10 @@ export function readListing(
   limit: number,
   after: string | null,
 ): HistoryListing {
-  if (!Number.isInteger(limit) || limit < 1 || limit > longestPage)
-    throw new ConfigError(
-      `'limit' of a list of tasks must be a whole number from 1 to ${longestPage}, not ${limit}`,
-    );
-  return { ...readFilter(query), sort: parseSort(sort), limit, after };
+  checkLimit(limit, 'a list of tasks', longestPage);
+  const order = parseSort(sort);
+  if (after !== null) parseCursor(order, after); // also where there is no history yet that would refuse it
+  return { ...readFilter(query), sort: order, limit, after };
 }
 
 /**

@@ -1,11 +1,12 @@
 // The messages that wait in a queue, looked at without taking them, and since when its oldest one waits.
 import { decodeOptions } from '../config/config.ts';
-import { CannotPeekError, ConfigError } from '../errors.ts';
+import { CannotPeekError } from '../errors.ts';
 import { timeOfId } from '../lib/uuid.ts';
 import type { WireMessage } from '../protocol/message.ts';
 import { decodeTask } from '../protocol/task.ts';
 import type { PeekedMessage, Transport } from '../stores/transport.ts';
 import type { App } from './app.ts';
+import { checkLimit } from './list-limit.ts';
 import type { PeekQueueOptions, WaitingTask } from './queues.ts';
 
 /** @throws ConfigError, CannotPeekError, BrokerUnavailable */
@@ -14,8 +15,7 @@ export async function waitingTasks(
   queue: string,
   { place = 'ready', first = 'next', limit = 25 }: PeekQueueOptions,
 ): Promise<readonly WaitingTask[]> {
-  if (!Number.isInteger(limit) || limit < 1 || limit > maxPeeked)
-    throw new ConfigError(`'limit' of peek must be a whole number from 1 to ${maxPeeked}, not ${limit}`);
+  checkLimit(limit, 'peek', maxPeeked);
   const broker = await app.broker();
   if (broker.peek === undefined) throw new CannotPeekError(broker.name, queue);
   const found = await broker.peek(queue, { place, first, limit });
