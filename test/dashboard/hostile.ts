@@ -1,14 +1,17 @@
 // A stranger's requests: absurd values in each place of each route that the dashboard has.
+import { setTimeout } from 'node:timers/promises';
 import { Hono } from 'hono';
+import { vi } from 'vitest';
 import type { App } from '../../src/app/app.ts';
 import { Control } from '../../src/control/control.ts';
 import { AuditFile, DashboardAudit } from '../../src/dashboard/server/audit.ts';
 import type { DashboardContext } from '../../src/dashboard/server/context.ts';
 import { flowerRoutes } from '../../src/dashboard/server/flower/flower.ts';
-import { resolveOptions } from '../../src/dashboard/server/options.ts';
+import { type DashboardOptions, resolveOptions } from '../../src/dashboard/server/options.ts';
 import { Fleet } from '../../src/dashboard/server/pages/fleet.ts';
 import { pageRoutes } from '../../src/dashboard/server/pages/routes.ts';
 import { ClusterState } from '../../src/events/cluster-state.ts';
+import { patienceMs } from '../until.ts';
 import { type Ask, newDashboard } from './bench.ts';
 
 /** A request that is right, from which wrong ones are made. */
@@ -384,12 +387,20 @@ function* changes(body: Readonly<Record<string, unknown>>): Generator<[string, C
   }
 }
 
-/** What a stranger could be glad of, after all requests that `isMeant`; `atOnce`: how many are under way together. */
+export interface StrangerOptions {
+  /** Default: all requests. */
+  readonly isMeant?: (request: HostileRequest) => boolean;
+  /** How many requests are under way together; default 1. */
+  readonly atOnce?: number;
+  /** Whom they are sent to. Default: a dashboard of the application, mounted. */
+  readonly ask?: Ask;
+}
+
+/** What a stranger could be glad of, after all requests that are meant. */
 export async function stranger(
   app: App,
-  { isMeant = () => true, atOnce = 1 }: { isMeant?: (request: HostileRequest) => boolean; atOnce?: number },
+  { isMeant = () => true, atOnce = 1, ask = mounted(app) }: StrangerOptions = {},
 ): Promise<readonly string[]> {
-  const ask = newDashboard(app, { inspectTimeout: 0.1 });
   const requests = Object.keys(samples).flatMap((route) => [...hostileRequests(route)].filter(isMeant));
   const faults: string[] = [];
   const next = requests.values();
@@ -401,11 +412,51 @@ export async function stranger(
   return faults;
 }
 
+export const quick: DashboardOptions = { inspectTimeout: 0.1 };
+
+function mounted(app: App): Ask {
+  return newDashboard(app, quick);
+}
+
+/** What the recorder and the pages ask workers by themselves. */
+const questions = new Set([
+  ...['active', 'active_queues', 'conf', 'enable_events', 'heartbeat', 'ping', 'registered'],
+  ...['reload_pauses', 'reserved', 'revoked', 'scheduled', 'stats'],
+]);
+
+/** What a stranger could be glad of after requests that must be refused, among them what workers were told to do. */
+export async function refused(
+  app: App,
+  options: Omit<StrangerOptions, 'isMeant'> = {},
+): Promise<readonly string[]> {
+  const broker = await app.broker();
+  const told = vi.spyOn(broker.fanout, 'publish');
+  const faults = await stranger(app, { ...options, isMeant: mustBeRefused });
+  const orders = told.mock.calls
+    .filter(([{ name }]) => name.endsWith('.pidbox'))
+    .map(([, , { body }]) => String(JSON.parse(Buffer.from(body).toString()).method))
+    .filter((method) => !questions.has(method));
+  const paused = await app.queues.paused();
+  const revoked = await broker.revocations.read();
+  return [
+    ...faults,
+    ...orders.map((method) => `a worker was told '${method}'`),
+    ...paused.map(({ name }) => `the queue ${name} is paused`),
+    ...revoked.map((each) => `revoked: ${JSON.stringify(each)}`),
+  ];
+}
+
 async function faultsOf(request: HostileRequest, ask: Ask): Promise<readonly string[]> {
   const { route, at, value, path, init } = request;
   const stop = new AbortController();
   if (route.endsWith('/live')) setImmediate(() => stop.abort());
-  const { status, headers, text } = await ask(path, { ...init, signal: stop.signal });
+  const shown = JSON.stringify(value)?.slice(0, 60);
+  const answer = await Promise.race([
+    ask(path, { ...init, signal: stop.signal }).catch((error: unknown) => String(error)),
+    setTimeout(patienceMs, 'no answer', { ref: false }),
+  ]);
+  if (typeof answer === 'string') return stop.signal.aborted ? [] : [`${route}: ${at} = ${shown}: ${answer}`];
+  const { status, headers, text } = answer;
   const faults: string[] = [];
   if (status >= 500) faults.push('an error of the server');
   if (headers.has('x-evil')) faults.push('a header of the stranger');
@@ -418,7 +469,6 @@ async function faultsOf(request: HostileRequest, ask: Ask): Promise<readonly str
     const names = [name, name.replace(/_[a-z]/g, (each) => each.slice(1).toUpperCase())];
     if (!names.some((each) => text.includes(each))) faults.push('the answer does not name it');
   }
-  const shown = JSON.stringify(value)?.slice(0, 60);
   return faults.map((fault) => `${route}: ${at} = ${shown}: ${status}: ${fault}: ${text.slice(0, 200)}`);
 }
 
