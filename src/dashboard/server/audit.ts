@@ -2,6 +2,7 @@
 // the dashboard's options name it, and has the log where no store can keep it.
 import { type FileHandle, open } from 'node:fs/promises';
 import type { AuditLog } from '../../app/audit.ts';
+import { BrokerUnavailable } from '../../errors.ts';
 import { Problem } from '../../http/problem.ts';
 import { isRecord } from '../../lib/narrow.ts';
 
@@ -49,7 +50,7 @@ export class DashboardAudit {
     try {
       await this.#log.as({ user, role, address, reason }, () => this.#log.record(action, target));
     } catch (cause) {
-      throw new Problem(503, notWritten, { cause });
+      throw cannotWrite(cause);
     }
   }
 
@@ -68,12 +69,16 @@ export class DashboardAudit {
     try {
       return await this.#log.isKept();
     } catch (cause) {
-      throw new Problem(503, notWritten, { cause });
+      throw cannotWrite(cause);
     }
   }
 }
 
-const notWritten = 'the audit log cannot be written, so the action was not done; see the log';
+/** A store that is away is named; other errors are for the log only. */
+function cannotWrite(cause: unknown): Problem {
+  const why = cause instanceof BrokerUnavailable ? `: ${cause.message}` : '; see the log';
+  return new Problem(503, `the audit log cannot be written, so the action was not done${why}`, { cause });
+}
 
 /** Maximum length of one value. 1,000 task ids fit. */
 const maxTextLength = 65_536;
@@ -103,7 +108,7 @@ export class AuditFile {
         await file.close();
       }
     } catch (cause) {
-      throw new Problem(503, notWritten, { cause });
+      throw cannotWrite(cause);
     }
   }
 
