@@ -33,7 +33,7 @@ import {
 } from './declare.ts';
 import { type AmqpPublication, Publisher } from './publisher.ts';
 import { queuesOfUnroutable } from './unroutable.ts';
-import { toOptions } from './wire.ts';
+import { checkShort, toOptions } from './wire.ts';
 
 /** @throws ConfigError for a URL or option that is not understood. Does not wait for the server. */
 export async function openAmqpTransport(
@@ -96,9 +96,15 @@ export class AmqpTransport implements Transport {
     options.signal?.throwIfAborted();
     if (publications.some(({ write }) => write !== undefined))
       throw new TypeError('a write made for another store cannot travel with this message');
-    for (const { queue } of publications) checkQueueName(queue);
+    for (const { queue } of publications) checkName(queue);
     const now = this.#clock.now();
     const messages = publications.map((publication) => this.#outgoing(publication, now));
+    for (const { routingKey, exchange, options: properties } of messages) {
+      checkShort('the exchange', exchange);
+      checkShort('the routing key', routingKey);
+      checkShort('the id', properties.correlationId ?? '');
+      checkShort('the reply queue', properties.replyTo ?? '');
+    }
     const prepare = async (declarations: Declarations): Promise<void> => {
       const direct = new Set<string>();
       const delayed = new Set<string>();
@@ -120,7 +126,7 @@ export class AmqpTransport implements Transport {
   async consume(options: ConsumeOptions): Promise<Consumer> {
     this.#refuseIfClosed();
     for (const queue of options.queues) {
-      checkQueueName(queue);
+      checkName(queue);
       this.#used.add(queue);
     }
     const consumer = new AmqpConsumer({
@@ -145,6 +151,7 @@ export class AmqpTransport implements Transport {
   /** Without `scheduled`, and without messages that other processes hold. */
   async size(queue: string): Promise<QueueSize> {
     this.#refuseIfClosed();
+    checkShort('the queue', queue);
     let claimed = 0;
     for (const consumer of this.#consumers) claimed += consumer.held(queue);
     const ready = (await this.#waiting(queue)) + (await this.#quarantinedIn(queue));
@@ -163,6 +170,7 @@ export class AmqpTransport implements Transport {
   /** Messages that wait at the broker for their time are not deleted. */
   async purge(queue: string): Promise<number> {
     this.#refuseIfClosed();
+    checkShort('the queue', queue);
     return this.#publisher.during(async ({ connection, declarations }) => {
       await declarations.queue(queue);
       const channel = await connection.createChannel();
@@ -261,6 +269,12 @@ export class AmqpTransport implements Transport {
 
 const maxUnconfirmed = 10_000;
 const withoutQuarantineMs = 60_000;
+
+/** @throws ReservedNameError, ConfigError */
+function checkName(queue: string): void {
+  checkQueueName(queue);
+  checkShort('the queue', queue);
+}
 
 /** How long a message waits at the broker, milliseconds; for the rest of the time its worker waits. */
 function delayMs(eta: Date | null, now: number): number {

@@ -1,6 +1,7 @@
 // Conversion of our messages to AMQP's, and back.
 
 import { createHash } from 'node:crypto';
+import { ConfigError } from '../../errors.ts';
 import { textOr } from '../../lib/narrow.ts';
 import { encodeEnvelope } from '../../protocol/envelope.ts';
 import type { Decoded, DeliveryInfo, Json, WireMessage } from '../../protocol/message.ts';
@@ -59,6 +60,18 @@ export function toOptions(
 /** Whether it is text that AMQP takes as a property. */
 function isShort(value: unknown): value is string {
   return typeof value === 'string' && Buffer.byteLength(value) <= 255;
+}
+
+/**
+ * RabbitMQ closes the channel, which others use too, for a longer name.
+ * @throws ConfigError for a name or an id that has more bytes than AMQP can tell
+ */
+export function checkShort(what: string, value: string): void {
+  const bytes = Buffer.byteLength(value);
+  if (bytes > 255)
+    throw new ConfigError(
+      `${what} '${value.slice(0, 40)}…' has ${bytes} bytes, and RabbitMQ takes 255: choose a shorter one`,
+    );
 }
 
 function isTime(value: unknown): value is number {

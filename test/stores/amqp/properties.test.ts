@@ -46,6 +46,32 @@ needs(it, noRabbit)('a message that names another user can be deferred and given
   await until(isAside, 'a message in the delays');
 });
 
+needs(it, noRabbit)(
+  'names and ids that are too long for AMQP are refused, and harm no other send',
+  async () => {
+    const rabbit = await RabbitServerProcess.shared();
+    const transport = await openAmqpTransport(rabbit.url(rabbit.vhost()), { queues: [], driver: {} });
+    onTestFinished(() => transport.close());
+    const long = 'x'.repeat(256);
+    const eta = new Date(Date.now() + 3_600_000);
+    const sends = [
+      publication('fine'),
+      publication('a', { queue: long }),
+      publication(long),
+      publication('b', { queue: 'x'.repeat(230), eta }),
+    ].map((each) => transport.publish([each]));
+    await expect(transport.size(long)).rejects.toThrow('has 256 bytes, and RabbitMQ takes 255');
+    const [fine, ...others] = await Promise.allSettled(sends);
+    expect(fine?.status).toBe('fulfilled');
+    expect(others.map((each) => each.status === 'rejected' && String(each.reason.message))).toEqual([
+      expect.stringMatching(/^the queue 'x+…' has 256 bytes/),
+      expect.stringMatching(/^the id 'x+…' has 256 bytes/),
+      expect.stringMatching(/^the routing key '.*…' has \d+ bytes/),
+    ]);
+    expect(await transport.size('celery')).toMatchObject({ ready: 1 });
+  },
+);
+
 it('what the sender set goes on with the message, and what AMQP has no place for is left out', () => {
   const { message } = publication('a');
   const withOthers = (other: object) =>
