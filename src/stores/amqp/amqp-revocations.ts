@@ -10,6 +10,7 @@ const revocationStream = 'umbel.revocations';
 const readyMs = 10_000;
 /** How long the stream may be silent before reading it fails, milliseconds. */
 const quietMs = 5_000;
+const maxTries = 5;
 const streamArguments = {
   'x-queue-type': 'stream',
   'x-max-age': '1D',
@@ -102,16 +103,26 @@ async function exists(connection: AmqpConnection): Promise<boolean> {
   return true;
 }
 
+/** A revocation that is there twice counts once. */
 async function send(connection: AmqpConnection, text: string): Promise<void> {
-  const channel = await connection.createConfirmChannel();
-  channel.on('error', () => undefined);
-  await channel.assertQueue(revocationStream, { durable: true, arguments: streamArguments });
-  channel.sendToQueue(revocationStream, Buffer.from(text), {
-    persistent: true,
-    contentType: 'application/json',
-  });
-  await channel.waitForConfirms();
-  await closeChannel(channel);
+  for (let tries = 1; ; tries++) {
+    const channel = await connection.createConfirmChannel();
+    channel.on('error', () => undefined);
+    try {
+      await channel.assertQueue(revocationStream, { durable: true, arguments: streamArguments });
+      channel.sendToQueue(revocationStream, Buffer.from(text), {
+        persistent: true,
+        contentType: 'application/json',
+      });
+      await channel.waitForConfirms();
+      return;
+    } catch (error) {
+      // While several declare the stream for the first time, the server closes channels of some.
+      if (tries === maxTries) throw error;
+    } finally {
+      await closeChannel(channel);
+    }
+  }
 }
 
 function remember(content: Buffer, known: Map<string, number>): void {
