@@ -10,7 +10,6 @@ const revocationStream = 'umbel.revocations';
 const readyMs = 10_000;
 /** How long the stream may be silent before reading it fails, milliseconds. */
 const quietMs = 5_000;
-const maxTries = 5;
 const streamArguments = {
   'x-queue-type': 'stream',
   'x-max-age': '1D',
@@ -32,10 +31,10 @@ export class AmqpRevocations implements RevocationStore {
 
   async put(revocations: readonly string[], until: number): Promise<void> {
     if (revocations.length === 0) return;
-    await this.#with(async (connection) => {
-      const revocation: RetainedRevocation = { revocations, until };
-      await send(connection, JSON.stringify(revocation));
-    });
+    const revocation: RetainedRevocation = { revocations, until };
+    const write = (connection: AmqpConnection): Promise<void> => send(connection, JSON.stringify(revocation));
+    // While several declare the stream for the first time, the server closes channels and connections of some. What is there twice counts once.
+    await this.#with(write, 5);
   }
 
   async read(): Promise<readonly string[]> {
@@ -77,16 +76,19 @@ export class AmqpRevocations implements RevocationStore {
     });
   }
 
-  async #with(work: (connection: AmqpConnection) => Promise<void>): Promise<void> {
+  /** On a connection of its own; `tries`: how many, one after another, if the server closes them. @throws BrokerUnavailable */
+  async #with(work: (connection: AmqpConnection) => Promise<void>, tries = 1): Promise<void> {
     const link = new AmqpLink(this.#settings);
     try {
-      await work(await link.ready(readyMs));
+      return await work(await link.ready(readyMs));
     } catch (error) {
       if (error instanceof BrokerUnavailable) throw error;
-      throw new BrokerUnavailable(`${this.#settings.shown}: ${String(error)}`, { cause: error });
+      if (tries === 1)
+        throw new BrokerUnavailable(`${this.#settings.shown}: ${String(error)}`, { cause: error });
     } finally {
       await link.close();
     }
+    await this.#with(work, tries - 1);
   }
 }
 
@@ -103,26 +105,16 @@ async function exists(connection: AmqpConnection): Promise<boolean> {
   return true;
 }
 
-/** A revocation that is there twice counts once. */
 async function send(connection: AmqpConnection, text: string): Promise<void> {
-  for (let tries = 1; ; tries++) {
-    const channel = await connection.createConfirmChannel();
-    channel.on('error', () => undefined);
-    try {
-      await channel.assertQueue(revocationStream, { durable: true, arguments: streamArguments });
-      channel.sendToQueue(revocationStream, Buffer.from(text), {
-        persistent: true,
-        contentType: 'application/json',
-      });
-      await channel.waitForConfirms();
-      return;
-    } catch (error) {
-      // While several declare the stream for the first time, the server closes channels of some.
-      if (tries === maxTries) throw error;
-    } finally {
-      await closeChannel(channel);
-    }
-  }
+  const channel = await connection.createConfirmChannel();
+  channel.on('error', () => undefined);
+  await channel.assertQueue(revocationStream, { durable: true, arguments: streamArguments });
+  channel.sendToQueue(revocationStream, Buffer.from(text), {
+    persistent: true,
+    contentType: 'application/json',
+  });
+  await channel.waitForConfirms();
+  await closeChannel(channel);
 }
 
 function remember(content: Buffer, known: Map<string, number>): void {
