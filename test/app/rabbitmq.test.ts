@@ -9,7 +9,7 @@ import { Worker } from '../../src/worker/worker.ts';
 import { needs } from '../needs.ts';
 import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
 import { freePort } from '../servers/redis.ts';
-import { patienceMs } from '../until.ts';
+import { patienceMs, until } from '../until.ts';
 import { endedBeforePatient } from './patience.ts';
 
 needs(describe, noRabbit)('an application on RabbitMQ', () => {
@@ -58,6 +58,19 @@ needs(describe, noRabbit)('an application on RabbitMQ', () => {
       await app.send('t', [], { queue: 'unnamed', shadow: priority, priority });
     const order = (await taken(app, ['unnamed'], 2)).map(({ headers }) => headers.shadow);
     expect(order).toEqual(['urgent', 'low']);
+  });
+
+  it('sends to the queue `celery` by the exchange `celery`, as Celery does', async () => {
+    const vhost = server.vhost();
+    await using app = new App('test', { broker: server.url(vhost) });
+    await app.send('t');
+    await until(async () => (await server.queues(vhost)).some(({ messages }) => messages === 1));
+    expect(await server.queues(vhost)).toContainEqual({ name: 'celery', messages: 1, durable: true });
+    const bindings = `rabbit_binding:list(<<"${vhost}">>)`;
+    const bound = await server.evaluate(
+      `[io:format("~ts ~ts ~ts~n", [E, K, Q]) || {binding, {resource, _, exchange, E}, K, {resource, _, queue, Q}, _} <- ${bindings}]`,
+    );
+    expect(bound.split('\n')).toContain('celery celery celery');
   });
 
   it('routes through exchanges, and refuses what goes nowhere', async () => {

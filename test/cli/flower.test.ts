@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { needs } from '../needs.ts';
 import { command, project, shop, start, umbel, workerOf } from './harness.ts';
 
 const basic = { authorization: `Basic ${Buffer.from('ann:secret').toString('base64')}` };
@@ -46,6 +47,26 @@ test('flower serves the API to who logs in, with the options as Flower has them,
   dashboard.kill('SIGTERM');
   expect((await dashboard.ended).code).toBe(0);
 });
+
+needs(test, process.platform === 'linux' ? undefined : 'Linux, where 127.… are addresses of this machine')(
+  'flower is at port 5555, and --basic-auth lets in who has its password',
+  async () => {
+    // An address that nobody else has: elsewhere something may listen on 5555.
+    const address = `127.${(process.pid >> 16) & 127}.${(process.pid >> 8) & 255}.${process.pid & 255}`;
+    const words = [`--address=${address}`, '--basic-auth=admin:secret'];
+    const dashboard = start(project({ 'app.js': shop }), ['-A', './app.js', 'flower', ...words]);
+    await dashboard.said(new RegExp(`http://${address}:5555`));
+    const status = async (login?: string): Promise<number> => {
+      const headers = login === undefined ? {} : { authorization: `Basic ${btoa(login)}` };
+      return (await fetch(`http://${address}:5555/api/workers`, { headers })).status;
+    };
+    expect([await status(), await status('admin:wrong'), await status('admin:secret')]).toEqual([
+      401, 401, 200,
+    ]);
+    dashboard.kill('SIGTERM');
+    expect((await dashboard.ended).code).toBe(0);
+  },
+);
 
 test.each<[words: string[], env: Record<string, string>, said: RegExp]>([
   [['--address=0.0.0.0'], { FLOWER_PORT: '0' }, /the dashboard on 0\.0\.0\.0 has no login/],

@@ -181,6 +181,16 @@ test.each<[title: string, files: Record<string, string>, spec: string, message: 
   expect(code).toBe(1);
 });
 
+test('a worker does not start when a module of its tasks cannot be imported', async () => {
+  const folder = project({
+    'app.js': `${app} export const app = new App('shop', { include: ['./tasks.js'] });`,
+    'tasks.js': "import './missing.js';",
+  });
+  const { code, stderr } = await umbelProcess(folder, ['-A', './app.js', 'worker']);
+  expect(stderr).toMatch(/^umbel: [^\n]*tasks\.js[^\n]*missing\.js[^\n]* \[UMBEL_LOAD\]\n$/);
+  expect(code).toBe(1);
+});
+
 test('--debug shows the stack of the error', async () => {
   const folder = project({ 'app.js': "\nthrow new TypeError('no database');" });
   const { stderr } = await umbelProcess(folder, ['-A', './app.js', 'call', 'x', '--debug']);

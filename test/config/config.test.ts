@@ -181,6 +181,12 @@ describe('the settings', () => {
       { CELERY_RESULT_BACKEND: 'memory://r' },
       'memory://r',
     ],
+    [
+      'our variable goes before Celery’s',
+      { broker: 'sqlite:///x.db' },
+      { UMBEL_RESULT_BACKEND: 'memory://u', CELERY_RESULT_BACKEND: 'memory://c' },
+      'memory://u',
+    ],
   ])('say where results are kept: %s', (_, options, environment, backend) => {
     expect(resolve(options, environment).backend).toBe(backend);
   });

@@ -71,6 +71,15 @@ it('any signal can be named, one that no code can hear too', async () => {
   await until(() => ends().includes('signal SIGUSR2'));
 });
 
+it('a result ends its own task, by the signal that it names', async () => {
+  const { result } = await running(tasks.waits);
+  const before = ends().length;
+  await result.revoke({ terminate: true, signalName: 'SIGKILL' });
+  await recordIn(tasks.app, result.id, 'REVOKED');
+  await until(() => ends().length > before);
+  expect(ends().slice(before)).toEqual(['signal SIGKILL']);
+});
+
 it("a task's own listener may tidy up before it ends", async () => {
   const { result, said } = await running(tasks.tidies);
   await control.terminate([result.id], { ...whom, signalName: 'SIGTERM' });
