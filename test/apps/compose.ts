@@ -13,6 +13,7 @@ export const noCompose: string | undefined = noProgram('docker-compose', 'versio
 interface Service {
   readonly command: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
+  readonly depends_on?: object;
   readonly healthcheck?: { readonly test: readonly string[] };
 }
 

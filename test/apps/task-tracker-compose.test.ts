@@ -5,13 +5,28 @@ import { parse } from 'yaml';
 import { root } from '../e2e/harness/built.ts';
 import { needs } from '../needs.ts';
 import { inLongRun } from '../run/scale.ts';
-import { type Config, composeConfig, expectWholeEnvExample, noCompose } from './compose.ts';
+import { type Config, composeConfig, expectWholeEnvExample, noCompose, readCompose } from './compose.ts';
 
 const example = join(root, 'examples/task-tracker');
 const secrets = { POSTGRES_PASSWORD: 'secret', REDIS_PASSWORD: 'secret', FLOWER_BASIC_AUTH: 'admin:secret' };
 
 test('.env.example has every variable that compose.yaml takes from .env, and no secret', () => {
   expectWholeEnvExample(example, Object.keys(secrets));
+});
+
+test('web, worker and beat start without the dashboard', () => {
+  const { services } = readCompose(example);
+  const started = new Set<string>();
+  const start = (name: string): void => {
+    const service = services[name];
+    if (service === undefined) throw new Error(`compose.yaml has no ${name}`);
+    if (started.has(name)) return;
+    started.add(name);
+    for (const needed of Object.keys(service.depends_on ?? {})) start(needed);
+  };
+  for (const name of ['web', 'worker', 'beat']) start(name);
+  expect([...started].sort()).toEqual(['beat', 'postgres', 'redis', 'web', 'worker']);
+  expect(Object.keys(services)).toContain('dashboard');
 });
 
 needs(test, noCompose ?? inLongRun)('docker-compose reads compose.yaml and what a clone adds to it', () => {

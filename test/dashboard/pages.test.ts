@@ -67,6 +67,9 @@ describe('what the pages ask for', () => {
     const fail = app.task('shop.fail', (what: string) => {
       throw new TypeError(`no ${what}`);
     });
+    const later = app.task('shop.later', { bind: true }, (task) => {
+      throw task.retry(new Error('away'), { countdown: 60 });
+    });
     const { get, post, status } = dashboardOf(app);
     await startWorker(app, { taskEvents: true });
     await until(async () => (await app.history.status()).recordedUntil !== null, 'a recorder to listen');
@@ -118,6 +121,12 @@ describe('what the pages ask for', () => {
     expect(await get<TaskPage>(`/tasks/${failed}`)).toMatchObject({ task: { retriedAs: [again.id] } });
     expect(await status('/tasks/nobody/retry', {})).toBe(409);
     expect(await status(`/tasks/${failed}/retry`, { args: 'caps' })).toBe(422);
+
+    const away = await later.delay();
+    await until(async () => (await app.history.get(away.id))?.state === 'RETRY', 'the retry to be known');
+    expect(await get('/tasks?query=state:retry')).toMatchObject({
+      tasks: [{ id: away.id, name: 'shop.later', state: 'RETRY' }],
+    });
 
     const { groups } = await get<{ groups: readonly unknown[] }>('/failures?hours=1');
     expect(groups).toMatchObject([

@@ -99,6 +99,8 @@ function groupInChain() {
 const bytes = chord(group(['a', 'b'].map((url) => size.s(url))), total.s());
 same<Signature<[], number>>()<typeof bytes>();
 await chord([add.s(1), add.s(2)], total.s()).delay(3);
+// @ts-expect-error it is a group, as long as it has no body
+chord([add.s(1, 2)]);
 // @ts-expect-error a list of texts is no list of numbers
 chord(group([show.s(1)]), total.s());
 // @ts-expect-error the body has no place for the results

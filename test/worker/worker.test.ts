@@ -581,11 +581,14 @@ describe.each(stores)('a worker on %s', (kind) => {
   });
 
   describe('a task that is acknowledged early', () => {
-    it('is out of the store while it runs, and its result is stored all the same', async () => {
-      const app = await newApp(kind);
+    it.each([
+      ['its own option', {}, { acksLate: false }],
+      ['the setting for all', { taskAcksLate: false }, {}],
+    ])('is out of the store while it runs, and its result is stored all the same: by %s', async (_, settings, options) => {
+      const app = await newApp(kind, settings);
       const gate = deferred<number>();
       let running = false;
-      const once = app.task('once', { acksLate: false }, () => {
+      const once = app.task('once', options, () => {
         running = true;
         return gate.promise;
       });
