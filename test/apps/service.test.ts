@@ -79,6 +79,7 @@ needs(test, noCompose)(
           read_only: true,
           cap_drop: ['ALL'],
           user: name === 'redis' ? 'redis' : 'node',
+          image: name === 'redis' ? 'redis:7' : 'umbel-service',
           mem_limit: expect.any(String),
         }),
       ]);
@@ -321,6 +322,27 @@ needs(test, noRedis)(
       const [code] = await once(check.child, 'exit');
       return code === 0;
     };
+    const script = `import { settings } from './dist/settings.js';
+      import { openHeartbeats } from './dist/heartbeats.js';
+      const heartbeats = openHeartbeats(settings.redis, settings.password);
+      const counts = [await heartbeats.count('x'), await heartbeats.count('x')];
+      heartbeats.close();
+      console.log(JSON.stringify({ ...settings, counts }));`;
+    const own = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
+      cwd: app,
+      env: environmentOf('worker'),
+      encoding: 'utf8',
+    });
+    expect(own.stderr).toBe('');
+    const server = `redis://127.0.0.1:${redis.port}`;
+    expect(
+      JSON.parse(own.stdout),
+      'broker and results are apart; a repeated heartbeat counts once',
+    ).toMatchObject({
+      broker: `${server}/0`,
+      backend: `${server}/1`,
+      counts: [1, 1],
+    });
     const ask = async <Body>(path: string): Promise<Body> =>
       (await (await fetch(`http://127.0.0.1:${api}${path}`)).json()) as Body; // as /docs describes it
     const post = (text: string, headers: Record<string, string> = {}): Promise<Response> =>

@@ -11,6 +11,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import type { Report } from '../server/report.ts';
+import { processTask } from '../ways/task/app.ts';
+import { slots } from '../ways/work.ts';
 
 const executablePath = process.env.UMBEL_TEST_CHROMIUM ?? '/usr/bin/chromium';
 const skip = existsSync(executablePath) ? false : `no browser at ${executablePath}`;
@@ -87,8 +89,15 @@ test('each way shows its jobs; a task is tried again, a call is not', { skip }, 
   }
   await way('task').getByText('DONE').waitFor();
   await way('call').getByText('FAILED').waitFor();
-  await button('inspect registered').click();
-  await page.locator('pre').getByText('process_data').waitFor();
+  for (const [what, told] of [
+    ['stats', '"max-concurrency"'],
+    ['registered', 'process_task'],
+    ['registered', 'process_data'],
+    ['active', /"worker\d+@[^"]+": \[(\]| *\{)/],
+  ] as const) {
+    await button(`inspect ${what}`).click();
+    await page.locator('pre').getByText(told).waitFor();
+  }
   await button(/^process_data/).click();
   await page.getByText('"items":3').waitFor();
   await isGood('jobs');
@@ -128,6 +137,30 @@ test('a purge deletes what waits; what a worker has taken is done', { skip }, as
   await way('task').getByLabel('Jobs').fill('1');
 });
 
+test('three workers share the jobs, and each job names who did it', { skip }, async () => {
+  const ready = button(/^Kill worker\d+$/);
+  await way('task').getByRole('button', { name: '3 workers' }).click();
+  await ready.nth(2).waitFor();
+  const done = way('task').locator('[data-status=DONE]');
+  const before = await done.count();
+  const jobs = 3 * slots;
+  await way('task').getByLabel('Seconds').fill('5'); // for one alone that is a quarter of a minute
+  await way('task').getByLabel('Jobs').fill(String(jobs));
+  await way('task').getByRole('button', { name: 'Send' }).click();
+  await done.nth(before + jobs - 1).waitFor();
+  const by = (await way('task').locator('tbody td:last-child').allInnerTexts()).slice(0, jobs);
+  for (const name of by) assert.match(name, /^worker\d+$/);
+  assert.ok(new Set(by).size > 1, by.join(' '));
+  await way('task').getByLabel('Jobs').fill('1');
+  await way('task').getByRole('button', { name: '1 worker', exact: true }).click();
+  await ready.nth(1).waitFor({ state: 'detached' });
+});
+
+test('process_task is called with a number, its seconds and who does it, as in Python', () => {
+  const call = JSON.parse(JSON.stringify(processTask.s(1, 5, 'celery')));
+  assert.deepEqual([call.task, call.args, call.kwargs], ['process_task', [1, 5, 'celery'], {}]);
+});
+
 test('what does not fit is refused, and the answer says why', { skip }, async () => {
   const ask = async (path: string, body: string, type = 'application/json') => {
     const url = new URL(path, page.url());
@@ -142,6 +175,8 @@ test('what does not fit is refused, and the answer says why', { skip }, async ()
   assert.match(await ask('/jobs', '{"way":"task","seconds":1e999}'), /^422 seconds: /);
   assert.match(await ask('/purge', '{"way":"task"}', 'text/plain'), /^403 a page of another site/);
   assert.match(await ask('/kill', '{"pid":1}'), /^404 there is no program 1/);
+  const unknown = '{"task_id":"none","status":"DONE"}';
+  assert.match(await ask('/update_task_status_api', unknown), /^404 there is no job 'none'/);
   assert.match(await ask('/nothing', ''), /^404 there is no \/nothing/);
 });
 

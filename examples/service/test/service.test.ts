@@ -1,7 +1,10 @@
 // What the service does, in this process and in memory: no server is needed. `npm test`
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, beforeEach, test } from 'node:test';
 import pino from 'pino';
 import { drain } from 'umbel/testing';
@@ -22,6 +25,7 @@ process.env.UMBEL_RESULT_BACKEND = 'memory://';
 process.env.NOTIFY_URL = `http://127.0.0.1:${(other.address() as AddressInfo).port}/`; // it listens on a port
 const { app, notify } = await import('../src/app.ts');
 const { createApi } = await import('../src/api.ts');
+const { openHeartbeats } = await import('../src/heartbeats.ts');
 
 let redisIsAway = false;
 const heartbeats = {
@@ -114,6 +118,21 @@ test('health says whether Redis answers; the process lives in any case', async (
   redisIsAway = true;
   assert.equal((await api.request('/health')).status, 503);
   assert.equal((await api.request('/livez')).status, 200);
+});
+
+test('a heartbeat that is repeated with its id counts once', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'service-'));
+  const home = process.cwd();
+  process.chdir(folder);
+  try {
+    const counted = openHeartbeats(null, null);
+    const counts = [await counted.count('a'), await counted.count('a'), await counted.count('b')];
+    assert.deepEqual(counts, [1, 1, 2]);
+    assert.equal((await counted.status()).count, 2);
+  } finally {
+    process.chdir(home);
+    rmSync(folder, { recursive: true });
+  }
 });
 
 test('the documentation is complete and needs no other site', async () => {

@@ -274,10 +274,28 @@ test('Redis keeps lists and tasks for five minutes, statistics for an hour', {
   assert.deepEqual(kept, [5, 5, 60]);
 });
 
+interface Listed {
+  readonly name: string;
+  readonly schedule: string;
+  readonly task: string;
+  readonly args: readonly unknown[];
+  readonly nextDue: string;
+}
+const schedules = async (): Promise<readonly Listed[]> =>
+  JSON.parse(await tracker.umbel('schedule', 'list', '--json'));
+
 test('for the time zone of each user there is a cleanup at 02:00', async () => {
-  const schedules: { name: string }[] = JSON.parse(await tracker.umbel('schedule', 'list', '--json'));
-  const cleanups = schedules.filter(({ name }) => name.startsWith('cleanup')).map(({ name }) => name);
-  assert.deepEqual(cleanups, ['cleanup at 02:00 in Asia/Tokyo']);
+  const cleanups = (await schedules()).filter(({ name }) => name.startsWith('cleanup'));
+  assert.deepEqual(
+    cleanups.map(({ name, task, args }) => [name, task, ...args]),
+    [['cleanup at 02:00 in Asia/Tokyo', 'tracker.daily_cleanup', 'Asia/Tokyo']],
+  );
+  assert.match(cleanups[0]?.nextDue ?? '', /T17:00:00/); // 02:00 in Tokyo, which has no summer time
+});
+
+test('every hour it looks for what is overdue', async () => {
+  const overdue = (await schedules()).find(({ name }) => name === 'overdue');
+  assert.deepEqual([overdue?.schedule, overdue?.task], ['0 * * * *', 'tracker.check_overdue_tasks']);
 });
 
 test('the doctor of Umbel finds nothing wrong', async () => {
