@@ -1,9 +1,9 @@
 // The package's JavaScript, bundled into few files, and a door to each file of src/ for the tests.
 import { readdirSync, readFileSync, statSync } from 'node:fs';
-import { basename, join, relative, sep } from 'node:path';
+import { join, relative, sep } from 'node:path';
 import { build, buildSync } from 'esbuild';
 import { grouping } from './chunks.mjs';
-import { luaText } from './lua-text.mjs';
+import { luaFile } from './lua-file.mjs';
 import { root } from './setup.mjs';
 
 const shared = {
@@ -146,13 +146,12 @@ async function exportsOf(files) {
 
 /** `lua:FILE.lua`: a script for Redis; `lua:FOLDER`: texts of a folder that scripts include. */
 function lua() {
-  const texts = (folder) =>
-    Object.fromEntries(
-      readdirSync(folder).map((name) => [name.slice(0, -'.lua'.length), luaText(join(folder, name))]),
-    );
+  const texts = (folder) => {
+    const files = readdirSync(folder).map((name) => luaFile(join(folder, name)));
+    return Object.fromEntries(files.map(({ name, text }) => [name, text]));
+  };
   return scheme('lua', (path) => {
-    const isFile = path.endsWith('.lua');
-    const value = isFile ? { name: basename(path, '.lua'), text: luaText(path) } : texts(path);
+    const value = path.endsWith('.lua') ? luaFile(path) : texts(path);
     return { contents: `export default ${JSON.stringify(value)};\n` };
   });
 }

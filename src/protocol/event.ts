@@ -55,12 +55,11 @@ export function readEvents(message: Decoded<WireMessage>): Decoded<readonly Wire
 }
 
 /**
- * The events in an entry of the history: a list of them in JSON. Some are brief: one without `uuid` has the task and the node of the event before it, and
- * a `task-received` without `pid` may leave out `root_id`, if it is the task itself, and `retries`, if there were none. `arrived` tells of the `task-received`
- * and the `task-started` before a brief event; `umbel-arrived` tells nothing else. `umbel-ended` tells of tasks that
- * came, began and succeeded, each as `[uuid, received, started, ended, runtime, clock, result, about]`: the first three in milliseconds after `timestamp`,
- * then microseconds; no result is None; `about` has fields of the `task-received`. Where neither `about` nor `arrived` has any, the sender has told
- * them. Never throws; what is no event is left out.
+ * The events in an entry of the history: a list of them in JSON. Some are brief, without `pid`: one without `uuid` has the task and the node of the event
+ * before it. `arrived` tells of the `task-received` and the `task-started` before a brief event; `umbel-arrived` tells nothing else. `umbel-ended` tells of
+ * tasks that came, began and succeeded, each as `[uuid, received, started, ended, runtime, clock, result, about]`: the first three in milliseconds after
+ * `timestamp`, then microseconds; no result is None; `about` has fields of the `task-received`. Where neither `about` nor `arrived` has any, the sender has
+ * told them. Never throws; what is no event is left out.
  */
 export function eventsIn(json: string): readonly WireEvent[] {
   const events: WireEvent[] = [];
@@ -84,9 +83,9 @@ function isBrief(event: unknown): boolean {
 }
 
 function whole(event: WireEvent, before: WireEvent | undefined): WireEvent {
-  if ('uuid' in event)
-    return event.type === 'task-received' ? { root_id: event.uuid, retries: 0, ...event } : event;
-  return before === undefined ? event : { ...event, uuid: before.uuid, hostname: before.hostname };
+  return 'uuid' in event || before === undefined
+    ? event
+    : { ...event, uuid: before.uuid, hostname: before.hostname };
 }
 
 function withArrival(event: WireEvent): readonly WireEvent[] {

@@ -129,7 +129,7 @@ export class HistoryNotes {
     this.#events.delete(id);
     const text = joined(before, end ?? '');
     const part = text === '' ? null : ofEvents(text);
-    const write = travels && part !== null ? (this.#writer?.writeOf(part) ?? null) : null;
+    const write = this.#writeOf(part, travels);
     return { id, arrival, end, isBrief, before, write, after: write === null ? part : null };
   }
 
@@ -151,9 +151,14 @@ export class HistoryNotes {
     if (result !== null || about !== '') text += result === null ? ',null' : `,${asciiJson(result)}`;
     if (about !== '') text += `,{${about}}`;
     const part = { frame, text };
-    const write = travels ? (this.#writer?.writeOf(part) ?? null) : null;
+    const write = this.#writeOf(part, travels);
     this.#arrivals.delete(id);
     return { id, arrival, end: null, isBrief: true, before: '', write, after: write === null ? part : null };
+  }
+
+  /** Null: the settlement cannot take it along. */
+  #writeOf(part: PartOfEntry | null, travels: boolean): StoreWrite | null {
+    return travels && part !== null ? (this.#writer?.writeOf(part) ?? null) : null;
   }
 
   /** The frame of the entries of these tasks in this second. */

@@ -16,12 +16,10 @@ it('a brief event has the task and the node of the one before it', () => {
   const ended = { type: 'task-succeeded', timestamp: 3, clock: 5, result: '1' };
   const same = { uuid: 'a', hostname: 'w@1', ...filled };
   expect(eventsIn(JSON.stringify([received, started, ended]))).toEqual([
-    { ...received, ...filled, root_id: 'a', retries: 0 },
+    { ...received, ...filled },
     { ...started, ...same },
     { ...ended, ...same },
   ]);
-  const retried = { ...received, root_id: 'r', parent_id: 'p', retries: 2 };
-  expect(eventsIn(JSON.stringify([retried]))).toEqual([{ ...retried, ...filled }]);
 });
 
 it('a brief event tells when its task came and began, if it names that', () => {

@@ -1,12 +1,9 @@
-import { basename, join } from 'node:path';
-import { luaText } from '../../../scripts/lua-text.mjs';
+import { join } from 'node:path';
+import { luaFile as read } from '../../../scripts/lua-file.mjs';
 import type { LuaFile } from '../../../src/stores/redis/scripts.ts';
 import { root } from '../../e2e/harness/built.ts';
 
 /** A script as modules of src/ import it. @param file `join.lua` */
 export function luaFile(file: string): LuaFile {
-  return {
-    name: basename(file, '.lua'),
-    text: luaText(join(root, 'src/stores/redis/lua', file)),
-  };
+  return read(join(root, 'src/stores/redis/lua', file));
 }
