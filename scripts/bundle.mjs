@@ -17,9 +17,7 @@ const shared = {
 
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 /** What a user installs beside the package; all else that it imports becomes part of it. */
-const external = ['dependencies', 'optionalDependencies', 'peerDependencies'].flatMap((kind) =>
-  Object.keys(manifest[kind] ?? {}),
-);
+const external = ['dependencies', 'peerDependencies'].flatMap((kind) => Object.keys(manifest[kind] ?? {}));
 /** With what a CommonJS package that has become part of ours has Node's own modules. */
 const banner = 'var require = (name) => process.getBuiltinModule(name);';
 

@@ -87,9 +87,7 @@ function collected(use) {
   });
 }
 
-const { name, exports, dependencies, optionalDependencies } = JSON.parse(
-  readFileSync(join(root, 'package.json'), 'utf8'),
-);
+const { name, exports, dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 
 /** A project that has installed the package. */
 function withConsumer(tarball, beside, use) {
@@ -108,7 +106,8 @@ function withConsumer(tarball, beside, use) {
 
 /** Its own code in one file, and the package beside it, as servers are deployed: each pool must run its tasks. */
 function runBundle(to, tarball) {
-  return withConsumer(tarball, Object.keys(optionalDependencies), async (folder) => {
+  // Its app uses the embedded store, for which older versions of Node need a package.
+  return withConsumer(tarball, ['@photostructure/sqlite'], async (folder) => {
     for (const file of ['app.ts', 'tasks.ts', 'main.ts'])
       copyFileSync(join(root, 'scripts', 'bundled-app', file), join(folder, file));
     const { build } = await import('esbuild');

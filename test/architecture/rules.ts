@@ -62,7 +62,7 @@ export const rooms: Readonly<Record<string, readonly string[]>> = {
 
 /** Packages that open databases and brokers, and where they may be imported. */
 const drivers = /^(?:@photostructure\/sqlite|node:sqlite|amqplib|pg)(?:\/|$)/;
-const driverFiles = /^src\/stores\/(?:(?:amqp|postgres)\/client\/|sqlite\/sqlite\.ts$)/;
+const driverFiles = /^src\/stores\/(?:(?:amqp|postgres)\/client\/|sqlite\/library\.ts$)/;
 /** Our own one. */
 const redisClient = 'src/stores/redis/client/client.ts';
 

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs';
+import { isBuiltin } from 'node:module';
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
@@ -65,6 +66,22 @@ needs(test, inLongRun)('init writes a workflow that runs, and whose tests and ty
     code: 2,
     stderr: expect.stringMatching(/RabbitMQ keeps no results/),
   });
+});
+
+test('a project has the SQLite that its Node lacks, and a README with the commands of its package manager', async () => {
+  const home = project({});
+  const dependencies = (folder: string): object =>
+    JSON.parse(readFileSync(join(home, folder, 'package.json'), 'utf8')).dependencies;
+  for (const template of ['minimal', 'service']) {
+    await umbel(home, ['init', template, '--template', template]);
+    expect('@photostructure/sqlite' in dependencies(template)).toBe(!isBuiltin('node:sqlite'));
+  }
+  const { stdout } = await umbel(home, ['init', 'shop', '--package-manager', 'pnpm']);
+  expect(stdout).toContain('Now: cd shop && pnpm install && pnpm start');
+  const readme = readFileSync(join(home, 'shop/README.md'), 'utf8');
+  expect(readme).toContain('pnpm run dev ');
+  expect(readme).toContain('`pnpm exec umbel call');
+  expect(readme).not.toMatch(/\bnpm |npx/);
 });
 
 test('init writes what the chosen store needs', async () => {

@@ -2,17 +2,37 @@ import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { makeFolder } from '../../lib/make-folder.ts';
+import { type Choices, canAsk, chosen } from '../choose.ts';
 import { type CommonOptions, optionsOf } from '../common.ts';
+import { commandsOf, type PackageManager, packageManagers, presentManager } from '../init/package-manager.ts';
 import { type ProjectStore, type ProjectTemplate, projectFiles } from '../init/project.ts';
 import { serviceFiles } from '../init/service.ts';
 import { createOutput } from '../output.ts';
 import { UsageError } from '../usage.ts';
 
+type Template = ProjectTemplate | 'service';
+
 interface InitOptions extends CommonOptions {
   readonly name?: string;
-  readonly template: ProjectTemplate | 'service';
+  readonly template?: Template;
   readonly store?: ProjectStore;
+  readonly packageManager?: PackageManager;
+  readonly yes?: true;
 }
+
+const templates: Choices<Template> = {
+  minimal: 'the smallest project',
+  workflow: 'tasks in parallel and in a chain',
+  service: 'HTTP API, worker, beat and dashboard on Redis',
+};
+
+const stores: Choices<ProjectStore> = {
+  embedded: 'a file, no server; for one machine',
+  redis: 'messages and results in Redis',
+  rabbitmq: 'messages in RabbitMQ; no chords',
+};
+
+const managers: Choices<PackageManager> = { npm: 'comes with Node.js', pnpm: '', yarn: '' };
 
 /** `umbel init [folder]`: writes a new project. */
 export function initCommand(): Command {
@@ -23,22 +43,30 @@ export function initCommand(): Command {
     .addOption(
       new Option(
         '--template <template>',
-        'minimal: the smallest project; workflow: tasks in parallel and in a chain; service: HTTP API, worker, beat and dashboard on Redis.',
-      )
-        .choices(['minimal', 'workflow', 'service'])
-        .default('minimal'),
+        `${Object.entries(templates)
+          .map(([name, text]) => `${name}: ${text}`)
+          .join('; ')}; default: minimal.`,
+      ).choices(Object.keys(templates)),
     )
     .addOption(
       new Option(
         '--store <store>',
         'The store for messages of a minimal project or a workflow; default: embedded.',
-      ).choices(['embedded', 'redis', 'rabbitmq']),
+      ).choices(Object.keys(stores)),
     )
+    .addOption(
+      new Option(
+        '--package-manager <name>',
+        'Whose commands the README has; default: the one that runs this, or npm.',
+      ).choices(packageManagers),
+    )
+    .option('-y, --yes', 'Do not ask in a terminal for what is not given, but take the defaults.')
     .addHelpText(
       'after',
       `
 Examples:
-  umbel init shop && cd shop && npm install && npm start
+  umbel init shop && cd shop && npm install && npm start     asks in a terminal
+  umbel init shop --yes
   umbel init shop --store redis
   umbel init shop --template workflow
   umbel init shop --template service`,
@@ -63,28 +91,61 @@ async function init(given: string, options: InitOptions): Promise<void> {
     throw new UsageError(
       `'${name}' cannot be a name; give one of small letters, digits and '-': --name shop`,
     );
-  const files = await filesOf(name, options);
+  const choices = await choicesOf(options);
+  const files = await filesOf(name, choices);
   for (const [path, text] of files) {
     const file = join(folder, path);
     makeFolder(dirname(file));
-    writeFileSync(file, text, { flag: 'wx' });
+    const isReadme = path.endsWith('.md');
+    writeFileSync(file, isReadme ? commandsOf(choices.manager, text) : text, { flag: 'wx' });
     output.say(`  ${path}`);
   }
   const where = relative(process.cwd(), folder);
-  output.say(`\nNow: ${where === '' ? '' : `cd ${where} && `}npm install && npm start`);
-  if (options.template !== 'service')
-    output.say('Then: npm run dev, for worker, beat, HTTP API and dashboard while you write');
+  const say = (text: string): void => output.say(commandsOf(choices.manager, text));
+  say(`\nNow: ${where === '' ? '' : `cd ${where} && `}npm install && npm start`);
+  if (choices.template !== 'service')
+    say('Then: npm run dev, for worker, beat, HTTP API and dashboard while you write');
   output.data({ folder, name, files: [...files.keys()] });
 }
 
-async function filesOf(name: string, { template, store }: InitOptions): Promise<ReadonlyMap<string, string>> {
+interface InitChoices {
+  readonly template: Template;
+  readonly store: ProjectStore | undefined;
+  readonly manager: PackageManager;
+}
+
+/** What is not given is asked for, if there is a terminal. */
+async function choicesOf(options: InitOptions): Promise<InitChoices> {
+  const asks = canAsk() && options.yes !== true && options.json !== true;
+  const ask = async <T extends string>(
+    question: string,
+    choices: Choices<T>,
+    usual: NoInfer<T>,
+  ): Promise<T> => (asks ? await chosen(question, choices, usual) : usual);
+  const askStore = async (): Promise<ProjectStore | undefined> => {
+    if (template === 'service') return undefined;
+    const { rabbitmq: _, ...withResults } = stores;
+    if (template === 'workflow') return await ask('Which store?', withResults, 'embedded');
+    return await ask('Which store?', stores, 'embedded');
+  };
+  const present = presentManager(process.env.npm_config_user_agent);
+  const template = options.template ?? (await ask('Which project?', templates, 'minimal'));
+  const store = options.store ?? (await askStore());
+  const manager = options.packageManager ?? (await ask('Which package manager?', managers, present));
+  return { template, store, manager };
+}
+
+async function filesOf(name: string, { template, store }: InitChoices): Promise<ReadonlyMap<string, string>> {
+  const { builtinSqlite } = await import('../../stores/sqlite/library.ts');
+  const needsSqlite = builtinSqlite() === undefined;
   if (template === 'workflow' && store === 'rabbitmq')
     throw new UsageError(
       'RabbitMQ keeps no results, which a chord needs; give --store redis, or --template minimal',
     );
-  if (template !== 'service') return projectFiles({ template, name, store: store ?? 'embedded' });
+  if (template !== 'service')
+    return projectFiles({ template, name, store: store ?? 'embedded', needsSqlite });
   if (store !== undefined && store !== 'redis')
     throw new UsageError(`the template 'service' is made for Redis; leave out --store ${store}`);
   const { default: example } = await import('template:service');
-  return serviceFiles(name, example);
+  return serviceFiles(name, example, needsSqlite);
 }

@@ -4,6 +4,7 @@ import { json } from './json.ts';
 import { biome, biomeJson, lintScript } from './lint.ts';
 import { minimal } from './minimal.ts';
 import type { ProjectSources } from './project-sources.ts';
+import { sqlite } from './sqlite-package.ts';
 import { workflow } from './workflow.ts';
 
 export type ProjectStore = 'embedded' | 'redis' | 'rabbitmq';
@@ -15,13 +16,20 @@ interface ProjectChoices {
   /** A valid name of an npm package. */
   readonly name: string;
   readonly store: ProjectStore;
+  /** This Node has no SQLite. */
+  readonly needsSqlite: boolean;
 }
 
 /** The files: texts by their paths. */
-export function projectFiles({ template, name, store }: ProjectChoices): ReadonlyMap<string, string> {
+export function projectFiles({
+  template,
+  name,
+  store,
+  needsSqlite,
+}: ProjectChoices): ReadonlyMap<string, string> {
   const { app, main, test, call } = sources[template](name);
   const files = new Map([
-    ['package.json', packageJson(name)],
+    ['package.json', packageJson(name, needsSqlite)],
     ['tsconfig.json', tsconfig],
     ['biome.json', biomeJson],
     ['src/app.ts', app],
@@ -39,7 +47,7 @@ export function projectFiles({ template, name, store }: ProjectChoices): Readonl
 
 const sources: Readonly<Record<ProjectTemplate, (name: string) => ProjectSources>> = { minimal, workflow };
 
-function packageJson(name: string): string {
+function packageJson(name: string, needsSqlite: boolean): string {
   return json({
     name,
     private: true,
@@ -54,7 +62,7 @@ function packageJson(name: string): string {
       check: 'tsc --noEmit',
       lint: lintScript,
     },
-    dependencies: { umbel: `^${version}` },
+    dependencies: { ...(needsSqlite ? sqlite : {}), umbel: `^${version}` },
     devDependencies: { ...biome, '@types/node': '^20.19.0', tsx: '^4.20.0', typescript: '>=5.9' },
   });
 }

@@ -2,6 +2,7 @@
 import { version } from '../../lib/version.ts';
 import { json } from './json.ts';
 import { biome, biomeJson, lintScript } from './lint.ts';
+import { sqlite } from './sqlite-package.ts';
 
 /** The name that the example has everywhere, and that occurs nowhere else. */
 const exampleName = 'umbel-service';
@@ -9,26 +10,31 @@ const exampleName = 'umbel-service';
 /**
  * The files: texts by their paths.
  * @param example the files of examples/service
+ * @param needsSqlite this Node has no SQLite
  */
 export function serviceFiles(
   name: string,
   example: Readonly<Record<string, string>>,
+  needsSqlite: boolean,
 ): ReadonlyMap<string, string> {
   const renamed = Object.entries(example).map(
     ([path, text]) =>
-      [path.replaceAll(exampleName, name), asProject(path, text).replaceAll(exampleName, name)] as const,
+      [
+        path.replaceAll(exampleName, name),
+        asProject(path, text, needsSqlite).replaceAll(exampleName, name),
+      ] as const,
   );
   return new Map([...renamed, ['biome.json', biomeJson]]);
 }
 
 /** Without what the example has only because it lies in a clone of Umbel. */
-function asProject(path: string, text: string): string {
+function asProject(path: string, text: string, needsSqlite: boolean): string {
   if (path === 'README.md') return text.replace(/<!-- clone -->.*?<!-- \/clone -->\s*/s, '');
   if (path !== 'package.json') return text;
   const manifest = JSON.parse(text);
   const { prestart: _, pretest: __, ...others } = manifest.scripts; // they link `umbel` to the clone
   const scripts = { ...others, lint: lintScript };
-  const dependencies = { ...manifest.dependencies, umbel: `^${version}` };
+  const dependencies = { ...(needsSqlite ? sqlite : {}), ...manifest.dependencies, umbel: `^${version}` };
   const devDependencies = { ...biome, ...manifest.devDependencies };
   return json({ ...manifest, scripts, dependencies, devDependencies });
 }

@@ -6,6 +6,7 @@ import { SerialBatcher } from '../../lib/batch.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { makeFolder } from '../../lib/make-folder.ts';
 import { storeVersion } from '../store-version.ts';
+import { loadLibrary } from './library.ts';
 import { LockWait } from './lock-wait.ts';
 import { Peers, peerSchema } from './peers/peers.ts';
 
@@ -417,39 +418,6 @@ function chmodQuietly(file: string): void {
     chmodSync(file, 0o600);
   } catch {
     // SQLite gives both files the mode of the database; this is for file systems where it cannot.
-  }
-}
-
-/** `node:sqlite` if the runtime has it (22.13 and later), else its port for Node 20. */
-async function loadLibrary(): Promise<(file: string) => Database> {
-  // The types of the oldest supported runtime lack the module.
-  const builtin = withoutExperimentalWarning(() =>
-    process.getBuiltinModule?.('node:sqlite' as 'node:fs'),
-  ) as unknown as { DatabaseSync: new (file: string) => Database } | undefined;
-  if (builtin !== undefined) return (file) => new builtin.DatabaseSync(file);
-  try {
-    const { DatabaseSync } = await import('@photostructure/sqlite');
-    // The port's types of statements are overloads with the same meaning.
-    return (file) => new DatabaseSync(file) as unknown as Database;
-  } catch (error) {
-    const isMissing = /Cannot find (?:package|module) '@photostructure\/sqlite'/.test(message(error));
-    const why = isMissing
-      ? 'is not installed; use Node.js 22.13 or newer, or install it'
-      : `cannot be loaded (${message(error).split('\n')[0]}); use Node.js 22.13 or newer, or, in a bundle, leave it out (esbuild: --external:@photostructure/sqlite)`;
-    throw new StoreError(
-      `this Node.js (${process.version}) has no built-in SQLite and the optional package @photostructure/sqlite ${why}`,
-      { cause: error },
-    );
-  }
-}
-
-function withoutExperimentalWarning<T>(load: () => T): T {
-  const { emitWarning } = process;
-  process.emitWarning = () => {};
-  try {
-    return load();
-  } finally {
-    process.emitWarning = emitWarning;
   }
 }
 
