@@ -1,5 +1,6 @@
 // Makes the pictures of the README and the site, docs/assets/: `npm run pictures`. A sample application runs for a while, so that there is
-// something to see (`-- --minutes 25`); Chromium shows its dashboard, and a terminal of `script` its `umbel top`.
+// something to see (`-- --minutes 25`); Chromium shows its dashboard, and terminals of `script` a worker and `umbel top`, as a moving picture.
+// `-- --minutes 2 --terminals` makes that one alone.
 import { spawn } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -8,7 +9,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { chromium } from 'playwright-core';
-import { screenOf, svgOf } from './pictures/terminal-svg.mjs';
+import { linesOf, movingSvgOf, screenOf } from './pictures/terminal-svg.mjs';
 import { fail, root, setUp } from './setup.mjs';
 
 const executablePath = process.env.UMBEL_TEST_CHROMIUM ?? '/usr/bin/chromium';
@@ -17,9 +18,13 @@ if (!existsSync(executablePath))
 await setUp();
 
 /** How long the application runs before the pictures are taken. */
-const { values } = parseArgs({ options: { minutes: { type: 'string', default: '25' } } });
+const { values } = parseArgs({
+  options: { minutes: { type: 'string', default: '25' }, terminals: { type: 'boolean', default: false } },
+});
 const warmUpMs = Number(values.minutes) * 60_000;
-const [columns, rows] = [100, 21];
+const [columns, rows] = [108, 21];
+/** How long the moving picture lasts, and how many lines of the worker's log it shows. */
+const [movesMs, logRows] = [12_000, 10];
 const assets = join(root, 'docs', 'assets');
 mkdirSync(assets, { recursive: true });
 
@@ -40,18 +45,19 @@ const umbel = (...args) => start(process.execPath, [main, '-A', './shop.mjs', '-
 try {
   const port = await freePort();
   umbel('flower', '--port', String(port));
-  umbel('worker', '-n', 'celery@eu1', '-Q', 'celery,mail', '-c', '6', '-l', 'critical', '-E', '-B');
+  const worker = terminalWith('worker', '-n', 'celery@eu1', '-Q', 'celery,mail', '-c', '6', '-E', '-B');
   umbel('worker', '-n', 'celery@eu2', '-Q', 'images,reports', '-c', '4', '-l', 'critical', '-E');
   start(process.execPath, ['customers.mjs']);
   const terminal = terminalWith('top');
   await sleep(warmUpMs);
-  writeFileSync(
-    join(assets, 'top.svg'),
-    svgOf(screenOf(terminal.output).slice(0, rows), columns, 'umbel top'),
+  await terminalsAs(worker, terminal);
+  if (!values.terminals) {
+    await pageAs(`http://127.0.0.1:${port}/`, join(assets, 'dashboard.png'));
+    await pagesOf(`http://127.0.0.1:${port}`);
+  }
+  console.log(
+    `Wrote docs/assets: worker-and-top.svg${values.terminals ? '' : ', dashboard.png and dashboard/'}.`,
   );
-  await pageAs(`http://127.0.0.1:${port}/`, join(assets, 'dashboard.png'));
-  await pagesOf(`http://127.0.0.1:${port}`);
-  console.log('Wrote docs/assets: dashboard.png, top.svg and dashboard/.');
 } finally {
   for (const child of running) child.kill('SIGTERM');
   await Promise.all(
@@ -60,15 +66,33 @@ try {
   rmSync(folder, { recursive: true, force: true });
 }
 
-/** A command in a terminal, which `script` gives it, and all that it has written there. */
-function terminalWith(name) {
-  const command = `stty cols ${columns} rows ${rows}; exec ${process.execPath} ${main} -A ./shop.mjs ${name}`;
+/** A command in a terminal, which `script` gives it, and all that it has written there: `parts`, each with its time. */
+function terminalWith(...args) {
+  const command = `stty cols ${columns} rows ${rows}; exec ${process.execPath} ${main} -A ./shop.mjs ${args.join(' ')}`;
   const child = start('script', ['-qfc', command, '/dev/null'], { stdio: ['pipe', 'pipe', 'ignore'] });
-  const terminal = { output: '' };
-  child.stdout.setEncoding('utf8').on('data', (text) => {
-    terminal.output += text;
+  const parts = [];
+  child.stdout.setEncoding('utf8').on('data', (text) => parts.push({ atMs: performance.now(), text }));
+  return { parts };
+}
+
+/** The log of the worker and, below it, the screen of `top`, as a moving picture of the next seconds. */
+async function terminalsAs(worker, top) {
+  const screen = () => screenOf(top.parts.map(({ text }) => text).join('')).slice(0, rows);
+  const startedMs = performance.now();
+  const screens = [{ atMs: 0, lines: screen() }];
+  for (let atMs = 0; atMs < movesMs; atMs = Math.round(performance.now() - startedMs)) {
+    screens.push({ atMs, lines: screen() });
+    await sleep(200);
+  }
+  const log = worker.parts.flatMap(({ atMs, text }) =>
+    linesOf(text).map((line) => ({ atMs: Math.round(atMs - startedMs), text: line })),
+  );
+  const svg = movingSvgOf({
+    ...{ log: log.slice(-400).filter(({ atMs }) => atMs < movesMs), logRows },
+    ...{ screens: screens.slice(1), lastsMs: movesMs, columns },
+    title: 'umbel worker, and umbel top below it',
   });
-  return terminal;
+  writeFileSync(join(assets, 'worker-and-top.svg'), svg);
 }
 
 async function pageAs(url, path) {

@@ -26,18 +26,69 @@ export function screenOf(output) {
   return Array.from(lines, (line) => line ?? '');
 }
 
-/** @param lines with the control sequences of colours (SGR) and no others */
-export function svgOf(lines, columns, title) {
-  const text = lines.map((line, at) => lineOf(line, at)).join('\n');
-  const [w, h] = [Math.ceil(columns * width) + 32, lines.length * height + 32];
+/** The lines of a log that begin with a time; those of a stack show the paths of this machine. */
+export function linesOf(output) {
+  return output.split('\r\n').filter((line) => /^\[\d{4}-/.test(line));
+}
+
+/**
+ * A moving picture, which begins again at its end: a log that grows, and below it a screen. Without motion (a setting of the reader's) it is its first moment.
+ * @param log what is written, and when: `{ atMs, text }`; texts have the control sequences of colours (SGR) and no others
+ * @param screens the screen, each time it has changed: `{ atMs, lines }`, the first at 0
+ */
+export function movingSvgOf({ log, logRows, screens, lastsMs, columns, title }) {
+  const first = log.filter(({ atMs }) => atMs <= 0).length;
+  const shown = log.slice(Math.max(0, first - logRows));
+  const moves = shown.flatMap(({ atMs }, at) =>
+    at < logRows ? [] : [[Math.max(0, atMs), at + 1 - logRows]],
+  );
+  const percent = (ms) => `${((100 * ms) / lastsMs).toFixed(2)}%`;
+  const frames = moves.map(([ms, rows]) => `${percent(ms)} { transform: translateY(${-rows * height}px) }`);
+  const rules = [`@keyframes log { 0% { transform: none } ${frames.join(' ')} }`];
+  const rows = Math.max(...screens.map(({ lines }) => lines.length));
+  const texts = [];
+  for (let row = 0; row < rows; row++)
+    for (const { line, from, until } of changesOf(screens, row, lastsMs)) {
+      const text = lineOf(line, row + logRows + 1);
+      if (from === 0 && until === lastsMs) texts.push(text);
+      else {
+        const name = `f${from}-${until}`;
+        const rule = `@keyframes ${name} { 0% { visibility: ${from === 0 ? 'visible' : 'hidden'} } ${percent(from)} { visibility: visible } ${percent(until)} { visibility: hidden } }`;
+        if (!rules.includes(rule)) rules.push(rule);
+        const before = from === 0 ? '' : ' visibility="hidden"';
+        texts.push(text.replace('<text', `<text${before} style="animation-name: ${name}"`));
+      }
+    }
+  const style = `<style>text, .log { animation: ${lastsMs / 1000}s step-end infinite } .log { animation-name: log } @media (prefers-reduced-motion: reduce) { text, .log { animation: none !important } }
+${rules.join('\n')}</style>`;
+  const [w, h] = [Math.ceil(columns * width) + 32, (logRows + 1 + rows) * height + 32];
+  const grown = shown.map(({ text }, at) => lineOf(text, at)).join('\n');
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${w} ${h}" width="${w}" height="${h}" role="img">
 <title>${plain(title)}</title>
+${style}
+<clipPath id="above"><rect x="0" y="16" width="${w}" height="${logRows * height}"/></clipPath>
 <rect width="${w}" height="${h}" rx="8" fill="${ground}"/>
 <g font-family="ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace" font-size="14" fill="${ink}" xml:space="preserve">
-${text}
+<g clip-path="url(#above)"><g class="log">
+${grown}
+</g></g>
+${texts.join('\n')}
 </g>
 </svg>
 `;
+}
+
+/** What a row of the screen shows, one after the other. */
+function changesOf(screens, row, lastsMs) {
+  const changes = [];
+  for (const { atMs, lines } of screens) {
+    const line = lines[row] ?? '';
+    const last = changes.at(-1);
+    if (last?.line === line) continue;
+    if (last !== undefined) last.until = atMs;
+    changes.push({ line, from: atMs, until: lastsMs });
+  }
+  return changes;
 }
 
 function lineOf(line, at) {
