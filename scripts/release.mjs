@@ -12,6 +12,9 @@ const neededToPublish = ['repository', 'homepage', 'bugs'];
 /** What the package must hold beside its code. */
 const packed = ['README.md', 'CHANGELOG.md', 'LICENSE', 'dist/THIRD-PARTY.md', 'umbel.config.schema.json'];
 
+/** Where the stores of the releases are. */
+const stores = 'test/stores/releases';
+
 const path = (name) => join(root, name);
 const read = (name) => readFileSync(path(name), 'utf8');
 
@@ -106,6 +109,7 @@ async function release(args) {
       `make ${version} the version of the package and of the code`,
       () => run([...npm(), 'version', version, '--no-git-tag-version']),
     ],
+    [`keep its stores in ${stores}/${version}, on which later versions are tried`, () => keep(version)],
     [`commit, and tag v${version}`, () => commit(version)],
     ...(publish ? [['publish to npm (npm publish)', () => run([...npm(), 'publish'])]] : []),
   ];
@@ -122,8 +126,14 @@ async function release(args) {
   console.log(`Released ${version}. Push it: git push --follow-tags.`);
 }
 
+async function keep(version) {
+  const [, storeVersion] = /storeVersion = (\d+);/.exec(read('src/stores/store-version.ts'));
+  const { keepStores } = await import('./release-stores.mjs');
+  await keepStores(path(`${stores}/${version}`), Number(storeVersion));
+}
+
 function commit(version) {
-  git('add', 'CHANGELOG.md', 'package.json', 'package-lock.json', 'src/lib/version.ts');
+  git('add', 'CHANGELOG.md', 'package.json', 'package-lock.json', 'src/lib/version.ts', stores);
   git('commit', '--message', `Release ${version}`);
   git('tag', '--annotate', `v${version}`, '--message', `Release ${version}`);
 }
