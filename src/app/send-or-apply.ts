@@ -7,7 +7,7 @@ import { encodeCall } from '../sending/encode.ts';
 import { type PreparedCall, prepareCall } from '../sending/prepare.ts';
 import { checkOptionsOfMany, type Guard, submit, submitMany } from '../sending/submit.ts';
 import type { App } from './app.ts';
-import { applyCall } from './running/eager-workflow.ts';
+import { applyCall } from './running/apply.ts';
 import type { AnyTask } from './task.ts';
 
 /** @param guard see {@link submit} */

@@ -24,7 +24,7 @@ import { resultIn, resultOf } from '../workflow/result-of.ts';
 import { sendWorkflow } from '../workflow/send-workflow.ts';
 import { type StampingVisitor, type Stamps, stamped } from '../workflow/stamp.ts';
 import type { App } from './app.ts';
-import { applyWorkflow } from './running/eager-workflow.ts';
+import { applyWorkflow } from './running/apply.ts';
 
 /**
  * A call that still lacks its leading arguments `In`, and whose result is `Out`. It is immutable: every method returns a new signature.

@@ -3,8 +3,7 @@
 import { type CallOptions, noOptions } from '../config/call-options.ts';
 import type { ChordPolicy } from '../protocol/workflow-wire.ts';
 import type { AsyncResult, GroupResult } from '../results/async-result.ts';
-import { sendStreamed } from '../workflow/send-streamed.ts';
-import { applyWorkflow } from './running/eager-workflow.ts';
+import { applyWorkflow } from './running/apply.ts';
 import type { AnySignature, Signature } from './signature.ts';
 
 /** An iterable of members. */
@@ -31,6 +30,7 @@ export class StreamedGroup<in In extends readonly unknown[], out Out> {
    * @throws PartlySentError when a publication fails, or the iterable throws, after some members were sent.
    */
   async applyAsync(args: In, options: CallOptions = noOptions): Promise<GroupResult<Out[]>> {
+    const { sendStreamed } = await import('../workflow/send-streamed.ts');
     const { header } = await sendStreamed(this.members, null, args, options, applyWorkflow);
     return header as GroupResult<Out[]>; // the one promise that the types make for the wire
   }
@@ -62,6 +62,7 @@ export class StreamedChord<in In extends readonly unknown[], out Out> {
    */
   async applyAsync(args: In, options: CallOptions = noOptions): Promise<AsyncResult<Out>> {
     const body = { signature: this.#body, policy: this.#policy };
+    const { sendStreamed } = await import('../workflow/send-streamed.ts');
     const { result } = await sendStreamed(this.#header.members, body, args, options, applyWorkflow);
     return result as AsyncResult<Out>; // as above
   }

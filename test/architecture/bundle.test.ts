@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { transformSync } from 'esbuild';
 import { expect, test } from 'vitest';
 import { root } from '../e2e/harness/built.ts';
 
@@ -26,12 +27,27 @@ test.each([
   ['worker/pools/child/main.js', 20],
   ['cli/main.js', 24],
 ])('%s loads at most %i files: each costs a quarter of a millisecond at each start', (entry, most) => {
+  const loaded = loadedBy(entry);
+  expect(loaded.length).toBeGreaterThan(3);
+  expect(loaded.map((file) => relative(root, file)).slice(most)).toEqual([]);
+});
+
+test('who imports App loads little: what runs tasks, reads Redis or sends groups without end comes when it is needed', () => {
+  const sizes = loadedBy('index.js').map(
+    (file) => transformSync(readFileSync(file, 'utf8'), { minify: true, format: 'esm' }).code.length,
+  );
+  const kilobytes = sizes.reduce((sum, size) => sum + size, 0) / 1000;
+  expect(kilobytes).toBeGreaterThan(100);
+  expect(kilobytes).toBeLessThan(228);
+});
+
+/** The files of the package that are loaded with this one, itself among them. */
+function loadedBy(entry: string): readonly string[] {
   const loaded = new Set([join(root, 'dist', entry)]);
   for (const file of loaded)
     for (const [, path = ''] of readFileSync(file, 'utf8').matchAll(
       /^(?:import|export|\}) ?[^'"]*?["'](\.\.?\/[^'"]*[A-Z0-9]{8}\.js)["'];$/gm,
     ))
       loaded.add(join(file, '..', path));
-  expect(loaded.size).toBeGreaterThan(3);
-  expect([...loaded].map((file) => relative(root, file)).slice(most)).toEqual([]);
-});
+  return [...loaded];
+}

@@ -4,13 +4,7 @@
 import type { Clock } from '../../lib/clock.ts';
 import { retrying } from '../../lib/retry.ts';
 import { type RedisConnection, ReplyLost } from './client/connection.ts';
-
-/** How long one read blocks, seconds; also how soon a dead connection is noticed. */
-const blockSeconds = 5;
-const graceMs = 3000;
-
-/** After this time the blocking read of a client that vanished has ended for certain, milliseconds. */
-export const maxReadMs: number = blockSeconds * 1000 + graceMs;
+import { blockSeconds, maxReadMs } from './read-time.ts';
 
 interface BlockingReadParts {
   /** A connection of its own: a blocking read delays all commands behind it. */

@@ -6,12 +6,13 @@ import { setMaxListeners } from 'node:events';
 import { BrokerUnavailable } from '../../errors.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { retrying } from '../../lib/retry.ts';
-import { BlockingRead, maxReadMs } from './blocking-read.ts';
+import { BlockingRead } from './blocking-read.ts';
 import type { RedisConnection } from './client/connection.ts';
 import type { ClaimedMessage, CommandBatcher } from './command-batcher.ts';
 import type { HandoffFlags } from './handoff-flags.ts';
 import { takenKey } from './keys.ts';
 import type { QueueList, QueueLists } from './queue-lists.ts';
+import { maxReadMs } from './read-time.ts';
 import type { RedisDelivery } from './redis-delivery.ts';
 
 interface BlockingReadsParts {

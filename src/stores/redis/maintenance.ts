@@ -3,12 +3,12 @@
 
 import maintainLua from 'lua:./lua/maintain.lua';
 import program from 'thread:./maintenance.thread.ts';
-import { maxReadMs } from './blocking-read.ts';
 import type { RedisConnection } from './client/connection.ts';
 import { classifyRedisError, isMissingRight } from './client/errors.ts';
 import { SideThread } from './client/side-thread.ts';
 import type { HandoffFlags } from './handoff-flags.ts';
 import { consumersKey } from './keys.ts';
+import { maxReadMs } from './read-time.ts';
 import { luaScript } from './scripts.ts';
 
 interface MaintenanceParts {

@@ -33,7 +33,6 @@ import {
 } from '../transport.ts';
 import type { WaitingChanges } from '../waiting.ts';
 import { Bindings } from './bindings.ts';
-import { maxReadMs } from './blocking-read.ts';
 import { RedisConnection } from './client/connection.ts';
 import { changing, reading } from './client/repeat.ts';
 import type { RedisScript } from './client/script.ts';
@@ -42,6 +41,7 @@ import { historyOf } from './history-write.ts';
 import { consumersKey, sentKey, stepOf } from './keys.ts';
 import { defaultSendTimeoutMs, PublishBatcher, type RedisPublication } from './publish-batcher.ts';
 import type { AddressedMessage } from './queue-lists.ts';
+import { maxReadMs } from './read-time.ts';
 import { recordOf } from './record-args.ts';
 import { splitMetadata } from './redelivery-metadata.ts';
 import type { RedisConsumer } from './redis-consumer.ts';

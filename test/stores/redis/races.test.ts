@@ -3,9 +3,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Clock, systemClock } from '../../../src/lib/clock.ts';
-import { maxReadMs } from '../../../src/stores/redis/blocking-read.ts';
 import { RedisConnection } from '../../../src/stores/redis/client/connection.ts';
 import { redisSettings } from '../../../src/stores/redis/client/settings.ts';
+import { maxReadMs } from '../../../src/stores/redis/read-time.ts';
 import { openRedisTransport, RedisTransport } from '../../../src/stores/redis/redis-transport.ts';
 import type { Consumer, Delivery } from '../../../src/stores/transport.ts';
 import { idOf, publication } from '../../../src/testing/conformance.ts';
