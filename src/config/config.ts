@@ -83,7 +83,23 @@ interface GivenSetting {
 
 function fromEnvironment(name: string, environment: Environment): GivenSetting {
   const variable = variablesOf(name).find((each) => environment[each]);
-  return { value: variable && environment[variable], what: variable ?? name };
+  return { value: variable && valueFrom(variable, environment), what: variable ?? name };
+}
+
+/**
+ * The value of a variable. `${REDIS_PASSWORD}` within a URL is that variable: so Docker Compose and Python's dotenv read `.env`, and Node's own reader does not.
+ * A password that stands by itself may have any characters.
+ * @throws ConfigError when that is not set
+ */
+export function valueFrom(variable: string, environment: Environment): string | undefined {
+  const text = environment[variable];
+  if (text === undefined || !/^[a-z][\w+.-]*:\/\//i.test(text)) return text;
+  return text.replace(/\$\{(\w+)\}/g, (_, name: string) => {
+    const value = environment[name];
+    if (value === undefined)
+      throw new ConfigError(`${variable} names the variable ${name}, which is not set`);
+    return value;
+  });
 }
 
 /** @throws ConfigError when the hard limit would end each task before the soft limit. */

@@ -57,6 +57,23 @@ test('a password of its own variable is in the URL, hidden', async () => {
   expect(JSON.stringify(settings)).not.toMatch(/c(@|%40)nary/);
 });
 
+test('a .env that is written for Docker Compose is read as Compose reads it', async () => {
+  const folder = project({
+    'app.js': shop,
+    '.env': `REDIS_PASSWORD=canary
+CELERY_BROKER_URL=redis://:\${REDIS_PASSWORD}@redis:6379/0
+CELERY_RESULT_BACKEND=redis://:\${REDIS_PASSWORD}@redis:6379/1
+`,
+  });
+  const { settings, sources } = await reportOf(folder, ['-A', './app.js']);
+  expect(settings).toMatchObject({
+    broker_url: 'redis://:**@redis:6379/0',
+    result_backend: 'redis://:**@redis:6379/1',
+  });
+  expect(sources.broker_url).toBe('.env: CELERY_BROKER_URL');
+  expect(JSON.stringify(settings)).not.toContain('canary');
+});
+
 test('umbel.config.js holds what one would type: the App, and options by command', async () => {
   const folder = project({
     'app.js': shop,

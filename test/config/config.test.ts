@@ -157,6 +157,18 @@ describe('the settings', () => {
     ['Celery’s goes before the default', {}, { CELERY_BROKER_URL: 'memory://c' }, 'memory://c'],
     ['an empty one is none', {}, { UMBEL_BROKER_URL: '', CELERY_BROKER_URL: '' }, 'sqlite://.umbel/store.db'],
     [
+      'a URL may name another variable, as in a file for Docker Compose',
+      {},
+      { CELERY_BROKER_URL: `redis://:\${REDIS_PASSWORD}@redis:6379/0`, REDIS_PASSWORD: 'supersecret' },
+      'redis://:supersecret@redis:6379/0',
+    ],
+    [
+      'a password may not: it is as it is',
+      { broker: 'redis://redis' },
+      { UMBEL_BROKER_PASSWORD: `\${HOME}`, HOME: '/root' },
+      'redis://:%24%7BHOME%7D@redis',
+    ],
+    [
       'an option that is undefined is none',
       { broker: undefined },
       { UMBEL_BROKER_URL: 'memory://u' },
@@ -164,6 +176,12 @@ describe('the settings', () => {
     ],
   ])('come from the environment: %s', (_, options, environment, broker) => {
     expect(resolve(options, environment).broker).toBe(broker);
+  });
+
+  it('refuse a URL that names a variable that is not set', () => {
+    expect(() => resolve({}, { CELERY_BROKER_URL: `redis://:\${REDIS_PASSWORD}@redis` })).toThrow(
+      'CELERY_BROKER_URL names the variable REDIS_PASSWORD, which is not set',
+    );
   });
 
   it.each([

@@ -1,6 +1,6 @@
 // Where the settings of an App come from, for `umbel report`.
 import type { App } from '../../app/app.ts';
-import { resolveConfig } from '../../config/config.ts';
+import { resolveConfig, valueFrom } from '../../config/config.ts';
 import { variablesOf } from '../../config/settings.ts';
 import { originOf } from './load.ts';
 
@@ -16,7 +16,7 @@ export function sourcesOf({ config }: App): Readonly<Record<string, string>> {
     const flag = names.map(originOf).find((origin) => origin.startsWith('flag'));
     const variable = names.find((each) => process.env[each]);
     if (flag !== undefined) sources[name] = flag;
-    else if (variable !== undefined && isFrom(process.env[variable], value))
+    else if (variable !== undefined && isFrom(valueFrom(variable, process.env), value))
       sources[name] = sourceOf(variable);
     else if (JSON.stringify(usual.get(name)) === JSON.stringify(value)) sources[name] = 'default';
     else sources[name] = name === 'backend' && value === config.broker ? 'default: the broker' : 'code';
