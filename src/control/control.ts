@@ -20,7 +20,7 @@ export { Inspect };
 
 /** To which workers a command goes, and how long their replies are awaited. */
 export interface ControlOptions extends Recipients {
-  /** How long replies are gathered. Default 1 s. */
+  /** How long replies are gathered. Default 1 s. A broker that has not taken the command by then (3 s at least) is away. */
   readonly timeout?: Duration;
   /** The number of replies that are enough. Default: as many as `destination` names, else all that come within `timeout`. */
   readonly limit?: number;

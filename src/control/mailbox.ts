@@ -1,8 +1,10 @@
 // Sends commands to all workers, and gathers their replies.
 import { randomUUID } from 'node:crypto';
 import type { App } from '../app/app.ts';
+import { BrokerUnavailable } from '../errors.ts';
 import { processClock } from '../events/node.ts';
-import { startDeadline } from '../lib/deadline.ts';
+import { startDeadline, withDeadline } from '../lib/deadline.ts';
+import { deferred } from '../lib/deferred.ts';
 import { type ControlRequest, isMeant, readReply, requestMessage } from '../protocol/control.ts';
 import type { Json } from '../protocol/message.ts';
 
@@ -39,12 +41,27 @@ export interface Answers {
 /** Called with each reply. */
 type Gather = (node: string, value: unknown) => void;
 
+/** So long a broker may take to answer, however short replies are awaited, milliseconds: a connection to one that is far away takes seconds. */
+const leastMs = 3000;
+
+/**
+ * What a broker is asked for, which it has the time for replies to do. A broker that takes connections and says nothing would otherwise be
+ * waited for as long as its driver does.
+ * @throws BrokerUnavailable
+ */
+function inTime<T>(timeoutMs: number, work: Promise<T>): Promise<T> {
+  const ms = Math.max(timeoutMs, leastMs);
+  const late = () => new BrokerUnavailable(`the broker has not answered within ${ms / 1000} s`);
+  return withDeadline(ms, work, late);
+}
+
 /** A queue for replies, kept open from the first command until it is closed. */
 export class Mailbox implements AsyncDisposable {
   readonly #app: App;
   readonly #key: string = randomUUID();
   readonly #tickets = new Map<string, Gather>();
   #listening: Promise<AsyncDisposable> | null = null;
+  #isListening = false;
 
   constructor(app: App) {
     this.#app = app;
@@ -58,57 +75,79 @@ export class Mailbox implements AsyncDisposable {
     await fanout.publish(control, '', requestMessage(control.name, request, 0));
   }
 
-  /** Sends a command, and gathers the replies that come in time. @throws BrokerUnavailable */
+  /**
+   * Sends a command, and gathers the replies that come in time.
+   * @throws BrokerUnavailable: the command was not sent, or the broker, which had it, did not say so in time
+   */
   async ask(method: string, args: Json, asking: Asking): Promise<Answers> {
     const { timeoutMs, signal, onReply, destination } = asking;
+    const ticket = randomUUID();
+    const replies = new Map<string, unknown>();
+    const limit = asking.limit ?? destination?.length ?? Number.POSITIVE_INFINITY;
+    const enough = deferred<void>();
+    const stop = (): void => enough.resolve();
+    this.#tickets.set(ticket, (node, value) => {
+      replies.set(node, value);
+      onReply?.(node, value);
+      if (replies.size >= limit) stop();
+    });
+    const over = new AbortController();
+    let end: (() => void) | undefined;
+    try {
+      const sending = this.#send(method, args, asking, ticket, over.signal);
+      const { request, known } = await inTime(timeoutMs, sending);
+      signal?.addEventListener('abort', stop, { once: true });
+      if (signal?.aborted) stop();
+      end = startDeadline(timeoutMs, stop);
+      await enough.promise;
+      return { replies, silent: silent(request, (await known) ?? [], replies) };
+    } finally {
+      over.abort();
+      end?.();
+      signal?.removeEventListener('abort', stop);
+      this.#tickets.delete(ticket);
+    }
+  }
+
+  async close(): Promise<void> {
+    const closing = this.#listening?.then((listening) => listening[Symbol.asyncDispose]());
+    this.#listening = null;
+    closing?.catch(() => undefined);
+    // Where the broker has not answered yet, the end of its connection ends this, too. Where it says nothing more, its queue expires.
+    if (this.#isListening) await inTime(0, Promise.resolve(closing)).catch(() => undefined);
+    this.#isListening = false;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** `over`: it is too late to send it. Resolves when the broker has it. */
+  async #send(
+    method: string,
+    args: Json,
+    asking: Asking,
+    ticket: string,
+    over: AbortSignal,
+  ): Promise<{ readonly request: ControlRequest; readonly known: Promise<readonly string[] | null> }> {
     const { fanout } = await this.#app.broker();
     this.#listening ??= this.#listen();
     await this.#listening.catch((error: unknown) => {
       this.#listening = null;
       throw error;
     });
-    const known = fanout.workers().catch(() => null);
-    const ticket = randomUUID();
-    const { control, replies: replyExchange } = this.#app.exchanges;
-    const reply = { ticket, exchange: replyExchange.name, routingKey: this.#key };
-    const request = requestOf(method, args, asking, reply);
-    const replies = new Map<string, unknown>();
-    const limit = asking.limit ?? destination?.length ?? Number.POSITIVE_INFINITY;
-    let enough: () => void = () => undefined;
-    const gathered = new Promise<void>((resolve) => {
-      enough = resolve;
+    asking.signal?.throwIfAborted();
+    over.throwIfAborted();
+    const known = inTime(0, fanout.workers()).catch(() => null);
+    const { control, replies } = this.#app.exchanges;
+    const request = requestOf(method, args, asking, {
+      ticket,
+      exchange: replies.name,
+      routingKey: this.#key,
     });
-    this.#tickets.set(ticket, (node, value) => {
-      replies.set(node, value);
-      onReply?.(node, value);
-      if (replies.size >= limit) enough();
-    });
-    const end = startDeadline(timeoutMs, enough);
-    signal?.addEventListener('abort', enough, { once: true });
-    try {
-      signal?.throwIfAborted();
-      await fanout.publish(
-        control,
-        '',
-        requestMessage(control.name, request, Date.now() / 1000 + timeoutMs / 1000),
-      );
-      await gathered;
-    } finally {
-      end();
-      signal?.removeEventListener('abort', enough);
-      this.#tickets.delete(ticket);
-    }
-    return { replies, silent: silent(request, (await known) ?? [], replies) };
-  }
-
-  async close(): Promise<void> {
-    const listening = await this.#listening?.catch(() => null);
-    this.#listening = null;
-    await listening?.[Symbol.asyncDispose]();
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
+    const expires = (Date.now() + asking.timeoutMs) / 1000;
+    await fanout.publish(control, '', requestMessage(control.name, request, expires));
+    return { request, known };
   }
 
   async #listen(): Promise<AsyncDisposable> {
@@ -121,7 +160,7 @@ export class Mailbox implements AsyncDisposable {
       ttlMs: 300_000,
       expiresMs: 10_000,
     };
-    return fanout.subscribe(subscription, (message) => {
+    const listening = await fanout.subscribe(subscription, (message) => {
       const read = readReply(message);
       if (!read.ok) return; // no reply to us
       for (const { node, value, ticket, clock } of read.value) {
@@ -129,6 +168,8 @@ export class Mailbox implements AsyncDisposable {
         this.#tickets.get(ticket)?.(node, value);
       }
     });
+    this.#isListening = true;
+    return listening;
   }
 }
 
