@@ -2,9 +2,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { settings } from './settings.ts';
 import type { CacheStatus } from './shapes.ts';
+import type { User } from './users.ts';
 
 /** Seconds. */
 export const lifetimes = { list: 300, task: 300, statistics: 3600 } as const;
+
+type Reader = Pick<User, 'id' | 'revision'>;
 
 interface Store {
   get(key: string): Promise<string | null>;
@@ -24,12 +27,7 @@ class Cache {
   #away = false;
 
   /** What is kept of this user under this name, else what `load` gives, which is then kept. */
-  async remember<T>(
-    user: { readonly id: number; readonly revision: number },
-    name: string,
-    seconds: number,
-    load: () => Promise<T>,
-  ): Promise<T> {
+  async remember<T>(user: Reader, name: string, seconds: number, load: () => Promise<T>): Promise<T> {
     const key = `tracker:${user.id}:${user.revision}:${name}`;
     const found = await this.#try((store) => store.get(key));
     if (typeof found === 'string') {
@@ -46,7 +44,7 @@ class Cache {
   async status(): Promise<CacheStatus> {
     await this.#try((store) => store.set('tracker:check', 'works', 10));
     const available = (await this.#try((store) => store.get('tracker:check'))) === 'works';
-    const kind = settings.redisUrl === null ? 'memory' : 'redis';
+    const kind = settings.REDIS_URL === null ? 'memory' : 'redis';
     return { kind, available, hits: this.#hits, misses: this.#misses };
   }
 
@@ -56,7 +54,7 @@ class Cache {
 
   async #try<T>(ask: (store: Store) => Promise<T>): Promise<T | undefined> {
     try {
-      this.#opened ??= settings.redisUrl === null ? memory() : redis(settings.redisUrl);
+      this.#opened ??= settings.REDIS_URL === null ? memory() : redis(settings.REDIS_URL);
       const answer = await ask(await this.#opened);
       if (this.#away) console.log('cache: it is there again');
       this.#away = false;
@@ -91,7 +89,7 @@ async function redis(url: string): Promise<Store> {
   const { createClient } = await import('@redis/client');
   const client = createClient({
     url,
-    ...(settings.redisPassword !== null && { password: settings.redisPassword }),
+    ...(settings.REDIS_PASSWORD !== null && { password: settings.REDIS_PASSWORD }),
     disableOfflineQueue: true,
     // A Redis that is connected and does not answer is away, too.
     pingInterval: 500,

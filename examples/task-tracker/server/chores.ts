@@ -5,11 +5,9 @@ import { Schedules } from 'umbel/beat';
 import { change, database } from './database.ts';
 import { send } from './mail.ts';
 import { post, relay } from './outbox.ts';
-import type { Tables } from './schema.ts';
+import { inDays, now, type Tables } from './schema.ts';
 import { statisticsOf } from './statistics.ts';
 import { again, app, patiently } from './umbel.ts';
-
-const dayMs = 86_400_000;
 
 const checkOverdueTasks = app.task('tracker.check_overdue_tasks', again, async () => {
   const marked = await markOverdue();
@@ -29,7 +27,7 @@ app.schedule('statistics', crontab('5 * * * *'), processTaskStatistics, { missed
 
 /** Marks what has become overdue, once, and posts a notice to each owner. Resolves with how many tasks that were. */
 async function markOverdue(): Promise<number> {
-  const at = new Date().toISOString();
+  const at = now();
   const late = ({ eb, and }: ExpressionBuilder<Tables, 'tasks'>) =>
     and([eb('status', '!=', 'done'), eb('deadline', '<', at), eb('overdue_at', 'is', null)]);
   let marked = 0;
@@ -50,18 +48,13 @@ const sendOverdueNotice = app.task(
   { bind: true, ...patiently },
   async (task, ownerId: number, taskIds: readonly number[]) => {
     const owner = await database.selectFrom('users').selectAll().where('id', '=', ownerId).executeTakeFirst();
-    const tasks = await database
-      .selectFrom('tasks')
-      .select('title')
-      .where('id', 'in', taskIds)
-      .where('overdue_at', 'is not', null)
-      .orderBy('deadline')
-      .execute();
+    const late = database.selectFrom('tasks').where('id', 'in', taskIds).where('overdue_at', 'is not', null);
+    const tasks = await late.select('title').orderBy('deadline').execute();
     if (owner === undefined || tasks.length === 0) return false; // done meanwhile
     const list = tasks.map(({ title }) => `  - ${title}`).join('\n');
     const subject = tasks.length === 1 ? `Overdue: ${tasks[0]?.title}` : `${tasks.length} tasks are overdue`;
     const text = `Hello ${owner.name},\n\noverdue since this hour:\n\n${list}\n`;
-    await send({ id: task.request.id, to: owner.email, subject, text });
+    await send(task.request.id, { to: owner.email, subject, text });
     return true;
   },
 );
@@ -71,7 +64,6 @@ const sendOverdueNotice = app.task(
  * Resolves with how many of each that were.
  */
 export async function cleanUp(timezone: string) {
-  const ago = (days: number) => new Date(Date.now() - days * dayMs).toISOString();
   const users = database.selectFrom('users').select('users.id').where('timezone', '=', timezone);
   const tasks = database.selectFrom('tasks').select('tasks.id').where('owner_id', 'in', users);
   const sessions = database.deleteFrom('sessions').where('user_id', 'in', users);
@@ -80,9 +72,9 @@ export async function cleanUp(timezone: string) {
   const deleted = async (old: { executeTakeFirst(): Promise<DeleteResult> }): Promise<number> =>
     Number((await old.executeTakeFirst()).numDeletedRows);
   return {
-    sessions: await deleted(sessions.where('expires_at', '<', ago(0))),
-    jobs: await deleted(jobs.where('created_at', '<', ago(7))),
-    reminders: await deleted(reminders.where('sent_at', '<', ago(30))),
+    sessions: await deleted(sessions.where('expires_at', '<', now())),
+    jobs: await deleted(jobs.where('created_at', '<', inDays(-7))),
+    reminders: await deleted(reminders.where('sent_at', '<', inDays(-30))),
   };
 }
 const dailyCleanup = app.task('tracker.daily_cleanup', again, cleanUp);

@@ -1,20 +1,13 @@
 // The database: SQLite in a file, or PostgreSQL, by one setting. Both behind the same tables and the same queries.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import {
-  Kysely,
-  Migrator,
-  PostgresDialect,
-  type PostgresPool,
-  type SqliteDatabase,
-  SqliteDialect,
-  type Transaction,
-} from 'kysely';
+import type { PostgresPool, SqliteDatabase, Transaction } from 'kysely';
+import { Kysely, Migrator, PostgresDialect, SqliteDialect } from 'kysely';
 import { migrations } from './migrations.ts';
 import type { Tables } from './schema.ts';
 import { settings } from './settings.ts';
 
-const isPostgres = settings.databaseUrl.startsWith('postgres');
+const isPostgres = settings.DATABASE_URL.startsWith('postgres');
 
 /** Opened by the first query: a beat makes none. */
 export const database: Kysely<Tables> = new Kysely<Tables>({
@@ -29,11 +22,8 @@ export type Writing = Transaction<Tables>;
  */
 export function change<T>(userId: number, write: (writing: Writing) => Promise<T>): Promise<T> {
   return database.transaction().execute(async (writing) => {
-    await writing
-      .updateTable('users')
-      .set(({ eb }) => ({ revision: eb('revision', '+', 1) }))
-      .where('id', '=', userId)
-      .execute();
+    const user = writing.updateTable('users').where('id', '=', userId);
+    await user.set(({ eb }) => ({ revision: eb('revision', '+', 1) })).execute();
     return write(writing);
   });
 }
@@ -51,15 +41,15 @@ async function postgres(): Promise<PostgresPool> {
   const { default: pg } = await import('pg');
   pg.types.setTypeParser(pg.types.builtins.TIMESTAMPTZ, (text) => new Date(text).toISOString());
   pg.types.setTypeParser(pg.types.builtins.INT8, Number); // count(*)
-  const pool = new pg.Pool({ connectionString: settings.databaseUrl, max: 10 });
+  const pool = new pg.Pool({ connectionString: settings.DATABASE_URL, max: 10 });
   pool.on('error', (error) => console.error(`database: ${error.message}`)); // an idle connection was ended; the pool makes another
   return pool;
 }
 
 async function sqlite(): Promise<SqliteDatabase> {
   const { DatabaseSync } = await import('@photostructure/sqlite'); // as node:sqlite, also where Node has none
-  mkdirSync(settings.data, { recursive: true });
-  const file = new DatabaseSync(join(settings.data, 'tracker.db'), { timeout: 10_000 });
+  mkdirSync(settings.DATA, { recursive: true });
+  const file = new DatabaseSync(join(settings.DATA, 'tracker.db'), { timeout: 10_000 });
   file.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON');
   return {
     close: () => file.close(),

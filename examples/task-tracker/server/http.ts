@@ -63,10 +63,8 @@ export function createRouter(): OpenAPIHono<Env> {
     },
   });
   api.onError((error, context) => {
-    if (error instanceof HTTPException) {
-      const other = error.status === 403 ? 'this was sent by a page of another site' : 'refused';
-      return context.json({ detail: error.message || other }, error.status);
-    }
+    if (error instanceof HTTPException)
+      return context.json({ detail: error.message || refusals[error.status] }, error.status);
     console.error(error);
     const away = /^(?:ECONN|57P|UMBEL_(?:BROKER|SEND))/.test('code' in error ? String(error.code) : '');
     return away
@@ -76,6 +74,12 @@ export function createRouter(): OpenAPIHono<Env> {
   return api;
 }
 
+/** Of what Hono refuses by itself. */
+const refusals: Readonly<Record<number, string>> = {
+  403: 'this was sent by a page of another site',
+  413: 'the body is larger than 100 kB',
+};
+
 /** Each route gets the handler of its name. */
 export function serveRoutes<const Routes extends Readonly<Record<string, Route>>>(
   api: OpenAPIHono<Env>,
@@ -84,22 +88,19 @@ export function serveRoutes<const Routes extends Readonly<Record<string, Route>>
 ): void {
   for (const [name, { takes, answer, status, ...described }] of Object.entries(routes)) {
     const { body, ...others } = takes;
-    const json = body && { body: { required: true, content: { 'application/json': { schema: body } } } };
-    const request = { ...others, ...json };
+    const request = { ...others, ...(body && { body: { required: true, content: json(body) } }) };
     const content =
-      typeof answer === 'string'
-        ? { [media[answer]]: { schema: z.string() } }
-        : { 'application/json': { schema: answer ?? z.null() } };
+      typeof answer === 'string' ? { [media[answer]]: { schema: z.string() } } : answer && json(answer);
     const responses = {
-      [status]: { description: 'Done', ...(answer && { content }) },
-      default: { description: 'Refused', content: { 'application/json': { schema: Problem } } },
+      [status]: { description: 'Done', ...(content && { content }) },
+      default: { description: 'Refused', content: json(Problem) },
     };
     // The types of what a handler takes and gives were compared with its route above.
     const handler = handlers[name] as (given: object) => unknown;
     const handle: Handler<Env> = async (context) => {
       const valid = (where: string) => context.req.valid(where as never);
-      const given = { body: valid('json'), query: valid('query'), params: valid('param') };
-      const value = await handler({ ...given, user: context.var.user, context });
+      const taken = { body: valid('json'), query: valid('query'), params: valid('param') };
+      const value = await handler({ ...taken, user: context.var.user, context });
       if (value instanceof Response) return value;
       return status === 204 ? context.body(null, 204) : context.json(value as object, status);
     };
@@ -108,7 +109,9 @@ export function serveRoutes<const Routes extends Readonly<Record<string, Route>>
   }
 }
 
-export function refused(status: 401 | 404 | 409 | 413, message: string): HTTPException {
+const json = (schema: z.ZodType) => ({ 'application/json': { schema } });
+
+export function refused(status: 401 | 404 | 409, message: string): HTTPException {
   return new HTTPException(status, { message });
 }
 

@@ -1,10 +1,10 @@
 // Exports and bulk updates: begun by the web server, run by workers, and asked about.
 import { randomUUID } from 'node:crypto';
-import { group, type Signature } from 'umbel';
+import { group, type ResultRecord, type Signature } from 'umbel';
 import { database } from './database.ts';
 import { type Format, file } from './export.ts';
 import { post } from './outbox.ts';
-import type { JobRow } from './schema.ts';
+import { type JobRow, now } from './schema.ts';
 import type { BulkResult, Export, Task, TaskChanges } from './shapes.ts';
 import { allTasks, countOf, tasksOf, updateTask } from './tasks.ts';
 import { again, app } from './umbel.ts';
@@ -36,12 +36,16 @@ const bulkUpdateTask = app.task(
 );
 
 export async function beginExport(userId: number, format: Format): Promise<Export> {
-  return exportStatus(await begin(userId, 'export', format, exportUserTasks.s(userId, format)), nothing);
+  return shown(await begin(userId, 'export', format, exportUserTasks.s(userId, format)));
 }
 
-export async function exportStatus(job: JobRow, recordOf = ask): Promise<Export> {
+export async function exportStatus(job: JobRow): Promise<Export> {
+  return shown(job, job.content === null ? await ask(job.id) : undefined);
+}
+
+/** `record`: of a job that is only in the outbox yet, or whose result has expired, there is none. */
+function shown(job: JobRow, record?: ResultRecord): Export {
   const isDone = job.content !== null; // the row outlives the result
-  const record = isDone ? undefined : await recordOf(job.id);
   const status = isDone ? 'SUCCESS' : (record?.status ?? 'PENDING');
   const failed = status === 'FAILURE' || status === 'REVOKED';
   const progress = status === 'PROGRESS' ? (record?.result as { done: number; total: number }) : undefined; // as the task says it
@@ -64,17 +68,14 @@ export async function* watchExport(job: JobRow, signal: AbortSignal): AsyncGener
 }
 
 /** A group with a task for each. Their ids are in the job's row, too. */
-export async function beginBulkUpdate(
-  userId: number,
-  taskIds: readonly number[],
-  changes: TaskChanges,
-): Promise<BulkResult> {
+export async function beginBulkUpdate(userId: number, taskIds: readonly number[], changes: TaskChanges) {
   const ids = new Map(taskIds.map((id) => [id, randomUUID()]));
   const updates = [...ids].map(([id, taskId]) => bulkUpdateTask.s(userId, id, changes).set({ taskId }));
-  return bulkStatus(await begin(userId, 'bulk', JSON.stringify([...ids]), group(updates)), nothing);
+  const job = await begin(userId, 'bulk', JSON.stringify([...ids]), group(updates));
+  return bulkStatus(job, async () => undefined);
 }
 
-export async function bulkStatus(job: JobRow, recordOf = ask): Promise<BulkResult> {
+export async function bulkStatus(job: JobRow, recordOf: typeof ask = ask): Promise<BulkResult> {
   const ids: readonly (readonly [number, string])[] = JSON.parse(job.detail);
   const items = await Promise.all(
     ids.map(async ([task_id, id]) => {
@@ -96,15 +97,12 @@ export async function findJob(userId: number, kind: JobRow['kind'], id: string):
 /** The latest first. */
 export async function exportsOf(userId: number): Promise<Export[]> {
   const jobs = await jobsOf(userId, 'export').orderBy('created_at', 'desc').limit(20).execute();
-  return Promise.all(jobs.map((job) => exportStatus(job)));
+  return Promise.all(jobs.map(exportStatus));
 }
 
 function jobsOf(userId: number, kind: JobRow['kind']) {
   return database.selectFrom('jobs').selectAll().where('user_id', '=', userId).where('kind', '=', kind);
 }
-
-/** Of a job that is only in the outbox yet, nobody knows anything. */
-const nothing: typeof ask = async () => undefined;
 
 /** Who asks does not wait for long where the store of the results is away. */
 function ask(id: string) {
@@ -114,19 +112,7 @@ function ask(id: string) {
 /** The job, and what is to be sent for it, in one transaction: there is none without the other. */
 function begin(userId: number, kind: JobRow['kind'], detail: string, call: Signature): Promise<JobRow> {
   return database.transaction().execute(async (writing) => {
-    const id = await post(writing, call);
-    return writing
-      .insertInto('jobs')
-      .values({
-        id,
-        user_id: userId,
-        kind,
-        detail,
-        created_at: new Date().toISOString(),
-        content: null,
-        rows: null,
-      })
-      .returningAll()
-      .executeTakeFirstOrThrow();
+    const row = { id: await post(writing, call), user_id: userId, kind, detail, created_at: now() };
+    return writing.insertInto('jobs').values(row).returningAll().executeTakeFirstOrThrow();
   });
 }

@@ -1,18 +1,13 @@
 // Mail, by SMTP.
-import { createTransport } from 'nodemailer';
+import { createTransport, type SendMailOptions } from 'nodemailer';
 import { settings } from './settings.ts';
 
-interface Mail {
-  /** Makes its Message-ID: what is sent again by the same one is known to mailboxes as the same mail. */
-  readonly id: string;
-  readonly to: string;
-  readonly subject: string;
-  readonly text: string;
-}
+const transport = createTransport(settings.SMTP_URL, { from: settings.MAIL_FROM });
 
-const transport = createTransport(settings.smtpUrl, { from: settings.mailFrom });
-
-/** Resolves when the server has accepted it. */
-export async function send({ id, ...mail }: Mail): Promise<void> {
+/** Resolves when the server has accepted it. What is sent again with the same id is known to mailboxes as the same mail. */
+export async function send(
+  id: string,
+  mail: Pick<SendMailOptions, 'to' | 'subject' | 'text'>,
+): Promise<void> {
   await transport.sendMail({ ...mail, messageId: `<${id}@task-tracker>` });
 }

@@ -16,8 +16,8 @@ const web = new Hono()
   .route('/', await createPages())
   .route('/', createApi())
   .notFound((context) => context.json({ detail: `there is no ${context.req.path}` }, 404));
-const server = serve({ fetch: web.fetch, port: settings.port, hostname: settings.host }, ({ port }) => {
-  console.log(`http://${settings.host}:${port}`);
+const server = serve({ fetch: web.fetch, port: settings.PORT, hostname: settings.HOST }, ({ port }) => {
+  console.log(`http://${settings.HOST}:${port}`);
   process.send?.({ port });
 });
 

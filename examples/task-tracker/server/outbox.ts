@@ -3,13 +3,14 @@
 // broker takes once.
 import { every, type Signature } from 'umbel';
 import { database, type Writing } from './database.ts';
+import { now } from './schema.ts';
 import { app } from './umbel.ts';
 
 /** Resolves with the id that its result will have. */
 export async function post(writing: Writing, call: Signature): Promise<string> {
   const frozen = call.freeze();
   const { id } = frozen.result;
-  const row = { id, call: JSON.stringify(frozen), created_at: new Date().toISOString() };
+  const row = { id, call: JSON.stringify(frozen), created_at: now() };
   await writing.insertInto('outbox').values(row).execute();
   return id;
 }

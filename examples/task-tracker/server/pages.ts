@@ -23,20 +23,14 @@ export async function createPages(): Promise<Hono> {
     target: 'es2023',
   });
   await stop();
-  const bundle = (name: string): string =>
-    outputFiles.find(({ path }) => path === join(web, name))?.text ?? '';
-  const from = (folder: string, name: string): string => readFileSync(join(folder, name), 'utf8');
+  const bundle = (name: string) => outputFiles.find(({ path }) => path === join(web, name))?.text ?? '';
+  const from = (folder: string, name: string) => readFileSync(join(folder, name), 'utf8');
 
-  const self = ["'self'"];
-  const csp = {
-    scriptSrc: self,
-    styleSrc: self,
-    connectSrc: self,
-    formAction: self,
-    imgSrc: ["'self'", 'data:'],
+  const [none, self] = [["'none'"], ["'self'"]];
+  const contentSecurityPolicy = {
+    ...{ defaultSrc: none, baseUri: none, frameAncestors: none, formAction: self, connectSrc: self },
+    ...{ scriptSrc: self, styleSrc: self, imgSrc: ["'self'", 'data:'] },
   };
-  const none = ["'none'"];
-  const contentSecurityPolicy = { defaultSrc: none, baseUri: none, frameAncestors: none, ...csp };
   const pages = new Hono();
   pages.use(secureHeaders({ contentSecurityPolicy }));
   const serve = (path: string, type: keyof typeof types, body: string): void => {

@@ -4,10 +4,8 @@ import { randomUUID } from 'node:crypto';
 import { change, database, type Writing } from './database.ts';
 import { send } from './mail.ts';
 import { post } from './outbox.ts';
-import type { TaskRow } from './schema.ts';
+import { dayMs, now, type TaskRow } from './schema.ts';
 import { app, patiently } from './umbel.ts';
-
-const dayMs = 86_400_000;
 
 /** When to remind: a day before the deadline, or now if less is left. null: there is nothing to remind of. */
 export function remindAt({ status, deadline }: Pick<TaskRow, 'status' | 'deadline'>, now: Date): Date | null {
@@ -20,31 +18,26 @@ export function remindAt({ status, deadline }: Pick<TaskRow, 'status' | 'deadlin
 export async function planReminder(writing: Writing, task: TaskRow): Promise<void> {
   const eta = remindAt(task, new Date());
   if (eta === null || task.deadline === null) return;
-  const id = randomUUID();
-  const planned = await writing
+  const reminder = { id: randomUUID(), task_id: task.id, deadline: task.deadline };
+  const insert = writing
     .insertInto('reminders')
-    .values({ id, task_id: task.id, deadline: task.deadline, sent_at: null })
-    .onConflict((conflict) => conflict.columns(['task_id', 'deadline']).doNothing())
-    .executeTakeFirst();
-  if ((planned.numInsertedOrUpdatedRows ?? 0n) === 0n) return; // one for this deadline is under way, or was sent
-  await post(writing, sendTaskReminder.s().set({ eta, taskId: id }));
+    .values(reminder)
+    .onConflict((on) => on.doNothing());
+  const planned = await insert.returning('id').executeTakeFirst();
+  if (planned === undefined) return; // one for this deadline is under way, or was sent
+  await post(writing, sendTaskReminder.s().set({ eta, taskId: planned.id }));
 }
-
-/** What became of it. */
-type Reminded = 'sent' | 'sent before' | 'not wanted any more';
 
 /**
  * Sends one. Run again after a crash it sends nothing twice, with one exception that no program can avoid: when it died between the
  * mail server's "accepted" and its own note of that. Then the mail goes out again with the same Message-ID, by which mailboxes know
  * that they have it.
  */
-const sendTaskReminder = app.task(
-  'tracker.send_task_reminder',
-  { ...patiently, bind: true },
-  (task): Promise<Reminded> => sendReminder(task.request.id),
+const sendTaskReminder = app.task('tracker.send_task_reminder', { ...patiently, bind: true }, (task) =>
+  sendReminder(task.request.id),
 );
 
-async function sendReminder(id: string): Promise<Reminded> {
+async function sendReminder(id: string): Promise<'sent' | 'sent before' | 'not wanted any more'> {
   const found = await database
     .selectFrom('reminders')
     .innerJoin('tasks', 'tasks.id', 'reminders.task_id')
@@ -57,34 +50,25 @@ async function sendReminder(id: string): Promise<Reminded> {
   if (found.sent_at !== null) return 'sent before';
   if (found.status === 'done' || found.deadline !== found.reminded_of)
     return (await forget(found.owner_id, id)) ? 'not wanted any more' : sendReminder(id);
-  const when = new Date(found.deadline).toLocaleString('en-GB', {
-    timeZone: found.timezone,
-    dateStyle: 'full',
-    timeStyle: 'short',
-  });
+  const style = { dateStyle: 'full', timeStyle: 'short', timeZone: found.timezone } as const;
+  const when = new Date(found.deadline).toLocaleString('en-GB', style);
   const text = `Hello ${found.name},\n\n"${found.title}" is due on ${when}.\n`;
-  await send({ id, to: found.email, subject: `Due soon: ${found.title}`, text });
-  await database
-    .updateTable('reminders')
-    .set({ sent_at: new Date().toISOString() })
-    .where('id', '=', id)
-    .execute();
+  await send(id, { to: found.email, subject: `Due soon: ${found.title}`, text });
+  await database.updateTable('reminders').set({ sent_at: now() }).where('id', '=', id).execute();
   return 'sent';
 }
 
 /** So that a task that is opened again, or gets its old deadline back, is reminded of. false: it is wanted again meanwhile. */
 function forget(ownerId: number, id: string): Promise<boolean> {
   return change(ownerId, async (writing) => {
-    const deleted = await writing
+    const unwanted = writing
       .deleteFrom('reminders')
       .where('id', '=', id)
       .where(({ not, exists, selectFrom }) => {
         const task = selectFrom('tasks').select('tasks.id').whereRef('tasks.id', '=', 'reminders.task_id');
-        return not(
-          exists(task.where('status', '!=', 'done').whereRef('tasks.deadline', '=', 'reminders.deadline')),
-        );
-      })
-      .executeTakeFirst();
-    return deleted.numDeletedRows > 0n;
+        const open = task.where('status', '!=', 'done');
+        return not(exists(open.whereRef('tasks.deadline', '=', 'reminders.deadline')));
+      });
+    return (await unwanted.executeTakeFirst()).numDeletedRows > 0n;
   });
 }

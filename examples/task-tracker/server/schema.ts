@@ -7,58 +7,55 @@ export type Status = (typeof statuses)[number];
 export type Priority = (typeof priorities)[number];
 
 export interface Tables {
-  users: UserTable;
+  users: {
+    id: Generated<number>;
+    email: string;
+    name: string;
+    password_hash: string;
+    /** IANA: 'Europe/Berlin'. */
+    timezone: string;
+    /** Raised by every write to what the user sees: keys of the cache have it, and open pages watch it. */
+    revision: Generated<number>;
+    created_at: string;
+  };
   sessions: { token_hash: string; user_id: number; expires_at: string };
-  tasks: TaskTable;
+  tasks: {
+    id: Generated<number>;
+    owner_id: number;
+    title: string;
+    description: string;
+    status: Status;
+    /** Its place in `priorities`, so that it can be sorted by. */
+    priority: number;
+    deadline: string | null;
+    /** When it was found to be overdue, and its owner was told. */
+    overdue_at: string | null;
+    created_at: string;
+    updated_at: string;
+    completed_at: string | null;
+  };
   reminders: { id: string; task_id: number; deadline: string; sent_at: string | null };
   /** Of Umbel's signatures, as JSON. */
   outbox: { id: string; call: string; created_at: string };
-  jobs: JobTable;
+  /** The exports and bulk updates that users have asked for. */
+  jobs: {
+    /** Of the export's task, or of the group. */
+    id: string;
+    user_id: number;
+    kind: 'export' | 'bulk';
+    created_at: string;
+    /** Of an export its format, of a bulk update which task's result is which, as JSON. */
+    detail: string;
+    /** Of an export that is done, and how many tasks are in it. */
+    content: string | null;
+    rows: number | null;
+  };
 }
 
-interface UserTable {
-  id: Generated<number>;
-  email: string;
-  name: string;
-  password_hash: string;
-  /** IANA: 'Europe/Berlin'. */
-  timezone: string;
-  /** Raised by every write to what the user sees: keys of the cache have it, and open pages watch it. */
-  revision: Generated<number>;
-  created_at: string;
-}
+export type UserRow = Selectable<Tables['users']>;
+export type TaskRow = Selectable<Tables['tasks']>;
+export type JobRow = Selectable<Tables['jobs']>;
 
-interface TaskTable {
-  id: Generated<number>;
-  owner_id: number;
-  title: string;
-  description: string;
-  status: Status;
-  /** Its place in `priorities`, so that it can be sorted by. */
-  priority: number;
-  deadline: string | null;
-  /** When it was found to be overdue, and its owner was told. */
-  overdue_at: string | null;
-  created_at: string;
-  updated_at: string;
-  completed_at: string | null;
-}
-
-/** An export or a bulk update that a user has asked for. */
-interface JobTable {
-  /** Of the export's task, or of the group. */
-  id: string;
-  user_id: number;
-  kind: 'export' | 'bulk';
-  created_at: string;
-  /** JSON; of an export its format, of a bulk update which task's result is which. */
-  detail: string;
-  /** Of an export that is done. */
-  content: string | null;
-  /** In the content. */
-  rows: number | null;
-}
-
-export type UserRow = Selectable<UserTable>;
-export type TaskRow = Selectable<TaskTable>;
-export type JobRow = Selectable<JobTable>;
+export const dayMs = 86_400_000;
+export const inDays = (days: number): string => new Date(Date.now() + days * dayMs).toISOString();
+export const now = (): string => inDays(0);

@@ -37,24 +37,17 @@ if (!read.success) {
   for (const { path, message } of read.error.issues) console.error(`${path.join('.')}: ${message}`);
   process.exit(1);
 }
-const environment = read.data;
-const data = resolve(environment.DATA);
-const { DATABASE_URL: databaseUrl, REDIS_URL: redisUrl } = environment;
-const embedded = `sqlite://${data}/store.db`;
+const { DATABASE_URL, REDIS_URL = null, REDIS_PASSWORD = null, UMBEL_BROKER_URL } = read.data;
+const DATA = resolve(read.data.DATA);
+const embedded = `sqlite://${DATA}/store.db`;
 
 export const settings = {
-  host: environment.HOST,
-  port: environment.PORT,
-  data,
-  databaseUrl,
-  redisUrl: redisUrl ?? null,
+  ...read.data,
+  DATA,
+  REDIS_URL,
   /** For a URL without one. */
-  redisPassword: redisUrl === undefined ? null : (environment.REDIS_PASSWORD ?? null),
-  brokerUrl: environment.UMBEL_BROKER_URL ?? redisUrl ?? embedded,
+  REDIS_PASSWORD: REDIS_URL && REDIS_PASSWORD,
+  broker: UMBEL_BROKER_URL ?? REDIS_URL ?? embedded,
   /** Where results and schedules are kept; RabbitMQ, as the broker, could keep neither. */
-  backendUrl: redisUrl ?? (databaseUrl === 'sqlite:' ? embedded : databaseUrl),
-  smtpUrl: environment.SMTP_URL,
-  mailFrom: environment.MAIL_FROM,
-  corsOrigins: environment.CORS_ORIGINS,
-  secure: environment.SECURE,
+  backend: REDIS_URL ?? (DATABASE_URL === 'sqlite:' ? embedded : DATABASE_URL),
 } as const;

@@ -23,21 +23,24 @@ const moment = z.iso
   .refine((at) => at > '1900' && at < '2200', 'is not between 1900 and 2200')
   .openapi({ type: 'string', format: 'date-time', example: '2027-01-31T17:00:00Z' });
 const at = z.iso.datetime();
+const count = z.int();
 const id = z.int().min(1).max(2_147_483_647); // what PostgreSQL's integer holds
 const email = z
   .email()
   .max(200)
   .transform((text) => text.toLowerCase());
 
-const Registration = z
-  .object({ email, name: text(100).trim().min(1), password: z.string().min(8).max(200), timezone })
-  .openapi('Registration');
-const Login = z.object({ email, password: z.string().max(200) }).openapi('Login');
-const User = z
-  .object({ id: z.int(), email: z.string(), name: z.string(), timezone: z.string() })
-  .openapi('User');
-const Profile = z.object({ name: Registration.shape.name, timezone }).partial().openapi('Profile');
-const Session = User.extend({ token: z.string() }).openapi('Session');
+/** A shape that has its name at /docs. */
+const named = <Fields extends z.ZodRawShape>(name: string, fields: Fields) => z.object(fields).openapi(name);
+
+const account = { name: text(100).trim().min(1), timezone };
+const password = z.string().min(8).max(200);
+const Registration = named('Registration', { ...account, email, password });
+const Login = named('Login', { email, password: z.string().max(200) });
+const Profile = z.object(account).partial().openapi('Profile');
+const user = { id: z.int(), email: z.string(), name: z.string(), timezone: z.string() };
+const User = named('User', user);
+const Session = named('Session', { ...user, token: z.string() });
 
 const fields = {
   title: text(200).trim().min(1),
@@ -46,7 +49,13 @@ const fields = {
   priority: z.enum(priorities),
   deadline: moment.nullable(),
 };
-const NewTask = z.object(fields).partial().required({ title: true }).openapi('NewTask');
+const NewTask = named('NewTask', {
+  ...fields,
+  description: fields.description.default(''),
+  status: fields.status.default('todo'),
+  priority: fields.priority.default('normal'),
+  deadline: fields.deadline.default(null),
+});
 const TaskChanges = z
   .object({ ...fields, completed: z.boolean() })
   .partial()
@@ -56,17 +65,14 @@ const TaskChanges = z
     path: ['completed'],
   })
   .openapi('TaskChanges');
-const Task = z
-  .object({
-    id: z.int(),
-    ...fields,
-    deadline: at.nullable(),
-    overdue: z.boolean(),
-    created_at: at,
-    updated_at: at,
-    completed_at: at.nullable(),
-  })
-  .openapi('Task');
+const times = { created_at: at, updated_at: at, completed_at: at.nullable() };
+const Task = named('Task', {
+  id: z.int(),
+  ...fields,
+  deadline: at.nullable(),
+  overdue: z.boolean(),
+  ...times,
+});
 const TaskQuery = z.object({
   status: z.enum([...statuses, 'open']).optional(),
   priority: z.enum(priorities).optional(),
@@ -76,70 +82,64 @@ const TaskQuery = z.object({
   page: z.coerce.number().int().min(1).max(100_000).default(1),
   per_page: z.coerce.number().int().min(1).max(200).default(25),
 });
-const TaskPage = z
-  .object({ items: z.array(Task), total: z.int(), page: z.int(), pages: z.int() })
-  .openapi('TaskPage');
+const TaskPage = named('TaskPage', { items: z.array(Task), total: count, page: count, pages: count });
 
 const counts = <Name extends string>(names: readonly Name[]) =>
-  z.object(Object.fromEntries(names.map((name) => [name, z.int()])) as Record<Name, z.ZodInt>);
-const Statistics = z
-  .object({
-    total: z.int(),
-    by_status: counts(statuses),
-    by_priority: counts(priorities),
-    overdue: z.int(),
-    due_this_week: z.int(),
-    on_time: z.number().nullable(),
-    average_hours: z.number().nullable(),
-    days: z.array(z.object({ day: z.string(), created: z.int(), completed: z.int(), open: z.int() })),
-  })
-  .openapi('Statistics');
+  z.object(Object.fromEntries(names.map((name) => [name, count])) as Record<Name, z.ZodInt>);
+const Statistics = named('Statistics', {
+  total: count,
+  by_status: counts(statuses),
+  by_priority: counts(priorities),
+  overdue: count,
+  due_this_week: count,
+  on_time: z.number().nullable(),
+  average_hours: z.number().nullable(),
+  days: z.array(z.object({ day: z.string(), created: count, completed: count, open: count })),
+});
 
 const OfJob = z.object({ task_id: z.uuid() });
 const OfTask = z.object({ id: z.coerce.number().pipe(id) });
 
 const ExportQuery = z.object({ export_format: z.enum(formats).default('json') });
-const Export = z
-  .object({
-    task_id: z.string(),
-    format: z.enum(formats),
-    created_at: at,
-    status: z.string().openapi({ example: 'PROGRESS' }),
-    done: z.int(),
-    total: z.int().nullable(),
-    error: z.string().nullable(),
-    download: z.string().nullable(),
-  })
-  .openapi('Export');
-const BulkUpdate = z
-  .object({ task_ids: z.array(id).min(1).max(1000), update_data: TaskChanges })
-  .openapi('BulkUpdate');
-const BulkResult = z
-  .object({
-    task_id: z.string(),
-    done: z.int(),
-    total: z.int(),
-    items: z.array(
-      z.object({
-        task_id: z.int(),
-        outcome: z.enum(['waiting', 'updated', 'not found', 'failed']),
-        error: z.string().nullable(),
-      }),
-    ),
-  })
-  .openapi('BulkResult');
+const Export = named('Export', {
+  task_id: z.string(),
+  format: z.enum(formats),
+  created_at: at,
+  status: z.string().openapi({ example: 'PROGRESS' }),
+  done: count,
+  total: count.nullable(),
+  error: z.string().nullable(),
+  download: z.string().nullable(),
+});
+const BulkUpdate = named('BulkUpdate', {
+  task_ids: z.array(id).min(1).max(1000),
+  update_data: TaskChanges,
+});
+const BulkItem = z.object({
+  task_id: z.int(),
+  outcome: z.enum(['waiting', 'updated', 'not found', 'failed']),
+  error: z.string().nullable(),
+});
+const BulkResult = named('BulkResult', {
+  task_id: z.string(),
+  done: count,
+  total: count,
+  items: z.array(BulkItem),
+});
 
-const CacheStatus = z
-  .object({ kind: z.enum(['redis', 'memory']), available: z.boolean(), hits: z.int(), misses: z.int() })
-  .openapi('CacheStatus');
-const Health = z
-  .object({
-    status: z.enum(['ok', 'degraded']),
-    database: z.boolean(),
-    broker: z.boolean(),
-    cache: CacheStatus,
-  })
-  .openapi('Health');
+const CacheStatus = named('CacheStatus', {
+  kind: z.enum(['redis', 'memory']),
+  available: z.boolean(),
+  hits: count,
+  misses: count,
+});
+const Health = named('Health', {
+  status: z.enum(['ok', 'degraded']),
+  database: z.boolean(),
+  broker: z.boolean(),
+  cache: CacheStatus,
+});
+
 export type User = z.output<typeof User>;
 export type Task = z.output<typeof Task>;
 export type NewTask = z.output<typeof NewTask>;

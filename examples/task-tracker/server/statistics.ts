@@ -1,13 +1,11 @@
 // What a user's tasks say as numbers.
 import { cache, lifetimes } from './cache.ts';
-import { priorities, statuses, type TaskRow } from './schema.ts';
+import { dayMs, priorities, statuses, type TaskRow } from './schema.ts';
 import type { Statistics } from './shapes.ts';
 import { tasksOf } from './tasks.ts';
 import type { User } from './users.ts';
 
 type Counted = Pick<TaskRow, 'status' | 'priority' | 'deadline' | 'created_at' | 'completed_at'>;
-
-const dayMs = 86_400_000;
 
 /** Of a user, from the cache where it is there. */
 export function statisticsOf(user: Pick<User, 'id' | 'revision' | 'timezone'>): Promise<Statistics> {

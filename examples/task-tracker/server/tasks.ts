@@ -2,7 +2,7 @@
 import { type ExpressionBuilder, sql } from 'kysely';
 import { change, database, type Writing } from './database.ts';
 import { planReminder } from './reminders.ts';
-import { priorities, type Status, type Tables, type TaskRow } from './schema.ts';
+import { inDays, now, priorities, type Status, type Tables, type TaskRow } from './schema.ts';
 import type { NewTask, Task, TaskChanges, TaskPage, TaskQuery } from './shapes.ts';
 
 /** The tasks of one user: every query begins with it. */
@@ -12,24 +12,10 @@ export function tasksOf(ownerId: number, reading: Pick<Writing, 'selectFrom'> = 
 
 export async function createTask(ownerId: number, task: NewTask): Promise<Task> {
   return change(ownerId, async (writing) => {
-    const now = new Date().toISOString();
-    const row = await writing
-      .insertInto('tasks')
-      .values({
-        owner_id: ownerId,
-        title: task.title,
-        description: task.description ?? '',
-        status: task.status ?? 'todo',
-        priority: priorities.indexOf(task.priority ?? 'normal'),
-        deadline: task.deadline ?? null,
-        created_at: now,
-        updated_at: now,
-        completed_at: task.status === 'done' ? now : null,
-      })
-      .returningAll()
-      .executeTakeFirstOrThrow();
-    await planReminder(writing, row);
-    return shown(row);
+    const at = now();
+    const times = { created_at: at, updated_at: at, completed_at: task.status === 'done' ? at : null };
+    const row = { ...task, ...times, owner_id: ownerId, priority: priorities.indexOf(task.priority) };
+    return reminded(writing, writing.insertInto('tasks').values(row).returningAll());
   });
 }
 
@@ -42,38 +28,39 @@ export async function updateTask(
   return change(ownerId, async (writing) => {
     const before = await tasksOf(ownerId, writing).selectAll().where('id', '=', id).executeTakeFirst();
     if (before === undefined) return undefined;
-    const now = new Date().toISOString();
     const status =
       changes.status ?? (completed === undefined ? before.status : completed ? 'done' : reopened(before));
     const deadline = changes.deadline === undefined ? before.deadline : changes.deadline;
-    const row = await writing
+    const changed = writing
       .updateTable('tasks')
-      .set({
-        ...Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined)),
-        ...(priority !== undefined && { priority: priorities.indexOf(priority) }),
-        status,
-        completed_at: status === 'done' ? (before.completed_at ?? now) : null,
-        overdue_at: deadline === before.deadline && status !== 'done' ? before.overdue_at : null,
-        updated_at: now,
-      })
       .where('id', '=', id)
-      .returningAll()
-      .executeTakeFirstOrThrow();
-    await planReminder(writing, row);
-    return shown(row);
+      .set({
+        ...changes,
+        priority: priority && priorities.indexOf(priority),
+        status,
+        completed_at: status === 'done' ? (before.completed_at ?? now()) : null,
+        overdue_at: deadline === before.deadline && status !== 'done' ? before.overdue_at : null,
+        updated_at: now(),
+      });
+    return reminded(writing, changed.returningAll());
   });
+}
+
+/** What was written, with a reminder of it. */
+async function reminded(
+  writing: Writing,
+  written: { executeTakeFirstOrThrow(): Promise<TaskRow> },
+): Promise<Task> {
+  const row = await written.executeTakeFirstOrThrow();
+  await planReminder(writing, row);
+  return shown(row);
 }
 
 /** false: the owner has no such task. */
 export async function deleteTask(ownerId: number, id: number): Promise<boolean> {
   return change(ownerId, async (writing) => {
-    // Its reminders go with it.
-    const deleted = await writing
-      .deleteFrom('tasks')
-      .where('id', '=', id)
-      .where('owner_id', '=', ownerId)
-      .executeTakeFirst();
-    return deleted.numDeletedRows > 0n;
+    const task = writing.deleteFrom('tasks').where('id', '=', id).where('owner_id', '=', ownerId);
+    return (await task.executeTakeFirst()).numDeletedRows > 0n; // its reminders go with it
   });
 }
 
@@ -87,28 +74,20 @@ export async function listTasks(ownerId: number, query: TaskQuery): Promise<Task
   const total = await countOf(found);
   const rows = await found
     .selectAll()
-    .$if(query.sort === 'deadline', (it) =>
-      it.orderBy((eb) => eb('deadline', 'is', null)).orderBy('deadline'),
-    )
+    .$if(query.sort === 'deadline', (it) => it.orderBy('deadline', (by) => by.asc().nullsLast()))
     .$if(query.sort === 'priority', (it) => it.orderBy('priority', 'desc'))
     .$if(query.sort === 'title', (it) => it.orderBy('title'))
     .orderBy('id', 'desc')
     .limit(query.per_page)
     .offset((query.page - 1) * query.per_page)
     .execute();
-  return {
-    items: rows.map(shown),
-    total,
-    page: query.page,
-    pages: Math.max(1, Math.ceil(total / query.per_page)),
-  };
+  const pages = Math.max(1, Math.ceil(total / query.per_page));
+  return { items: rows.map(shown), total, page: query.page, pages };
 }
 
 export async function countOf(tasks: ReturnType<typeof tasksOf>): Promise<number> {
-  const { total } = await tasks
-    .select(({ fn }) => fn.countAll<number>().as('total'))
-    .executeTakeFirstOrThrow();
-  return total;
+  const counted = tasks.select(({ fn }) => fn.countAll<number>().as('total'));
+  return (await counted.executeTakeFirstOrThrow()).total;
 }
 
 /** All tasks of a user, oldest first, in pieces: meanwhile others may write, and are not held up. */
@@ -121,11 +100,7 @@ export async function* allTasks(ownerId: number, size: number): AsyncGenerator<r
   }
 }
 
-const dayMs = 86_400_000;
-
 function filters(eb: ExpressionBuilder<Tables, 'tasks'>, { status, priority, due, search }: TaskQuery) {
-  const now = new Date();
-  const until = (days: number) => new Date(now.getTime() + days * dayMs).toISOString();
   const text = `%${search?.toLowerCase().replace(/[\\%_]/g, String.raw`\$&`)}%`;
   const contains = (column: 'title' | 'description') =>
     sql<boolean>`lower(${eb.ref(column)}) like ${text} escape '\\'`;
@@ -134,9 +109,9 @@ function filters(eb: ExpressionBuilder<Tables, 'tasks'>, { status, priority, due
     ...(priority ? [eb('priority', '=', priorities.indexOf(priority))] : []),
     ...(due === 'none' ? [eb('deadline', 'is', null)] : []),
     ...(due !== undefined && due !== 'none' ? [eb('status', '!=', 'done')] : []),
-    ...(due === 'overdue' ? [eb('deadline', '<', now.toISOString())] : []),
+    ...(due === 'overdue' ? [eb('deadline', '<', now())] : []),
     ...(due === 'day' || due === 'week'
-      ? [eb('deadline', '>=', now.toISOString()), eb('deadline', '<', until(due === 'day' ? 1 : 7))]
+      ? [eb('deadline', '>=', now()), eb('deadline', '<', inDays(due === 'day' ? 1 : 7))]
       : []),
     ...(search ? [eb.or([contains('title'), contains('description')])] : []),
   ]);

@@ -3,10 +3,10 @@ import { App } from 'umbel';
 import { settings } from './settings.ts';
 
 export const app: App = new App('task-tracker', {
-  broker: settings.brokerUrl,
-  brokerPassword: settings.brokerUrl === settings.redisUrl ? settings.redisPassword : null,
-  backend: settings.backendUrl,
-  resultBackendPassword: settings.redisPassword,
+  broker: settings.broker,
+  brokerPassword: settings.broker === settings.REDIS_URL ? settings.REDIS_PASSWORD : null,
+  backend: settings.backend,
+  resultBackendPassword: settings.REDIS_PASSWORD,
   taskSoftTimeLimit: '4m',
   taskTimeLimit: '5m',
 });

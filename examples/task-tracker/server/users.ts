@@ -2,22 +2,24 @@
 import { createHash, randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
 import { promisify } from 'node:util';
 import { change, database } from './database.ts';
-import type { UserRow } from './schema.ts';
+import { inDays, now, type UserRow } from './schema.ts';
 import type { Profile, Registration } from './shapes.ts';
 
 export type User = Pick<UserRow, 'id' | 'email' | 'name' | 'timezone' | 'revision'>;
 
+const columns = ['id', 'email', 'name', 'timezone', 'revision'] as const;
+
 /** How long a login lasts. */
-export const sessionSeconds = 30 * 86_400;
+export const sessionDays = 30;
 
 /** undefined: there is one with this address. */
 export async function register({ password, ...user }: Registration): Promise<User | undefined> {
-  return database
+  const row = { ...user, password_hash: await hash(password), created_at: now() };
+  const added = database
     .insertInto('users')
-    .values({ ...user, password_hash: await hash(password), created_at: new Date().toISOString() })
-    .onConflict((conflict) => conflict.column('email').doNothing())
-    .returning(columns)
-    .executeTakeFirst();
+    .values(row)
+    .onConflict((on) => on.column('email').doNothing());
+  return added.returning(columns).executeTakeFirst();
 }
 
 /** undefined: address or password are wrong. */
@@ -31,24 +33,17 @@ export async function login(email: string, password: string): Promise<User | und
 
 export async function changeUser(user: User, changes: Profile): Promise<User> {
   const { name = user.name, timezone = user.timezone } = changes;
-  return change(user.id, (writing) =>
-    writing
-      .updateTable('users')
-      .set({ name, timezone })
-      .where('id', '=', user.id)
-      .returning(columns)
-      .executeTakeFirstOrThrow(),
-  );
+  return change(user.id, (writing) => {
+    const changed = writing.updateTable('users').set({ name, timezone }).where('id', '=', user.id);
+    return changed.returning(columns).executeTakeFirstOrThrow();
+  });
 }
 
 /** Gives a token for the cookie, or for `authorization: Bearer`. */
 export async function openSession(userId: number): Promise<string> {
   const token = randomBytes(32).toString('base64url');
-  const expires_at = new Date(Date.now() + 1000 * sessionSeconds).toISOString();
-  await database
-    .insertInto('sessions')
-    .values({ token_hash: digest(token), user_id: userId, expires_at })
-    .execute();
+  const session = { token_hash: digest(token), user_id: userId, expires_at: inDays(sessionDays) };
+  await database.insertInto('sessions').values(session).execute();
   return token;
 }
 
@@ -62,11 +57,9 @@ export async function userOf(token: string): Promise<User | undefined> {
     .innerJoin('users', 'users.id', 'sessions.user_id')
     .select(['users.id', 'email', 'name', 'timezone', 'revision'])
     .where('token_hash', '=', digest(token))
-    .where('expires_at', '>', new Date().toISOString())
+    .where('expires_at', '>', now())
     .executeTakeFirst();
 }
-
-const columns = ['id', 'email', 'name', 'timezone', 'revision'] as const;
 
 /** A token is random: unlike a password it needs no slow hash. */
 function digest(token: string): string {
