@@ -26,6 +26,11 @@ test('.env.example has every variable that compose.yaml takes from .env, and no 
   expectWholeEnvExample(example, Object.keys(secrets));
 });
 
+test('messages outlive their container: RabbitMQ finds them in a volume, under the name of its host', () => {
+  const { services } = readCompose(example);
+  expect(services.rmq).toMatchObject({ hostname: 'rmq', volumes: ['rmq:/var/lib/rabbitmq'] });
+});
+
 needs(test, noCompose ?? inLongRun)('docker-compose reads compose.yaml and what a clone adds to it', () => {
   const { status, stdout, stderr } = composeConfig(
     example,

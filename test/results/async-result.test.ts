@@ -162,10 +162,12 @@ test('an unknown task is PENDING and does not exist; a sent one is PENDING and d
   expect([await result.status(), await result.exists()]).toEqual(['PENDING', true]);
 });
 
-test('a forgotten result is gone', async () => {
+test('a forgotten result is gone: its task is PENDING again, and get waits', async () => {
   await put('SUCCESS', { result: 1 });
   const result = new AsyncResult('a', backend);
   expect([await result.forget(), await result.exists(), await result.forget()]).toEqual([true, false, false]);
+  expect(await result.status()).toBe('PENDING');
+  await expect(result.get({ timeout: 0.01 })).rejects.toThrow(TimeoutError);
 });
 
 test("children are the results of the calls that the task sent, as Celery's tuples name them", async () => {

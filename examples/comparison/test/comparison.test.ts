@@ -156,9 +156,11 @@ test('three workers share the jobs, and each job names who did it', { skip }, as
   await ready.nth(1).waitFor({ state: 'detached' });
 });
 
-test('process_task is called with a number, its seconds and who does it, as in Python', () => {
+test('process_task is called with a number, its seconds and who does it, and answers, as in Python', async () => {
   const call = JSON.parse(JSON.stringify(processTask.s(1, 5, 'celery')));
   assert.deepEqual([call.task, call.args, call.kwargs], ['process_task', [1, 5, 'celery'], {}]);
+  const result = await processTask.apply([1, 0.1, 'celery']);
+  assert.deepEqual(await result.get(), { status: 'success', task_num: 1, worker_id: 'celery' });
 });
 
 test('what does not fit is refused, and the answer says why', { skip }, async () => {
