@@ -44,7 +44,7 @@ function optionSchema(option: Option): object {
   const { description, flags, argChoices } = option;
   if (option.isBoolean() || option.negate) return { type: 'boolean', description };
   if (argChoices) return { enum: argChoices, description };
-  const types = /<(?:a,b|a,b:c|names|emails|fields|folders|paths)>/.test(flags)
+  const types = /<(?:a,b|a,b:c|names|emails|fields|folders|paths|name=command)>/.test(flags)
     ? ['string', 'array']
     : ['string', 'number', ...(option.optional ? ['boolean'] : [])];
   return { type: types, ...(types.includes('array') && { items: { type: 'string' } }), description };

@@ -1,7 +1,9 @@
-import { Command } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
 import { type Duration, toMs } from '../../lib/duration.ts';
 import { workerOptions } from '../../worker/options.ts';
 import { type CommonOptions, optionsOf, requireApp } from '../common.ts';
+import { ourNames } from '../dev/log.ts';
+import type { OwnProgram } from '../dev/programs.ts';
 import { optionsOfFlags, withFlags } from '../flags.ts';
 import { logLevel } from '../logging.ts';
 import { duration, port, queueList } from '../values.ts';
@@ -14,6 +16,7 @@ interface DevOptions extends CommonOptions {
   readonly beat: boolean;
   readonly queues?: readonly string[];
   readonly loglevel?: string;
+  readonly run?: readonly OwnProgram[];
   readonly grace: Duration;
   readonly watch: boolean;
   readonly watchPath?: readonly string[];
@@ -47,6 +50,11 @@ export function devCommand(): Command {
       checkedLevel,
     )
     .option(
+      '--run <name=command>',
+      'A program of yours that runs beside them, by the shell: web=node server.js; may be repeated.',
+      ownProgram,
+    )
+    .option(
       '--grace <duration>',
       'Before the worker starts again, running tasks have this time to finish; then they are returned to the queue.',
       duration,
@@ -72,7 +80,7 @@ not node_modules, dist, build, out, coverage, tmp, and what begins with a dot.
 Examples:
   umbel dev
   umbel -A ./src/app.ts dev -c 4 --port 8001
-  umbel dev --no-gateway --watch-path .,../shared
+  umbel dev --no-gateway --run 'web=node server.js' --watch-path .,../shared
 
 Ctrl-C once: finishes running tasks, for --grace at most, then ends. Again: returns them to the queue at once.`,
     )
@@ -90,6 +98,16 @@ Ctrl-C once: finishes running tasks, for --grace at most, then ends. Again: retu
 function checkedLevel(text: string): string {
   logLevel(text);
   return text;
+}
+
+function ownProgram(text: string, previous: readonly OwnProgram[] | undefined): readonly OwnProgram[] {
+  const [, name, command] = /^([\w.-]+)=(.*\S.*)$/s.exec(text) ?? [];
+  if (name === undefined || command === undefined)
+    throw new InvalidArgumentError('Write NAME=COMMAND: web=node server.js.');
+  const others = previous ?? [];
+  if ([...ourNames, ...others.map((each) => each.name)].includes(name))
+    throw new InvalidArgumentError(`There is a program '${name}' already: choose another name.`);
+  return [...others, { name, command }];
 }
 
 function collect(text: string, previous: readonly string[] = []): readonly string[] {

@@ -28,6 +28,12 @@ export function environmentBefore(): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(process.env).filter(isOwn));
 }
 
+/** The environment with .env as it is now: for a program that does not read .env by itself. */
+export function environmentNow(): NodeJS.ProcessEnv {
+  const others = Object.entries(process.env).filter(([name]) => originOf(name) !== '.env');
+  return { ...envFile(), ...Object.fromEntries(others) };
+}
+
 /**
  * Changes to `--workdir`, and completes the options of the command before it runs.
  * @param commandNames of all commands, whose options the file may hold
@@ -57,16 +63,19 @@ function enter(folder: string): void {
   }
 }
 
-/** Reads .env. Variables of the environment keep their values. */
-function readEnvFile(): void {
-  if (!existsSync('.env')) return;
-  let text: string;
+/** What .env says. */
+function envFile(): NodeJS.Dict<string> {
+  if (!existsSync('.env')) return {};
   try {
-    text = readFileSync('.env', 'utf8');
+    return parseEnv(readFileSync('.env', 'utf8'));
   } catch (error) {
     throw new UsageError('cannot read .env', { cause: error }); // a folder, or not readable
   }
-  for (const [name, value] of Object.entries(parseEnv(text))) {
+}
+
+/** Reads .env. Variables of the environment keep their values. */
+function readEnvFile(): void {
+  for (const [name, value] of Object.entries(envFile())) {
     if (process.env[name] !== undefined || value === undefined) continue;
     process.env[name] = value;
     origins.set(name, '.env');
@@ -157,6 +166,9 @@ function parsed(option: Option, value: unknown, where: string): unknown {
   }
   if (parseArg === undefined) return value;
   try {
+    // An option that is given one thing at a time gets them so.
+    if (Array.isArray(value) && parseArg.length > 1)
+      return value.reduce<unknown>((previous, each) => parseArg(String(each), previous), undefined);
     return parseArg(Array.isArray(value) ? value.join(',') : String(value), undefined);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);

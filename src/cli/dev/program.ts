@@ -5,6 +5,7 @@ import { type Deferred, deferred } from '../../lib/deferred.ts';
 import type { Loaded, News } from '../parent.ts';
 import { exitCode } from '../usage.ts';
 import type { DevChild, Launch } from './child.ts';
+import type { Start } from './programs.ts';
 
 interface ProgramEvents {
   line(text: string): void;
@@ -12,6 +13,8 @@ interface ProgramEvents {
   ready(url: string | undefined): void;
   /** It ended during its start for a reason that only a change takes away. It is not started again before. */
   refused(code: number | null): void;
+  /** A program of the user's has done what it was to do. It is not started again before a change. */
+  done(): void;
   /** It ended by itself, and is started again after this time. */
   died(how: string, againMs: number): void;
   /** It did not stop within this time, and is killed. */
@@ -19,8 +22,7 @@ interface ProgramEvents {
 }
 
 interface ProgramOptions {
-  /** The arguments of its command; `url`: where it listened before, so that it does so again. */
-  readonly args: (url: string | undefined) => readonly string[];
+  readonly start: Start;
   readonly launch: Launch;
   /** How long it may take to stop, milliseconds. */
   readonly stopMs: number;
@@ -40,6 +42,7 @@ export class Program {
   #state: 'starting' | 'loaded' | 'ready' | 'stopping' = 'starting';
   #startedMs = 0;
   #deaths = 0;
+  #isDone = false;
   #url: string | undefined;
   /** Set from `stop()` on. */
   #gone: Deferred<void> | null = null;
@@ -52,7 +55,7 @@ export class Program {
   }
 
   get isReady(): boolean {
-    return this.#child !== null && this.#state === 'ready';
+    return this.#isDone || (this.#child !== null && this.#state === 'ready');
   }
 
   /** Starts it. If it runs, it is asked to stop first: it finishes what it does, or gives it back. */
@@ -80,12 +83,15 @@ export class Program {
   #start(): void {
     this.#waiting.abort();
     this.#state = 'starting';
+    this.#isDone = false;
     this.#startedMs = this.#options.clock.monotonic();
-    this.#child = this.#options.launch(this.#options.args(this.#url), {
+    const { start, launch } = this.#options;
+    this.#child = launch(typeof start === 'string' ? start : start(this.#url), {
       line: this.#events.line,
       news: (news) => this.#heard(news),
       ended: (code, signal) => this.#ended(code, signal),
     });
+    if (typeof start === 'string') this.#heard({ kind: 'ready' }); // it tells nothing
   }
 
   #heard(news: News): void {
@@ -118,7 +124,10 @@ export class Program {
     this.#waiting.abort();
     if (this.#gone !== null) this.#gone.resolve();
     else if (started === 'stopping') this.#start();
-    else if (started === 'starting' ? code !== null : started === 'loaded' && code === exitCode.usage)
+    else if (typeof this.#options.start === 'string' && code === 0) {
+      this.#isDone = true;
+      this.#events.done();
+    } else if (started === 'starting' ? code !== null : started === 'loaded' && code === exitCode.usage)
       this.#events.refused(code);
     else this.#startLater(signal ?? `exit code ${code}`);
   }

@@ -1,6 +1,13 @@
 // The programs of `umbel dev`, as command lines. Pure.
 import type { CommonOptions } from '../common.ts';
-import type { ProgramName } from './log.ts';
+import type { OurName } from './log.ts';
+
+/** A program of the user's: `--run NAME=COMMAND`. */
+export interface OwnProgram {
+  readonly name: string;
+  /** For the shell. */
+  readonly command: string;
+}
 
 /** What `umbel dev` was told, checked. */
 export interface DevChoices extends CommonOptions {
@@ -14,21 +21,22 @@ export interface DevChoices extends CommonOptions {
   readonly queues?: readonly string[];
   readonly pool?: string;
   readonly loglevel?: string;
+  readonly run?: readonly OwnProgram[];
   /** How long running tasks may take to finish when the worker stops, milliseconds. */
   readonly graceMs: number;
 }
 
-/** The arguments of a program; `url`: where it listened before. */
-export type Arguments = (url: string | undefined) => readonly string[];
+/** What starts a program: the arguments of a command of ours (`url`: where it listened before), or a command for the shell. */
+export type Start = ((url: string | undefined) => readonly string[]) | string;
 
 /** The worker is the first. */
-export function programsOf(choices: DevChoices): ReadonlyMap<ProgramName, Arguments> {
+export function programsOf(choices: DevChoices): ReadonlyMap<string, Start> {
   const { port, dashboardPort, concurrency, queues, pool, graceMs, loglevel } = choices;
   // Of the two servers each request would be a line.
   const quietly = flag('-l', loglevel ?? 'warning');
   const serving = (wanted: number | undefined, url: string | undefined): readonly string[] =>
     flag('--port', portOf(url) ?? wanted);
-  const commands = new Map<ProgramName, Arguments>([
+  const commands = new Map<OurName, Exclude<Start, string>>([
     [
       'worker',
       () => [
@@ -45,7 +53,10 @@ export function programsOf(choices: DevChoices): ReadonlyMap<ProgramName, Argume
       ...['flower', '--address', '127.0.0.1', ...serving(dashboardPort, url), ...quietly],
     ]);
   const common = commonArguments(choices);
-  return new Map([...commands].map(([name, args]) => [name, (url) => [...common, ...args(url), ...pretty]]));
+  const programs = new Map<string, Start>();
+  for (const [name, args] of commands) programs.set(name, (url) => [...common, ...args(url), ...pretty]);
+  for (const { name, command } of choices.run ?? []) programs.set(name, command);
+  return programs;
 }
 
 const pretty = ['--log-format', 'pretty'];

@@ -5,7 +5,7 @@ import { fileOfApp } from '../../app/load-app.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { version } from '../../lib/version.ts';
 import { onShutdownSignal } from '../../worker/shutdown.ts';
-import { environmentBefore } from '../configuration/load.ts';
+import { environmentBefore, environmentNow } from '../configuration/load.ts';
 import { isFreePort } from '../free-port.ts';
 import { wantsColors } from '../output.ts';
 import { devEnvironment, endWithParent } from '../parent.ts';
@@ -37,12 +37,19 @@ export async function develop(options: DevRun): Promise<void> {
   endWithParent();
   const here = process.cwd();
   const colored = options.color !== false && wantsColors(process.stdout);
-  const log = devLog((text) => process.stdout.write(text), { colored });
+  const others = options.run?.map(({ name }) => name);
+  const log = devLog((text) => process.stdout.write(text), { colored, ...(others && { others }) });
   const stopMs = options.graceMs + stoppingMs;
-  const env = { ...environmentBefore(), ...devEnvironment(stopMs), ...(colored && { FORCE_COLOR: '1' }) };
+  const colors = colored ? { FORCE_COLOR: '1' } : {};
+  const { broker, resultBackend } = options;
+  const flags = {
+    ...(broker !== undefined && { UMBEL_BROKER_URL: broker }),
+    ...(resultBackend !== undefined && { UMBEL_RESULT_BACKEND: resultBackend }),
+  };
+  const env = { ...environmentBefore(), ...devEnvironment(stopMs), ...colors };
   const supervisor = new Supervisor({
     programs: programsOf(options),
-    launch: launcher(env),
+    launch: launcher({ env, ownEnv: () => ({ ...environmentNow(), ...flags, ...colors }), stopMs }),
     log,
     stopMs,
     watches: watch,

@@ -6,13 +6,13 @@ import { counted } from '../output.ts';
 import type { Loaded } from '../parent.ts';
 import { exitCode } from '../usage.ts';
 import type { Launch } from './child.ts';
-import type { DevLog, ProgramName } from './log.ts';
+import type { DevLog } from './log.ts';
 import { Program } from './program.ts';
-import type { Arguments } from './programs.ts';
+import type { Start } from './programs.ts';
 
 interface SupervisorOptions {
   /** The worker is the first. */
-  readonly programs: ReadonlyMap<ProgramName, Arguments>;
+  readonly programs: ReadonlyMap<string, Start>;
   readonly launch: Launch;
   readonly log: DevLog;
   /** How long a program may take to stop before it is killed, milliseconds. */
@@ -26,8 +26,8 @@ export class Supervisor {
   /** Resolves with the exit code, after `stop()` or when there is nothing that could be done. */
   readonly ended: Promise<number>;
   readonly #options: SupervisorOptions;
-  readonly #programs = new Map<ProgramName, Program>();
-  readonly #urls = new Map<ProgramName, string>();
+  readonly #programs = new Map<string, Program>();
+  readonly #urls = new Map<string, string>();
   readonly #end: Deferred<number> = deferred();
   /** The programs beside the worker still have the code from before. */
   #isStale = true;
@@ -41,18 +41,19 @@ export class Supervisor {
     this.#options = options;
     this.ended = this.#end.promise;
     const { launch, stopMs, clock, log } = options;
-    for (const [name, args] of options.programs) {
+    for (const [name, start] of options.programs) {
       const events = {
         line: (text: string) => log.line(name, text),
         loaded: (news: Loaded) => this.#loaded(name, news),
         ready: (url: string | undefined) => this.#ready(name, url),
         refused: (code: number | null) => this.#refused(name, code),
+        done: () => log.say(`${name} has ended (exit code 0): it is started again after a change`),
         died: (how: string, againMs: number) =>
           log.say(`${name} ended by itself (${how}); it is started again in ${againMs / 1000} s`),
         killed: (afterMs: number) =>
           log.say(`${name} has not stopped after ${afterMs / 1000} s: it is killed`),
       };
-      this.#programs.set(name, new Program({ args, launch, stopMs, clock }, events));
+      this.#programs.set(name, new Program({ start, launch, stopMs, clock }, events));
     }
   }
 
@@ -88,7 +89,7 @@ export class Supervisor {
     return this.#programs.get('worker');
   }
 
-  #loaded(name: ProgramName, { app, broker, tasks }: Loaded): void {
+  #loaded(name: string, { app, broker, tasks }: Loaded): void {
     if (name !== 'worker' || this.#isStopping) return;
     const facts = `${app} on ${broker}: ${counted(tasks, 'task')}`;
     if (facts !== this.#facts) this.#options.log.say(facts);
@@ -98,7 +99,7 @@ export class Supervisor {
     for (const program of this.#programs.values()) if (program !== this.#worker) program.restart();
   }
 
-  #ready(name: ProgramName, url: string | undefined): void {
+  #ready(name: string, url: string | undefined): void {
     if (this.#isStopping) return;
     if (url !== undefined && this.#urls.get(name) !== url) {
       this.#urls.set(name, url);
@@ -112,7 +113,7 @@ export class Supervisor {
     this.#options.log.say(`ready after ${seconds} s. Ctrl-C stops it`);
   }
 
-  #refused(name: ProgramName, code: number | null): void {
+  #refused(name: string, code: number | null): void {
     const { log, watches } = this.#options;
     // Wrong from the first, and a matter of the command line or the settings.
     const isHopeless = this.#facts === null && code === exitCode.usage;

@@ -86,6 +86,45 @@ needs(test, inLongRun)('when it is killed, a worker that a task blocks does not 
   await dev.ended; // the end of the test waits for the end of each process in the folder
 });
 
+test('a program of the user’s runs beside, with .env and the broker of the others, and ends warm', async () => {
+  const server = (edition: number): string => `
+setInterval(() => undefined, 1000);
+process.once('SIGTERM', () => {
+  console.log('says good-bye');
+  process.exit();
+});
+console.log('edition ${edition} on', process.env.UMBEL_BROKER_URL, process.env.GREETING);`;
+  const folder = project({ ...files, 'server.js': server(1), '.env': 'GREETING=hello' });
+  const few = ['--no-beat', '--no-gateway', '--no-dashboard'];
+  const own = ['--run', 'web-server=node server.js', '--run', 'once=echo built && exit'];
+  const dev = start(folder, ['-b', 'sqlite://./other.db', 'dev', ...few, ...own]);
+  await dev.said(/^web-server \| edition 1 on sqlite:\/\/\.\/other\.db hello$/m);
+  await dev.said(/^once {7}\| built$/m);
+  await dev.said(/ready after/);
+  expect(dev.stdout).toMatch(/^worker {5}\| /m);
+  writeFileSync(join(folder, '.env'), 'GREETING=again');
+  writeFileSync(join(folder, 'server.js'), server(2));
+  await dev.said(/edition 2 on sqlite:\/\/\.\/other\.db again/);
+  dev.kill('SIGINT');
+  const { code, stdout } = await dev.ended;
+  expect(stdout.match(/says good-bye/g)).toHaveLength(2);
+  expect(code).toBe(0);
+});
+
+test('when it is killed, no program of the user’s stays, however it was started', async () => {
+  const folder = project({
+    ...files,
+    'deaf.js': `process.on('SIGTERM', () => undefined);
+setInterval(() => undefined, 1000);
+console.log('up');`,
+    'umbel.config.json': '{ "dev": { "run": ["a=node deaf.js", "b=sleep 3600 & node deaf.js"] } }',
+  });
+  const dev = start(folder, ['dev', '--no-beat', '--no-gateway', '--no-dashboard', '--grace', '0']);
+  await dev.said(/up/, 2);
+  dev.kill('SIGKILL');
+  await dev.ended; // the end of the test waits for the end of each process in the folder
+});
+
 test('a store of one process is refused', async () => {
   const folder = project({ 'app.js': shop, '.env': 'UMBEL_BROKER_URL=memory://' });
   const { code, stdout } = await start(folder, ['dev']).ended;
@@ -117,6 +156,8 @@ test('what cannot be is said before anything starts', async () => {
   expect(await refused(['--watch-path', './nowhere'])).toContain("there is no folder '");
   expect(await refused(['-l', 'loud'])).toContain('Levels are');
   expect(await refused(['-P', 'fast'])).toContain("there is no pool 'fast'");
+  expect(await refused(['--run', 'node server.js'])).toContain('Write NAME=COMMAND');
+  expect(await refused(['--run', 'a=x', '--run', 'beat=y'])).toContain("There is a program 'beat' already");
   const { stderr } = await umbel(project({}), ['dev']);
   expect(stderr).toContain('this command needs your application');
 });

@@ -18,9 +18,10 @@ function stage(choices: Partial<DevChoices> = {}, watches = true) {
   const played: Played[] = [];
   const clock = new FakeClock();
   let screen = '';
-  const launch: Launch = (args, events) => {
+  const launch: Launch = (what, events) => {
     const signals: string[] = [];
-    const program: Played = { ...events, commandLine: args.join(' '), signals, isOver: false };
+    const commandLine = typeof what === 'string' ? what : what.join(' ');
+    const program: Played = { ...events, commandLine, signals, isOver: false };
     played.push(program);
     return {
       signal: (signal) => void signals.push(signal),
@@ -188,7 +189,9 @@ test('what a change of the code would not mend ends it at the first start, and w
 
 test('the programs get what dev was told', () => {
   const lines = (choices: Partial<DevChoices>): readonly string[] =>
-    [...programsOf({ ...all, ...choices }).values()].map((args) => args(undefined).join(' '));
+    [...programsOf({ ...all, ...choices }).values()].map((start) =>
+      typeof start === 'string' ? start : start(undefined).join(' '),
+    );
   expect(lines({})).toEqual([
     '-A ./app.ts worker --quiet --shutdown-timeout 5000ms --log-format pretty',
     '-A ./app.ts beat --log-format pretty',
@@ -210,6 +213,41 @@ test('the programs get what dev was told', () => {
     `${common} flower --address 127.0.0.1 --port 2 -l debug --log-format pretty`,
   ]);
   expect(lines({ gateway: false, dashboard: false, beat: false })).toHaveLength(1);
+  expect(lines({ run: [{ name: 'web', command: 'node server.js' }] }).at(-1)).toBe('node server.js');
+});
+
+test('a program of the user’s starts with the others, and again when the code changes or it dies; not when it has done its work', async () => {
+  const run = [
+    { name: 'web', command: 'node server.js web' },
+    { name: 'assets', command: 'npx bundle assets' },
+  ];
+  const few = { beat: false, gateway: false, dashboard: false };
+  const { supervisor, names, running, ends, loads, isReady, clock, screen } = stage({ ...few, run });
+  supervisor.start();
+  expect(names()).toEqual(['worker']);
+  isReady('worker');
+  expect(names()).toEqual(['worker', 'web', 'assets']);
+  expect(screen()).toContain('ready after');
+  ends('assets', 0);
+  ends('web', 1);
+  await clock.advance(60_000);
+  expect(names()).toEqual(['worker', 'web']);
+  expect(screen()).toContain('assets has ended (exit code 0): it is started again after a change\n');
+  expect(screen()).toContain('web ended by itself (exit code 1); it is started again in 1 s\n');
+
+  supervisor.codeChanged(['server.ts']);
+  expect(running('web').signals).toEqual([]);
+  ends('worker', 0);
+  loads('worker');
+  expect(running('web').signals).toEqual(['SIGTERM']);
+  ends('web', 0);
+  isReady('worker');
+  expect(names()).toEqual(['worker', 'assets', 'web']);
+  expect(screen().match(/ready after/g)).toHaveLength(2);
+  const stopped = supervisor.stop();
+  expect(running('web').signals).toEqual(['SIGTERM']);
+  for (const name of ['worker', 'web', 'assets']) ends(name, 0);
+  await stopped;
 });
 
 test('each line has the name of its program, in its colour on a terminal', () => {
