@@ -4,7 +4,6 @@ import { spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
-import { createInterface } from 'node:readline';
 import { parseEnv } from 'node:util';
 
 process.chdir(import.meta.dirname);
@@ -26,10 +25,7 @@ for (const [name, port] of Object.entries({ API_PORT, FLOWER_PORT })) {
   process.exit(1);
 }
 
-const programs = new Map();
-let stopping = false;
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, stop);
-
+let redis;
 mkdirSync('.data', { recursive: true });
 if (!env.UMBEL_BROKER_URL?.startsWith('sqlite:') && !(await listens(REDIS_HOST, REDIS_PORT))) {
   if (REDIS_HOST !== '127.0.0.1') {
@@ -50,9 +46,21 @@ console.log(`
 
 Ctrl-C stops it.
 `);
-start('api', process.execPath, ['--import', 'tsx', 'src/main.ts']);
-const dev = ['-A', './src/app.ts', 'dev', '--no-gateway', '--dashboard-port', FLOWER_PORT];
-start('umbel', process.execPath, ['node_modules/umbel/dist/cli/main.js', ...dev]);
+const umbel = ['node_modules/umbel/dist/cli/main.js', '-A', './src/app.ts'];
+const api = `api=${JSON.stringify(process.execPath)} --import tsx src/main.ts`;
+const dev = spawn(
+  process.execPath,
+  [...umbel, 'dev', '--no-gateway', '--dashboard-port', FLOWER_PORT, '--run', api],
+  // A Ctrl-C reaches it through this program alone. The channel tells it when this program is gone.
+  { env, detached: true, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] },
+);
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
+  process.on(signal, () => dev.kill(signal === 'SIGHUP' ? 'SIGTERM' : signal));
+dev.once('exit', (code) => {
+  process.exitCode = code ?? 1;
+  redis?.kill('SIGTERM'); // the last: a worker that stops still needs it
+});
+redis?.once('exit', () => dev.kill('SIGTERM'));
 
 async function startRedis() {
   const options = [
@@ -67,7 +75,7 @@ async function startRedis() {
     '--save',
     '',
   ];
-  const redis = start('redis', 'redis-server', [...options, '-']);
+  redis = spawn('redis-server', [...options, '-'], { detached: true, stdio: ['pipe', 'ignore', 'inherit'] });
   redis.stdin.end(`requirepass ${JSON.stringify(REDIS_PASSWORD)}\n`); // not on the command line, which everybody can see
   while (!(await listens(REDIS_HOST, REDIS_PORT))) await new Promise((resolve) => setTimeout(resolve, 20));
 }
@@ -78,38 +86,4 @@ function listens(host, port) {
     socket.once('error', () => resolve(false));
     socket.once('connect', () => socket.destroy());
   });
-}
-
-function start(name, command, args) {
-  const child = spawn(command, args, {
-    env,
-    detached: true, // a Ctrl-C reaches it through `stop` alone
-    stdio: {
-      redis: ['pipe', 'ignore', 'inherit'],
-      api: ['ignore', 'pipe', 'pipe', 'ipc'], // the channel tells it when we are gone
-      umbel: ['ignore', 'inherit', 'inherit', 'ipc'], // its lines begin with the names of its programs
-    }[name],
-  });
-  programs.set(name, child);
-  for (const stream of [child.stdout, child.stderr])
-    if (stream)
-      createInterface({ input: stream }).on('line', (line) => console.log(`${name.padEnd(9)} | ${line}`));
-  child.once('exit', (code, signal) => {
-    programs.delete(name);
-    if (stopping) {
-      if (programs.size === 1) programs.get('redis')?.kill('SIGTERM');
-      return;
-    }
-    console.error(`${name} ended by itself (${signal ?? `exit ${code}`}).`);
-    process.exitCode = 1;
-    stop();
-  });
-  return child;
-}
-
-/** The worker finishes what it runs; Redis goes last. */
-function stop() {
-  stopping = true;
-  const others = [...programs].filter(([name]) => name !== 'redis');
-  for (const [, child] of others.length > 0 ? others : programs) child.kill('SIGTERM');
 }

@@ -24,5 +24,5 @@ async function stop(): Promise<void> {
   await app.close();
   if (process.connected) process.disconnect();
 }
-// 'disconnect': start.mjs is gone without having stopped it.
+// 'disconnect': who started it with a channel, as `umbel dev`, is gone without having stopped it.
 for (const signal of ['SIGINT', 'SIGTERM', 'disconnect'] as const) process.once(signal, () => void stop());
