@@ -15,6 +15,7 @@ WORKDIR /app
 COPY examples/task-tracker/package.json ./
 RUN npm pkg set dependencies.umbel=file:/umbel.tgz && npm install --no-audit --no-fund
 COPY examples/task-tracker/server ./server
+COPY examples/task-tracker/shared ./shared
 COPY examples/task-tracker/web ./web
 COPY examples/task-tracker/dev ./dev
 COPY examples/task-tracker/tsconfig.json ./

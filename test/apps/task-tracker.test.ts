@@ -28,7 +28,7 @@ beforeAll(async () => {
       screen += text;
     });
   await until(
-    () => screen.includes('Ctrl-C stops it.') || npmStart.exitCode !== null,
+    () => (/API \S+/.test(screen) && screen.includes('Ctrl-C stops it')) || npmStart.exitCode !== null,
     () => screen,
   );
   url = /API +(\S+)\/docs/.exec(screen)?.[1] ?? screen;

@@ -4,8 +4,8 @@
 import { scheduleCleanups } from '../server/chores.ts';
 import { change, database, migrate } from '../server/database.ts';
 import { planReminder } from '../server/reminders.ts';
-import type { Status } from '../server/schema.ts';
 import { register } from '../server/users.ts';
+import type { Status } from '../shared/kinds.ts';
 
 const demo = { email: 'ada@example.com', password: 'analytical engine' } as const;
 
@@ -74,4 +74,6 @@ async function seed(): Promise<void> {
 
 await migrate();
 await seed();
+console.log(`Mails ${process.env.MAIL_PAGE ?? process.env.SMTP_URL}`);
+console.log(`Sign in as ${demo.email}, password: ${demo.password}`);
 await import('../server/main.ts');

@@ -1,4 +1,4 @@
-// The HTTP API: what each route of shapes.ts does.
+// The HTTP API: what each route of routes.ts does.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
@@ -15,9 +15,9 @@ import { createRouter, type Env, type Handlers, refused, serveRoutes } from './h
 import * as jobs from './jobs.ts';
 import { listen, look } from './live.ts';
 import { nudge } from './outbox.ts';
+import { routes } from './routes.ts';
 import type { JobRow } from './schema.ts';
 import { settings } from './settings.ts';
-import { routes } from './shapes.ts';
 import { statisticsOf } from './statistics.ts';
 import * as tasks from './tasks.ts';
 import { app } from './umbel.ts';

@@ -1,7 +1,7 @@
 // The cache: Redis, or this process's memory. It only saves work: where it is away, everything goes on without it.
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { CacheStatus } from '../shared/shapes.ts';
 import { settings } from './settings.ts';
-import type { CacheStatus } from './shapes.ts';
 import type { User } from './users.ts';
 
 /** Seconds. */

@@ -1,27 +1,16 @@
 // An export as a file: JSON, or CSV as spreadsheets read it.
-import type { Task } from './shapes.ts';
-
-export const formats = ['json', 'csv'] as const;
-export type Format = (typeof formats)[number];
+import type { Format } from '../shared/kinds.ts';
+import { Task } from '../shared/shapes.ts';
 
 export const mediaTypes: Readonly<Record<Format, string>> = {
   json: 'application/json; charset=utf-8',
   csv: 'text/csv; charset=utf-8',
 };
 
-const columns = [
-  'id',
-  'title',
-  'description',
-  'status',
-  'priority',
-  'deadline',
-  'created_at',
-  'completed_at',
-] as const;
+const columns = Task.keyof().exclude(['overdue', 'updated_at']).options;
 
 export function file(format: Format, tasks: readonly Task[]): string {
-  if (format === 'json') return `${JSON.stringify(tasks, [...columns], 2)}\n`;
+  if (format === 'json') return `${JSON.stringify(tasks, columns, 2)}\n`;
   const rows = tasks.map((task) => columns.map((name) => cell(task[name])));
   return [columns, ...rows].map((row) => `${row.join(',')}\r\n`).join('');
 }

@@ -29,18 +29,15 @@ const media = { events: 'text/event-stream', file: 'application/octet-stream' } 
 
 /** A handler refuses by throwing {@link refused}; one that must set the status itself gives a Response. */
 export type Handlers<Routes extends Readonly<Record<string, Route>>> = {
-  readonly [Name in keyof Routes]: (
-    given: Given<Routes[Name]['takes']>,
-  ) => Answered<Routes[Name]['answer']> | Promise<Answered<Routes[Name]['answer']>>;
+  readonly [Name in keyof Routes]: (given: Given<Routes[Name]['takes']>) => Answered<Routes[Name]['answer']>;
 };
 
 type Given<T extends Takes> = { readonly [Part in keyof T]: z.output<T[Part]> } & {
   readonly user: User;
   readonly context: Context<Env>;
 };
-type Answered<Answer> =
-  | Response
-  | (Answer extends z.ZodType ? z.output<Answer> : Answer extends null ? undefined : never);
+type Value<Answer> = Answer extends z.ZodType ? z.output<Answer> : Answer extends null ? undefined : never;
+type Answered<Answer> = Response | Value<Answer> | Promise<Response | Value<Answer>>;
 
 const by =
   <const Method extends Route['method']>(method: Method) =>

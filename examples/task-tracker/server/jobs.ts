@@ -1,11 +1,12 @@
 // Exports and bulk updates: begun by the web server, run by workers, and asked about.
 import { randomUUID } from 'node:crypto';
 import { group, type ResultRecord, type Signature } from 'umbel';
+import type { Format } from '../shared/kinds.ts';
+import type { BulkResult, Export, Task, TaskChanges } from '../shared/shapes.ts';
 import { database } from './database.ts';
-import { type Format, file } from './export.ts';
+import { file } from './export.ts';
 import { post } from './outbox.ts';
 import { type JobRow, now } from './schema.ts';
-import type { BulkResult, Export, Task, TaskChanges } from './shapes.ts';
 import { allTasks, countOf, tasksOf, updateTask } from './tasks.ts';
 import { again, app } from './umbel.ts';
 

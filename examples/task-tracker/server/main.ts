@@ -16,8 +16,9 @@ const web = new Hono()
   .route('/', await createPages())
   .route('/', createApi())
   .notFound((context) => context.json({ detail: `there is no ${context.req.path}` }, 404));
-const server = serve({ fetch: web.fetch, port: settings.PORT, hostname: settings.HOST }, ({ port }) => {
-  console.log(`http://${settings.HOST}:${port}`);
+const { HOST: hostname, PORT } = settings;
+const server = serve({ fetch: web.fetch, port: PORT, hostname }, ({ port }) => {
+  console.log(`Pages http://${hostname}:${port}, API http://${hostname}:${port}/docs`);
   process.send?.({ port });
 });
 

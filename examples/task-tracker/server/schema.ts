@@ -1,10 +1,6 @@
 // The tables, as Kysely knows them: a column that is not here does not compile. Times are ISO 8601 in UTC.
 import type { Generated, Selectable } from 'kysely';
-
-export const statuses = ['todo', 'doing', 'done'] as const;
-export const priorities = ['low', 'normal', 'high', 'urgent'] as const;
-export type Status = (typeof statuses)[number];
-export type Priority = (typeof priorities)[number];
+import type { Status } from '../shared/kinds.ts';
 
 export interface Tables {
   users: {

@@ -1,7 +1,9 @@
 // What a user's tasks say as numbers.
+
+import { priorities, statuses } from '../shared/kinds.ts';
+import type { Statistics } from '../shared/shapes.ts';
 import { cache, lifetimes } from './cache.ts';
-import { dayMs, priorities, statuses, type TaskRow } from './schema.ts';
-import type { Statistics } from './shapes.ts';
+import { dayMs, type TaskRow } from './schema.ts';
 import { tasksOf } from './tasks.ts';
 import type { User } from './users.ts';
 
@@ -54,12 +56,12 @@ function days(tasks: readonly Counted[], now: Date, timeZone: string): Statistic
   }).reverse();
 }
 
-function tally<Of, Name extends string>(
-  all: readonly Of[],
+function tally<One, Name extends string>(
+  all: readonly One[],
   names: readonly Name[],
-  nameOf: (one: Of) => Name,
-): Record<Name, number> {
+  of: (one: One) => Name,
+) {
   const counts = Object.fromEntries(names.map((name) => [name, 0])) as Record<Name, number>;
-  for (const one of all) counts[nameOf(one)] = (counts[nameOf(one)] ?? 0) + 1;
+  for (const one of all) counts[of(one)] = (counts[of(one)] ?? 0) + 1;
   return counts;
 }

@@ -1,9 +1,10 @@
 // The tasks that people have: reading and writing them. Every write goes through `change`.
 import { type ExpressionBuilder, sql } from 'kysely';
+import { priorities, type Status } from '../shared/kinds.ts';
+import type { NewTask, Task, TaskChanges, TaskPage, TaskQuery } from '../shared/shapes.ts';
 import { change, database, type Writing } from './database.ts';
 import { planReminder } from './reminders.ts';
-import { inDays, now, priorities, type Status, type Tables, type TaskRow } from './schema.ts';
-import type { NewTask, Task, TaskChanges, TaskPage, TaskQuery } from './shapes.ts';
+import { inDays, now, type Tables, type TaskRow } from './schema.ts';
 
 /** The tasks of one user: every query begins with it. */
 export function tasksOf(ownerId: number, reading: Pick<Writing, 'selectFrom'> = database) {

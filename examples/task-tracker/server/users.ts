@@ -1,9 +1,9 @@
 // Who is there: accounts and logins.
 import { createHash, randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
 import { promisify } from 'node:util';
+import type { Profile, Registration } from '../shared/shapes.ts';
 import { change, database } from './database.ts';
 import { inDays, now, type UserRow } from './schema.ts';
-import type { Profile, Registration } from './shapes.ts';
 
 export type User = Pick<UserRow, 'id' | 'email' | 'name' | 'timezone' | 'revision'>;
 

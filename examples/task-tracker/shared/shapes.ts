@@ -1,8 +1,6 @@
-// What travels over HTTP: checked when it comes, shown at /docs.
+// What travels between pages and server: checked when it comes, shown at /docs.
 import { z } from '@hono/zod-openapi';
-import { formats } from './export.ts';
-import { get, patch, post, remove } from './http.ts';
-import { priorities, statuses } from './schema.ts';
+import { formats, priorities, statuses } from './kinds.ts';
 
 /** What PostgreSQL could not store is refused here, where the sender can be told: NUL, and half of a surrogate pair. */
 const text = (max: number) =>
@@ -35,12 +33,12 @@ const named = <Fields extends z.ZodRawShape>(name: string, fields: Fields) => z.
 
 const account = { name: text(100).trim().min(1), timezone };
 const password = z.string().min(8).max(200);
-const Registration = named('Registration', { ...account, email, password });
-const Login = named('Login', { email, password: z.string().max(200) });
-const Profile = z.object(account).partial().openapi('Profile');
+export const Registration = named('Registration', { ...account, email, password });
+export const Login = named('Login', { email, password: z.string().max(200) });
+export const Profile = z.object(account).partial().openapi('Profile');
 const user = { id: z.int(), email: z.string(), name: z.string(), timezone: z.string() };
-const User = named('User', user);
-const Session = named('Session', { ...user, token: z.string() });
+export const User = named('User', user);
+export const Session = named('Session', { ...user, token: z.string() });
 
 const fields = {
   title: text(200).trim().min(1),
@@ -49,14 +47,14 @@ const fields = {
   priority: z.enum(priorities),
   deadline: moment.nullable(),
 };
-const NewTask = named('NewTask', {
+export const NewTask = named('NewTask', {
   ...fields,
   description: fields.description.default(''),
   status: fields.status.default('todo'),
   priority: fields.priority.default('normal'),
   deadline: fields.deadline.default(null),
 });
-const TaskChanges = z
+export const TaskChanges = z
   .object({ ...fields, completed: z.boolean() })
   .partial()
   .refine((changes) => Object.keys(changes).length > 0, 'changes nothing')
@@ -66,14 +64,14 @@ const TaskChanges = z
   })
   .openapi('TaskChanges');
 const times = { created_at: at, updated_at: at, completed_at: at.nullable() };
-const Task = named('Task', {
+export const Task = named('Task', {
   id: z.int(),
   ...fields,
   deadline: at.nullable(),
   overdue: z.boolean(),
   ...times,
 });
-const TaskQuery = z.object({
+export const TaskQuery = z.object({
   status: z.enum([...statuses, 'open']).optional(),
   priority: z.enum(priorities).optional(),
   due: z.enum(['overdue', 'day', 'week', 'none']).optional(),
@@ -82,11 +80,11 @@ const TaskQuery = z.object({
   page: z.coerce.number().int().min(1).max(100_000).default(1),
   per_page: z.coerce.number().int().min(1).max(200).default(25),
 });
-const TaskPage = named('TaskPage', { items: z.array(Task), total: count, page: count, pages: count });
+export const TaskPage = named('TaskPage', { items: z.array(Task), total: count, page: count, pages: count });
 
 const counts = <Name extends string>(names: readonly Name[]) =>
   z.object(Object.fromEntries(names.map((name) => [name, count])) as Record<Name, z.ZodInt>);
-const Statistics = named('Statistics', {
+export const Statistics = named('Statistics', {
   total: count,
   by_status: counts(statuses),
   by_priority: counts(priorities),
@@ -97,11 +95,11 @@ const Statistics = named('Statistics', {
   days: z.array(z.object({ day: z.string(), created: count, completed: count, open: count })),
 });
 
-const OfJob = z.object({ task_id: z.uuid() });
-const OfTask = z.object({ id: z.coerce.number().pipe(id) });
+export const OfJob = z.object({ task_id: z.uuid() });
+export const OfTask = z.object({ id: z.coerce.number().pipe(id) });
 
-const ExportQuery = z.object({ export_format: z.enum(formats).default('json') });
-const Export = named('Export', {
+export const ExportQuery = z.object({ export_format: z.enum(formats).default('json') });
+export const Export = named('Export', {
   task_id: z.string(),
   format: z.enum(formats),
   created_at: at,
@@ -111,7 +109,7 @@ const Export = named('Export', {
   error: z.string().nullable(),
   download: z.string().nullable(),
 });
-const BulkUpdate = named('BulkUpdate', {
+export const BulkUpdate = named('BulkUpdate', {
   task_ids: z.array(id).min(1).max(1000),
   update_data: TaskChanges,
 });
@@ -120,20 +118,20 @@ const BulkItem = z.object({
   outcome: z.enum(['waiting', 'updated', 'not found', 'failed']),
   error: z.string().nullable(),
 });
-const BulkResult = named('BulkResult', {
+export const BulkResult = named('BulkResult', {
   task_id: z.string(),
   done: count,
   total: count,
   items: z.array(BulkItem),
 });
 
-const CacheStatus = named('CacheStatus', {
+export const CacheStatus = named('CacheStatus', {
   kind: z.enum(['redis', 'memory']),
   available: z.boolean(),
   hits: count,
   misses: count,
 });
-const Health = named('Health', {
+export const Health = named('Health', {
   status: z.enum(['ok', 'degraded']),
   database: z.boolean(),
   broker: z.boolean(),
@@ -152,31 +150,6 @@ export type BulkResult = z.output<typeof BulkResult>;
 export type CacheStatus = z.output<typeof CacheStatus>;
 export type Profile = z.output<typeof Profile>;
 export type Registration = z.output<typeof Registration>;
-
-/** The whole API, in the order in which its paths are tried; `handlers` in api.ts does what it says. */
-export const routes = {
-  register: post('/auth/register', 'Make an account', { body: Registration }, Session, 201),
-  login: post('/auth/login', 'Sign in: gives a cookie and a token', { body: Login }, Session),
-  logout: post('/auth/logout', 'Sign out', {}, null),
-  me: get('/auth/me', 'Who you are', {}, User),
-  changeMe: patch('/auth/me', 'Change your name or time zone', { body: Profile }, User),
-  list: get('/tasks', 'Your tasks', { query: TaskQuery }, TaskPage),
-  create: post('/tasks', 'A new task; of its deadline you are reminded', { body: NewTask }, Task, 201),
-  statistics: get('/tasks/statistics', 'Your tasks as numbers', {}, Statistics),
-  beginExport: post('/tasks/export', 'Begin an export', { query: ExportQuery }, Export, 202),
-  exports: get('/tasks/exports', 'Your exports, the latest first', {}, z.array(Export)),
-  exportStatus: get('/tasks/export-status/{task_id}', 'How far an export is', { params: OfJob }, Export),
-  exportEvents: get('/tasks/export-events/{task_id}', 'The same, live', { params: OfJob }, 'events'),
-  exportFile: get('/tasks/export-download/{task_id}', 'What was exported', { params: OfJob }, 'file'),
-  beginBulk: post('/tasks/bulk-update', 'Change many tasks', { body: BulkUpdate }, BulkResult, 202),
-  bulkStatus: get('/tasks/bulk-update/{task_id}', 'What became of each', { params: OfJob }, BulkResult),
-  task: get('/tasks/{id}', 'A task', { params: OfTask }, Task),
-  update: patch('/tasks/{id}', 'Change a task', { params: OfTask, body: TaskChanges }, Task),
-  remove: remove('/tasks/{id}', 'Delete a task', { params: OfTask }, null),
-  events: get('/events', 'Says when something of yours has changed', {}, 'events'),
-  health: get('/health', 'Whether it works', {}, Health),
-  cacheStatus: get('/cache/status', 'Whether the cache works', {}, CacheStatus),
-};
 
 function isTimeZone(name: string): boolean {
   try {

@@ -1,7 +1,7 @@
 // The board: a column for each status. A task is moved by dragging it, by the arrows on it, or by Shift and an arrow key.
 import { useRef, useState } from 'preact/hooks';
-import { type Status, statuses } from '../server/schema.ts';
-import type { Task, TaskPage } from '../server/shapes.ts';
+import { type Status, statuses } from '../shared/kinds.ts';
+import type { Task, TaskPage } from '../shared/shapes.ts';
 import { ask, type Loaded, useLoad } from './api.ts';
 import { useShared } from './context.ts';
 import { Deadline, IconButton, Nothing, PriorityChip, Problem } from './parts.tsx';

@@ -1,6 +1,6 @@
 // One change to many tasks: each is a task of Umbel of its own, and says what became of it.
 import { useEffect, useState } from 'preact/hooks';
-import type { BulkResult, Task } from '../server/shapes.ts';
+import type { BulkResult, Task } from '../shared/shapes.ts';
 import { ask } from './api.ts';
 import { useShared } from './context.ts';
 import { Dialog, Problem, Select } from './parts.tsx';

@@ -1,7 +1,7 @@
 // What all parts of the page share.
 import { createContext } from 'preact';
 import { useContext, useEffect, useState } from 'preact/hooks';
-import type { Task, User } from '../server/shapes.ts';
+import type { Task, User } from '../shared/shapes.ts';
 
 export interface Shared {
   readonly user: User;

@@ -1,6 +1,6 @@
 // Exports: begun here, written by a worker, watched while they run, downloaded.
 import { useEffect, useState } from 'preact/hooks';
-import type { Export } from '../server/shapes.ts';
+import type { Export } from '../shared/shapes.ts';
 import { ask, useLoad } from './api.ts';
 import { useShared } from './context.ts';
 import { Icon, Nothing, Problem } from './parts.tsx';

@@ -1,6 +1,6 @@
 // The form of a task, and that of the account.
 import { useState } from 'preact/hooks';
-import type { Task, User } from '../server/shapes.ts';
+import type { Task, User } from '../shared/shapes.ts';
 import { ask } from './api.ts';
 import { useShared } from './context.ts';
 import { Dialog, Field, Form, Select } from './parts.tsx';

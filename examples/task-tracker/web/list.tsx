@@ -1,7 +1,7 @@
 // The list: filters, pages, and what is done to many tasks at once.
 import { useEffect, useRef, useState } from 'preact/hooks';
-import type { Status } from '../server/schema.ts';
-import type { Task, TaskPage } from '../server/shapes.ts';
+import type { Status } from '../shared/kinds.ts';
+import type { Task, TaskPage } from '../shared/shapes.ts';
 import { ask, useLoad } from './api.ts';
 import { BulkBar } from './bulk.tsx';
 import { go, useRoute, useShared } from './context.ts';

@@ -1,6 +1,6 @@
 // Signing in, or making an account.
 import { useState } from 'preact/hooks';
-import type { User } from '../server/shapes.ts';
+import type { User } from '../shared/shapes.ts';
 import { ask } from './api.ts';
 import { Field, Form } from './parts.tsx';
 

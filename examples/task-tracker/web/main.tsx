@@ -1,7 +1,7 @@
 // The page: who is signed in, what is shown, what is heard from the server.
 import { render } from 'preact';
 import { useCallback, useEffect, useMemo, useState } from 'preact/hooks';
-import type { Task, User } from '../server/shapes.ts';
+import type { Task, User } from '../shared/shapes.ts';
 import { ask } from './api.ts';
 import { Board } from './board.tsx';
 import { go, pages, type Shared, SharedContext, useEvent, useRoute } from './context.ts';

@@ -1,8 +1,8 @@
 // Small parts that several pages have.
 import type { ComponentChildren, JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
-import type { Priority } from '../server/schema.ts';
-import type { Task } from '../server/shapes.ts';
+import type { Priority } from '../shared/kinds.ts';
+import type { Task } from '../shared/shapes.ts';
 import { Refused } from './api.ts';
 import { exactly, priorityNames, when } from './words.ts';
 

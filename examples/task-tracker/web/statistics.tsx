@@ -1,6 +1,6 @@
 // Statistics as charts, drawn as SVG in the width that there is; each can be read as a table, too.
 import { useEffect, useRef, useState } from 'preact/hooks';
-import type { Statistics } from '../server/shapes.ts';
+import type { Statistics } from '../shared/shapes.ts';
 import { useLoad } from './api.ts';
 import { useShared } from './context.ts';
 import { Nothing, Problem } from './parts.tsx';

@@ -1,5 +1,5 @@
 // How things are called and written.
-import { type Priority, priorities, type Status, statuses } from '../server/schema.ts';
+import { type Priority, priorities, type Status, statuses } from '../shared/kinds.ts';
 
 export const statusNames: Readonly<Record<Status, string>> = { todo: 'To do', doing: 'Doing', done: 'Done' };
 export const priorityNames: Readonly<Record<Priority, string>> = {
