@@ -18,7 +18,7 @@ export const processTask = app.task(
     maxRetries: 3,
     defaultRetryDelay: Number(process.env.RETRY_DELAY ?? 1),
     autoretryFor: [Error],
-    parameters: ['task_num', 'timeout', 'worker_id', 'failures'],
+    parameters: ['task_num', 'timeout', 'worker_id?', 'failures?'],
   },
   async (
     task,
