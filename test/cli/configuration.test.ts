@@ -72,6 +72,15 @@ CELERY_RESULT_BACKEND=redis://:\${REDIS_PASSWORD}@redis:6379/1
   });
   expect(sources.broker_url).toBe('.env: CELERY_BROKER_URL');
   expect(JSON.stringify(settings)).not.toContain('canary');
+  writeFileSync(join(folder, '.env'), `CELERY_BROKER_URL=redis://:\${NOBODY}@redis:6379/0\n`);
+  expect(await umbel(folder, ['-A', './app.js', 'report'])).toMatchObject({
+    stderr: expect.stringContaining('CELERY_BROKER_URL names the variable NOBODY, which is not set'),
+  });
+  writeFileSync(
+    join(folder, 'app.js'),
+    shop.replace("'shop')", "'shop', { broker: 'sqlite://./in-code.db' })"),
+  );
+  expect((await reportOf(folder, ['-A', './app.js'])).sources.broker_url).toBe('code');
 });
 
 test('umbel.config.js holds what one would type: the App, and options by command', async () => {

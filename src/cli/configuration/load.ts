@@ -65,10 +65,10 @@ function enter(folder: string): void {
 
 /** What .env says. */
 function envFile(): NodeJS.Dict<string> {
-  if (!existsSync('.env')) return {};
   try {
     return parseEnv(readFileSync('.env', 'utf8'));
   } catch (error) {
+    if (!existsSync('.env')) return {};
     throw new UsageError('cannot read .env', { cause: error }); // a folder, or not readable
   }
 }

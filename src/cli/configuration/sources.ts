@@ -16,12 +16,20 @@ export function sourcesOf({ config }: App): Readonly<Record<string, string>> {
     const flag = names.map(originOf).find((origin) => origin.startsWith('flag'));
     const variable = names.find((each) => process.env[each]);
     if (flag !== undefined) sources[name] = flag;
-    else if (variable !== undefined && isFrom(valueFrom(variable, process.env), value))
-      sources[name] = sourceOf(variable);
+    else if (variable !== undefined && isFrom(textOf(variable), value)) sources[name] = sourceOf(variable);
     else if (JSON.stringify(usual.get(name)) === JSON.stringify(value)) sources[name] = 'default';
     else sources[name] = name === 'backend' && value === config.broker ? 'default: the broker' : 'code';
   }
   return sources;
+}
+
+/** Undefined: it names a variable that is not set, which matters only where nothing else says the value. */
+function textOf(variable: string): string | undefined {
+  try {
+    return valueFrom(variable, process.env);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Whether a variable's text is this value, to which a password may have been added. */
