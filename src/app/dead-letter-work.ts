@@ -1,7 +1,7 @@
 // Listing, replaying and discarding dead letters. There may be very many, and changing them may be slowed down.
 
 import { parseRate } from '../config/rate.ts';
-import { ConfigError, NotReplayableError } from '../errors.ts';
+import { NotReplayableError } from '../errors.ts';
 import { systemClock } from '../lib/clock.ts';
 import type { DeadLetterStore } from '../stores/transport.ts';
 import { matcherOf, opened } from './dead-letter-filter.ts';
@@ -13,13 +13,14 @@ import type {
   DeadLettersChanged,
   ListDeadLetters,
 } from './dead-letters.ts';
+import { checkLimit } from './list-limit.ts';
 
 /** Newest first. */
 export async function* list(
   letters: DeadLetterStore,
   { limit = Number.POSITIVE_INFINITY, before, ...filter }: ListDeadLetters,
 ): AsyncGenerator<DeadLetter, void, undefined> {
-  if (Number.isNaN(limit) || limit < 1) throw new ConfigError("'limit' must be a number from 1 up");
+  if (limit !== Number.POSITIVE_INFINITY) checkLimit(limit, 'a list of dead letters');
   const isMeant = matcherOf(filter);
   let from = before;
   for (let left = limit; left > 0; ) {

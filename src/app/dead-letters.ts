@@ -5,6 +5,7 @@ import type { Options } from '../lib/schema.ts';
 import type { StoredDeadLetter as StoredLetter } from '../stores/transport.ts';
 import type { App } from './app.ts';
 import type { filterOptions } from './dead-letter-filter.ts';
+import { checkLimit } from './list-limit.ts';
 
 /** A message that could not be run: the reason, its call if it can be read, and its original bytes. */
 export interface DeadLetter extends StoredLetter {
@@ -129,6 +130,8 @@ export class DeadLetters {
     pace: DeadLetterPace,
   ): Promise<DeadLettersChanged> {
     const { change } = await work();
+    const { limit = Number.POSITIVE_INFINITY } = pace;
+    if (limit !== Number.POSITIVE_INFINITY) checkLimit(limit, verb);
     const target = await targetOf(which);
     await this.#app.audit.record(`dead-letter.${verb}`, target);
     return change(await this.#letters(), verb, which, pace);

@@ -126,6 +126,11 @@ onEachBroker(allBrokers, (_, newUrls) => {
     const [a = 0, b = 0, c = 0, d = 0] = await app.deadLetters.find({});
     expect(await app.deadLetters.replay(b)).toEqual({ done: [b], missing: [] });
     expect(await app.deadLetters.discard([a, b])).toEqual({ done: [a], missing: [b] });
+    for (const limit of [-1, 0, 1.5, Number.NaN]) {
+      const wrong = `must be a whole number from 1 up, not ${limit}`;
+      await expect(app.deadLetters.discard({}, { limit })).rejects.toThrow(`'limit' of discard ${wrong}`);
+      await expect(callsOf(app, { limit })).rejects.toThrow(`'limit' of a list of dead letters ${wrong}`);
+    }
     expect(await app.deadLetters.discard({}, { limit: 1 })).toEqual({ done: [c], missing: [] });
     expect(await app.deadLetters.find({})).toEqual([d]);
     expect(await take(app, 1)).toEqual(['b']);
