@@ -25,6 +25,7 @@ import { AmqpRevocations } from './amqp-revocations.ts';
 import { closeChannel } from './client/link.ts';
 import { type AmqpSettings, amqpSettings } from './client/settings.ts';
 import {
+  checkQueueLength,
   type Declarations,
   type Declared,
   delayedAddress,
@@ -151,7 +152,7 @@ export class AmqpTransport implements Transport {
   /** Without `scheduled`, and without messages that other processes hold. */
   async size(queue: string): Promise<QueueSize> {
     this.#refuseIfClosed();
-    checkShort('the queue', queue);
+    checkQueueLength(queue);
     let claimed = 0;
     for (const consumer of this.#consumers) claimed += consumer.held(queue);
     const ready = (await this.#waiting(queue)) + (await this.#quarantinedIn(queue));
@@ -170,7 +171,7 @@ export class AmqpTransport implements Transport {
   /** Messages that wait at the broker for their time are not deleted. */
   async purge(queue: string): Promise<number> {
     this.#refuseIfClosed();
-    checkShort('the queue', queue);
+    checkQueueLength(queue);
     return this.#publisher.during(async ({ connection, declarations }) => {
       await declarations.queue(queue);
       const channel = await connection.createChannel();
@@ -273,7 +274,7 @@ const withoutQuarantineMs = 60_000;
 /** @throws ReservedNameError, ConfigError */
 function checkName(queue: string): void {
   checkQueueName(queue);
-  checkShort('the queue', queue);
+  checkQueueLength(queue);
 }
 
 /** How long a message waits at the broker, milliseconds; for the rest of the time its worker waits. */

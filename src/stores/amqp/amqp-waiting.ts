@@ -2,6 +2,7 @@
 import { checkQueueName } from '../reserved-names.ts';
 import { type PlacedMessage, type WaitingChanges, waitingWindow } from '../waiting.ts';
 import { type AmqpChannel, type AmqpGetMessage, closeChannel } from './client/link.ts';
+import { checkQueueLength } from './declare.ts';
 import type { AmqpPublication, Publisher } from './publisher.ts';
 import { copyMark } from './republish.ts';
 import {
@@ -43,6 +44,7 @@ export function changeWaiting(
         for (const { decision } of decided) {
           if (typeof decision === 'string') continue;
           checkQueueName(decision.queue);
+          checkQueueLength(decision.queue);
           use(decision.queue);
           await declarations.queue(decision.queue);
         }

@@ -3,6 +3,7 @@
 import { ConfigError } from '../../errors.ts';
 import type { ExchangeDeclaration, QueueDeclaration } from '../topology.ts';
 import { type AmqpChannel, type AmqpConnection, closeChannel } from './client/link.ts';
+import { longestText } from './wire.ts';
 
 /** The queue of dead letters. */
 export const deadQueue = 'umbel.dead';
@@ -24,7 +25,6 @@ const fineStepMs = 8;
 const fineArrival = 'umbel_delayed_delivery';
 /** The last word of a key for these levels; no queue's binding at Celery's arrival matches it. */
 const fineWord = 'umbel_ms';
-const longestRoutingKey = 255;
 
 const fineLevel = (n: number): string => `umbel_delayed_${n}`;
 
@@ -37,6 +37,9 @@ const arrivalOfMissing = 'umbel_delayed_queues';
 const unroutable = 'umbel_unroutable';
 /** The queue of messages that were due while their queue was missing. */
 export const unroutableQueue = 'umbel.unroutable';
+
+/** The longest name of a queue, in bytes: its delays need a digit and a point for each of Celery's levels. */
+const longestQueueName = longestText - 2 * levels;
 
 /** Whether delayed messages go through this exchange. */
 export function isOfDelays(exchange: string): boolean {
@@ -100,9 +103,22 @@ export function delayedAddress(queue: string, delayMs: number): { exchange: stri
   const routingKey = `${coarse}.${words(fine, fineLevels)}.${queue}.${fineWord}`;
   // Celery sends it to the highest level, from where it passes all levels with a 0: up to 28 exchanges for each message.
   const first = level(highestBit(seconds));
-  if ((fine === 0 && seconds > 0) || Buffer.byteLength(routingKey) > longestRoutingKey)
+  if ((fine === 0 && seconds > 0) || Buffer.byteLength(routingKey) > longestText)
     return { exchange: first, routingKey: `${coarse}.${queue}` };
   return { exchange: seconds === 0 ? fineLevel(highestBit(fine)) : first, routingKey };
+}
+
+/**
+ * A queue's name is a part of longer names: of the routing keys of its delays, and of its quarantine queue. Without them a worker could take its
+ * messages and not defer them.
+ * @throws ConfigError
+ */
+export function checkQueueLength(queue: string): void {
+  const bytes = Buffer.byteLength(queue);
+  if (bytes > longestQueueName)
+    throw new ConfigError(
+      `the queue '${queue.slice(0, 40)}…' has ${bytes} bytes; RabbitMQ takes ${longestText}, of which tasks that wait need ${longestText - longestQueueName}: choose a name of ${longestQueueName} bytes at most`,
+    );
 }
 
 function highestBit(value: number): number {

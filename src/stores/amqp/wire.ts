@@ -57,9 +57,12 @@ export function toOptions(
   };
 }
 
+/** The longest text of AMQP, in bytes. */
+export const longestText = 255;
+
 /** Whether it is text that AMQP takes as a property. */
 function isShort(value: unknown): value is string {
-  return typeof value === 'string' && Buffer.byteLength(value) <= 255;
+  return typeof value === 'string' && Buffer.byteLength(value) <= longestText;
 }
 
 /**
@@ -68,9 +71,9 @@ function isShort(value: unknown): value is string {
  */
 export function checkShort(what: string, value: string): void {
   const bytes = Buffer.byteLength(value);
-  if (bytes > 255)
+  if (bytes > longestText)
     throw new ConfigError(
-      `${what} '${value.slice(0, 40)}…' has ${bytes} bytes, and RabbitMQ takes 255: choose a shorter one`,
+      `${what} '${value.slice(0, 40)}…' has ${bytes} bytes, and RabbitMQ takes ${longestText}: choose a shorter one`,
     );
 }
 

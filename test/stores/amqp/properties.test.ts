@@ -52,23 +52,38 @@ needs(it, noRabbit)(
     const rabbit = await RabbitServerProcess.shared();
     const transport = await openAmqpTransport(rabbit.url(rabbit.vhost()), { queues: [], driver: {} });
     onTestFinished(() => transport.close());
-    const long = 'x'.repeat(256);
-    const eta = new Date(Date.now() + 3_600_000);
+    const [longest, long] = ['x'.repeat(199), 'x'.repeat(200)];
+    const nowhere = { name: 'x'.repeat(256), routingKey: 'celery' };
     const sends = [
       publication('fine'),
       publication('a', { queue: long }),
-      publication(long),
-      publication('b', { queue: 'x'.repeat(230), eta }),
+      publication('x'.repeat(256)),
+      publication('b', { exchange: nowhere }),
     ].map((each) => transport.publish([each]));
-    await expect(transport.size(long)).rejects.toThrow('has 256 bytes, and RabbitMQ takes 255');
+    const refused = 'has 200 bytes; RabbitMQ takes 255, of which tasks that wait need 56';
+    await expect(transport.size(long)).rejects.toThrow(refused);
+    await expect(transport.purge(long)).rejects.toThrow(refused);
+    const by = { name: 'w', leaseMs: 15_000 };
+    await expect(transport.consume({ queues: [long], ...by })).rejects.toThrow(refused);
     const [fine, ...others] = await Promise.allSettled(sends);
     expect(fine?.status).toBe('fulfilled');
     expect(others.map((each) => each.status === 'rejected' && String(each.reason.message))).toEqual([
-      expect.stringMatching(/^the queue 'x+…' has 256 bytes/),
+      expect.stringMatching(/^the queue 'x+…' has 200 bytes/),
       expect.stringMatching(/^the id 'x+…' has 256 bytes/),
-      expect.stringMatching(/^the routing key '.*…' has \d+ bytes/),
+      expect.stringMatching(/^the exchange 'x+…' has 256 bytes/),
     ]);
     expect(await transport.size('celery')).toMatchObject({ ready: 1 });
+    // With the longest name a message is delayed, deferred, and quarantined.
+    const consumer = await transport.consume({ queues: [longest], ...by });
+    await transport.publish([publication('c', { queue: longest, eta: new Date(Date.now() + 1_500) })]);
+    const first = await claimOne(consumer);
+    await first.settle({ kind: 'release', until: new Date(Date.now() + 500) });
+    await (await claimOne(consumer)).settle({ kind: 'release', until: null, crashed: true });
+    await (await claimOne(consumer)).settle({ kind: 'release', until: null, crashed: true });
+    const quarantined = await claimOne(consumer);
+    expect(quarantined).toMatchObject({ queue: longest, crashes: 2 });
+    await quarantined.settle({ kind: 'ack' });
+    expect(await transport.size(longest)).toMatchObject({ ready: 0 });
   },
 );
 
