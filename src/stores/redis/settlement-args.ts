@@ -1,7 +1,7 @@
 // The arguments of a settlement, as an operation of the batch script.
 import type { StoreWrite } from '../store-write.ts';
 import type { Publication, Settlement } from '../transport.ts';
-import { historyOf } from './history-write.ts';
+import { historyOf, type RedisHistoryWrite } from './history-write.ts';
 import type { AddressedMessage } from './queue-lists.ts';
 import { recordArgs } from './record-args.ts';
 import { RedisRecordWrite } from './record-write.ts';
@@ -31,8 +31,7 @@ export function endedArgs(field: string, settlement: Settlement, rules: Settleme
   // Its frame is in the call: see `CommandBatcher.order`.
   if (history !== null && history.frame !== null)
     return [isAdopted ? 'h' : 'H', field, key, json, history.text];
-  const ended = [isAdopted ? 's' : 'S', field, key, json];
-  return history === null ? ended : [...ended, 'E', history.limit, history.entry];
+  return withEntry([isAdopted ? 's' : 'S', field, key, json], history);
 }
 
 /** @throws UnroutableError, NotSerializableError, TypeError for a write of another store */
@@ -60,7 +59,7 @@ export async function settlementArgs(
       const letter = rules.adopting.has(field) ? 'k' : 'K';
       const args = [letter, field, ...record(settlement.write), String(count), ...publications];
       const told = [settlement.history, ...(settlement.publish ?? []).map(({ history }) => history)];
-      return told.reduce((all, history) => withHistory(all, history, rules), args);
+      return told.reduce((all, write) => withEntry(all, historyOf(write, rules.store)), args);
     }
     case 'release': {
       const due = settlement.until?.getTime() ?? 0;
@@ -68,16 +67,14 @@ export async function settlementArgs(
       return ['R', field, due > now ? String(due) : '', how, '1'];
     }
     case 'dead':
-      return withHistory(
+      return withEntry(
         ['D', field, settlement.reason, settlement.detail, ...record(settlement.write)],
-        settlement.history,
-        rules,
+        historyOf(settlement.history, rules.store),
       );
   }
 }
 
 /** The entry belongs to the operation before it. */
-function withHistory(args: string[], write: StoreWrite | undefined, { store }: SettlementRules): string[] {
-  const history = historyOf(write, store);
+function withEntry(args: string[], history: RedisHistoryWrite | null): string[] {
   return history === null ? args : [...args, 'E', history.limit, history.entry];
 }
