@@ -309,8 +309,10 @@ describe.each(stores)('remote control on %s', (kind) => {
     app.task('mail', () => 1);
     const set = async (rate: unknown): Promise<unknown> =>
       ask('rate_limit', { task_name: 'mail', rate_limit: rate });
-    expect(await set('5/m')).toEqual({ ok: 'new rate limit set successfully' });
-    expect(await ask('registered')).toEqual(['mail [rate_limit=5/m]']);
+    for (const rate of ['3/s', '100/m', '7/h', '0.5/h']) {
+      expect(await set(rate)).toEqual({ ok: 'new rate limit set successfully' });
+      expect(await ask('registered')).toEqual([`mail [rate_limit=${rate}]`]);
+    }
     expect(await set('0')).toEqual({ ok: 'rate limit disabled successfully' });
     expect(await ask('registered')).toEqual(['mail']);
     expect(await set('often')).toMatchObject({ error: expect.stringMatching(/^Invalid rate limit string/) });

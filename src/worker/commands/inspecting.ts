@@ -133,7 +133,7 @@ function attribute({ rateLimits, timeLimits }: Panel, task: AnyTask, item: strin
   switch (item) {
     case 'rate_limit': {
       const rate = rateLimits.rateOf(name, options.rateLimit);
-      return rate === null ? null : rate >= 1 ? `${round(rate)}/s` : `${round(rate * 60)}/m`;
+      return rate === null ? null : rateText(rate);
     }
     case 'routing_key':
     case 'queue':
@@ -161,6 +161,15 @@ function attribute({ rateLimits, timeLimits }: Panel, task: AnyTask, item: strin
   }
 }
 
-function round(rate: number): number {
-  return Math.round(rate * 1000) / 1000;
+/** In the unit in which it is a whole number, so that `100/m` is read as it was written. */
+function rateText(rate: number): string {
+  for (const [unit, seconds] of [
+    ['s', 1],
+    ['m', 60],
+    ['h', 3_600],
+  ] as const) {
+    const starts = Math.round(rate * seconds);
+    if (starts >= 1 && Math.abs(starts - rate * seconds) < 1e-9) return `${starts}/${unit}`;
+  }
+  return `${Math.round(rate * 3_600_000) / 1000}/h`;
 }
