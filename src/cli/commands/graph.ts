@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { redacted } from '../../lib/redact.ts';
+import { poolSizeOf } from '../../protocol/pool-size.ts';
 import { type CommonOptions, optionsOf, withApp } from '../common.ts';
 import { createOutput } from '../output.ts';
 import { askingOf, type RemoteOptions, withRemoteOptions } from '../remote.ts';
@@ -42,7 +43,7 @@ async function drawWorkers(options: RemoteOptions): Promise<void> {
     ]);
     const workers = [...stats.replies].sort().map(([name, reply]) => ({
       name,
-      slots: slotsOf(reply),
+      slots: poolSizeOf(reply) ?? 0,
       queues: namesOf(queues.replies.get(name)),
     }));
     if (workers.length === 0) {
@@ -59,14 +60,6 @@ async function drawWorkers(options: RemoteOptions): Promise<void> {
     output.say(dotOf(workersGraph(cluster)));
     output.data(cluster);
   });
-}
-
-/** The slots of a worker, ours or Python's, by its answer, which may have any form. */
-function slotsOf(reply: unknown): number {
-  if (typeof reply !== 'object' || reply === null || !('pool' in reply)) return 0;
-  const { pool } = reply;
-  if (typeof pool !== 'object' || pool === null || !('max-concurrency' in pool)) return 0;
-  return Number(pool['max-concurrency']) || 0;
 }
 
 function namesOf(reply: unknown): readonly string[] {

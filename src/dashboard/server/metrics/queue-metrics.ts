@@ -1,8 +1,8 @@
 // Metrics of queues: ours, and those of celery-exporter. The broker is asked at each scrape; what workers tell is from the scrape before.
 import type { App } from '../../../app/app.ts';
 import type { QueueState } from '../../../app/queues.ts';
-import { isRecord } from '../../../lib/narrow.ts';
 import { MetricRegistry } from '../../../lib/prometheus.ts';
+import { poolSizeOf } from '../../../protocol/pool-size.ts';
 import type { Fleet } from '../pages/fleet.ts';
 import { part } from '../pages/part.ts';
 
@@ -92,8 +92,7 @@ export class QueueMetrics {
     if (stats.value === null || queues.value === null) return null;
     const served = new Map<string, Served>();
     for (const [worker, names] of queues.value) {
-      const pool = stats.value.get(worker)?.pool;
-      const processes = isRecord(pool) ? Number(pool['max-concurrency'] ?? 0) || 0 : 0;
+      const processes = poolSizeOf(stats.value.get(worker)) ?? 0;
       for (const name of names) {
         const sum = served.get(name) ?? { workers: 0, processes: 0 };
         served.set(name, { workers: sum.workers + 1, processes: sum.processes + processes });

@@ -2,7 +2,7 @@
 // what comes times the mean run time.
 import type { App } from '../../../app/app.ts';
 import type { ClusterState } from '../../../events/cluster-state.ts';
-import { isRecord } from '../../../lib/narrow.ts';
+import { poolSizeOf } from '../../../protocol/pool-size.ts';
 import type { Fleet } from './fleet.ts';
 
 /** How long its tasks run. */
@@ -90,8 +90,7 @@ export function slotsByQueue(
   const slots = new Map<string, QueueSlots>();
   const unknown = new Set<string>();
   for (const [worker, queues] of served ?? []) {
-    const pool = stats?.get(worker)?.pool;
-    const concurrency = isRecord(pool) ? Number(pool['max-concurrency']) : Number.NaN;
+    const concurrency = poolSizeOf(stats?.get(worker)) ?? Number.NaN;
     const active = cluster.worker(worker)?.active ?? null;
     for (const queue of queues) {
       if (!Number.isFinite(concurrency)) unknown.add(queue);

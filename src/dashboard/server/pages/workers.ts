@@ -5,6 +5,7 @@ import type { Answers } from '../../../control/mailbox.ts';
 import type { ClusterState } from '../../../events/cluster-state.ts';
 import { isRecord } from '../../../lib/narrow.ts';
 import type { Json } from '../../../protocol/message.ts';
+import { poolSizeOf } from '../../../protocol/pool-size.ts';
 import type { Right } from '../users.ts';
 import { plainName } from './checked.ts';
 import type { Fleet } from './fleet.ts';
@@ -59,7 +60,7 @@ export function listWorkers(cluster: ClusterState, fleet: Fleet): WorkerList {
       load: known?.loadavg ?? [],
       software: known?.software || null,
       pid: known?.pid ?? numberOr(reply?.pid),
-      concurrency: numberOr(pool['max-concurrency']),
+      concurrency: poolSizeOf(reply),
       pool: typeof pool.implementation === 'string' ? pool.implementation : null,
       queues: queues.value?.get(name) ?? null,
       uptime: numberOr(reply?.uptime),
