@@ -17,7 +17,7 @@ import type { TaskPage, WorkflowPage } from '../../src/dashboard/server/pages/ta
 import type { WorkerDetail } from '../../src/dashboard/server/pages/worker-details.ts';
 import { type ControlOutcome, rightFor } from '../../src/dashboard/server/pages/workers.ts';
 import { layoutOf } from '../../src/dashboard/web/pages/workflow-layout.ts';
-import { readPython } from '../../src/dashboard/web/ui/python-literal.ts';
+import { readPython, readWholePython } from '../../src/dashboard/web/ui/python-literal.ts';
 import type { Finding } from '../../src/doctor/finding.ts';
 import { ClusterState } from '../../src/events/cluster-state.ts';
 import { every } from '../../src/schedules/every.ts';
@@ -584,6 +584,16 @@ it.each([
   ['12345678901234567890', '12345678901234567890'],
 ])('a plain Python value is read: %s', (text, value) => {
   expect(readPython(text)).toEqual({ value });
+});
+
+it.each([
+  ["('abc', 5)", ['abc', 5]],
+  ["('abc...',)", null],
+  ["{'password': '********'}", null],
+  ['(12345678901234567890,)', null],
+  [null, null],
+])('a call is sent again by what Python wrote of it only if that is whole: %s', (text, value) => {
+  expect(readWholePython(text)).toEqual(value);
 });
 
 it.each([

@@ -4,8 +4,10 @@ import type { JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { answer, api, may, useLoaded } from './api.ts';
 import { paused } from './live.ts';
+import { term } from './query.ts';
 import { link, navigate, taskLink, workerLink } from './router.ts';
-import { confirm, Dialog } from './ui/dialog.tsx';
+import { confirm } from './ui/confirm.tsx';
+import { Dialog } from './ui/dialog.tsx';
 import { matching, mayBeId, type PaletteEntry } from './ui/palette-match.ts';
 
 export const paletteOpen = signal(false);
@@ -125,7 +127,7 @@ function useKnown(): readonly PaletteEntry[] {
     ),
     ...(workers.value?.workers ?? []).map(({ name }) => goTo('Worker', name, workerLink(name))),
     ...(names.value?.names ?? []).map((name) =>
-      goTo('Tasks', name, link('/tasks', { q: `name:${/\s/.test(name) ? `"${name}"` : name}` })),
+      goTo('Tasks', name, link('/tasks', { q: term('name', name) })),
     ),
     ...(schedules.value?.schedules ?? []).map(({ name }) =>
       goTo('Schedule', name, link('/schedules', { open: name })),

@@ -4,6 +4,7 @@ import { useState } from 'preact/hooks';
 import type { QueueLine } from '../../server/pages/queues.ts';
 import { answer, api } from '../api.ts';
 import { plural } from '../format.ts';
+import { term } from '../query.ts';
 import { FormDialog } from '../ui/form-dialog.tsx';
 import { Preview } from '../ui/preview.tsx';
 import { TextInput } from '../ui/text-input.tsx';
@@ -67,7 +68,7 @@ export function RescheduleDialog({ queue: { name }, onClose, onDone }: Props): J
   const target = to.trim();
   const level = priority.trim() === '' ? undefined : Number(priority);
   const only = query.trim();
-  const here = `queue:"${name.replace(/["\\]/g, '\\$&')}"`;
+  const here = term('queue', name);
   const which = { query: only === '' ? here : `${here} (${only})` };
   const change = (dryRun: boolean, why = {}) => {
     const changes = {

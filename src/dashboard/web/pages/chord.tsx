@@ -6,7 +6,7 @@ import { count, plural } from '../format.ts';
 import { useRefresh } from '../live.ts';
 import { taskLink } from '../router.ts';
 import { Act } from '../ui/act.tsx';
-import { confirm } from '../ui/dialog.tsx';
+import { confirm } from '../ui/confirm.tsx';
 import { boxOf, JsonBox, readBox } from '../ui/json-box.tsx';
 import { Warning } from '../ui/notice.tsx';
 import { Panel } from '../ui/page-head.tsx';

@@ -3,6 +3,7 @@ import type { JSX } from 'preact';
 import { answer, api, useLoaded } from '../api.ts';
 import { count, plural } from '../format.ts';
 import { useRefresh } from '../live.ts';
+import { term } from '../query.ts';
 import { link, search, setSearch, taskLink } from '../router.ts';
 import { Spark } from '../ui/chart.tsx';
 import { Empty, FaultNote, Loading } from '../ui/notice.tsx';
@@ -99,7 +100,7 @@ export function FailuresPage(): JSX.Element {
                   <td class="right num">
                     <a
                       href={link('/tasks', {
-                        q: `state:failure ${group.task === null ? '' : `name:${group.task} `}exception:${group.exception} ended:<${hours}h`,
+                        q: `state:failure ${group.task === null ? '' : `${term('name', group.task)} `}${term('exception', group.exception)} ended:<${hours}h`,
                       })}
                     >
                       {count(group.count)}

@@ -6,7 +6,7 @@ import { count, plural } from '../format.ts';
 import { useRefresh, useReloadSoon } from '../live.ts';
 import { taskLink, workerLink } from '../router.ts';
 import { Act } from '../ui/act.tsx';
-import { confirm } from '../ui/dialog.tsx';
+import { AskButton } from '../ui/ask-button.tsx';
 import { Empty, FaultNote, Loading } from '../ui/notice.tsx';
 import { Time } from '../ui/time.tsx';
 import { Told } from '../ui/told.tsx';
@@ -119,43 +119,40 @@ function HeldRow({ queue, held, reload }: RowProps): JSX.Element {
 
 function ReleaseButton({ queue, held: { id, task, worker, started }, reload }: RowProps): JSX.Element {
   return (
-    <button
-      type="button"
-      class="button button-small"
-      aria-label={`Release ${task} ${id}`}
-      onClick={() =>
-        confirm({
-          title: `Release ${task}`,
-          verb: 'Release',
-          danger: true,
-          effect: (
-            <>
-              <p>
-                The message goes back to the front of <b>{queue}</b> now, and the next free worker takes it.
-                It is for a worker that hangs.
-              </p>
-              <p>
-                <b>
-                  {started
-                    ? `If ${worker} still runs the task, it runs twice.`
-                    : `${worker} may start it all the same: then it runs twice.`}
-                </b>{' '}
-                {worker} is not told. What it does to other systems stays done; its result and what follows
-                from it are refused, if results are kept in the store of the messages.
-              </p>
-            </>
-          ),
-          act: async (why) => {
-            const { released } = await answer(
-              api.queues[':name'].release.$post({ query: why, param: { name: queue }, json: { id } }),
-            );
-            await reload();
-            return released ? 'It is back in its queue.' : 'No worker of Umbel holds it any more.';
-          },
-        })
-      }
+    <AskButton
+      small
+      label={`Release ${task} ${id}`}
+      ask={() => ({
+        title: `Release ${task}`,
+        verb: 'Release',
+        danger: true,
+        effect: (
+          <>
+            <p>
+              The message goes back to the front of <b>{queue}</b> now, and the next free worker takes it. It
+              is for a worker that hangs.
+            </p>
+            <p>
+              <b>
+                {started
+                  ? `If ${worker} still runs the task, it runs twice.`
+                  : `${worker} may start it all the same: then it runs twice.`}
+              </b>{' '}
+              {worker} is not told. What it does to other systems stays done; its result and what follows from
+              it are refused, if results are kept in the store of the messages.
+            </p>
+          </>
+        ),
+        act: async (why) => {
+          const { released } = await answer(
+            api.queues[':name'].release.$post({ query: why, param: { name: queue }, json: { id } }),
+          );
+          await reload();
+          return released ? 'It is back in its queue.' : 'No worker of Umbel holds it any more.';
+        },
+      })}
     >
       Release…
-    </button>
+    </AskButton>
   );
 }

@@ -6,7 +6,8 @@ import { count, plural } from '../format.ts';
 import { useRefresh } from '../live.ts';
 import { link, navigate } from '../router.ts';
 import { Act } from '../ui/act.tsx';
-import { confirm } from '../ui/dialog.tsx';
+import { AskButton } from '../ui/ask-button.tsx';
+import { confirm, type Question } from '../ui/confirm.tsx';
 import { FaultNote, Loading, Warning } from '../ui/notice.tsx';
 import { Facts, PageHead, Panel } from '../ui/page-head.tsx';
 import { lookOf } from '../ui/state.tsx';
@@ -121,75 +122,64 @@ function JobButtons({ job, reload }: { job: JobLine; reload: () => Promise<void>
   return (
     <>
       {state === 'planning' && pauseReason !== '' && (
-        <button
-          type="button"
-          class="button button-primary"
-          onClick={() =>
-            confirm({
-              title: 'Prepare the job',
-              verb: 'Prepare',
-              effect: <p>Gathers its tasks from where it has stopped. Nothing is sent.</p>,
-              act: async (why) => {
-                await answer(api.jobs[':id'].prepare.$post({ param: { id }, query: why }));
-                await reload();
-                return 'Its tasks are being gathered.';
-              },
-            })
-          }
+        <AskButton
+          look="primary"
+          ask={() => ({
+            title: 'Prepare the job',
+            verb: 'Prepare',
+            effect: <p>Gathers its tasks from where it has stopped. Nothing is sent.</p>,
+            act: async (why) => {
+              await answer(api.jobs[':id'].prepare.$post({ param: { id }, query: why }));
+              await reload();
+              return 'Its tasks are being gathered.';
+            },
+          })}
         >
           Prepare…
-        </button>
+        </AskButton>
       )}
       {(state === 'ready' || state === 'paused') && (
-        <button type="button" class="button button-primary" onClick={() => askToRun(job, reload)}>
+        <AskButton look="primary" ask={() => toRun(job, reload)}>
           {state === 'ready' ? 'Run…' : 'Resume…'}
-        </button>
+        </AskButton>
       )}
       {state === 'running' && (
-        <button
-          type="button"
-          class="button"
-          onClick={() =>
-            confirm({
-              title: 'Pause the job',
-              verb: 'Pause',
-              effect: <p>No more tasks are sent until it is resumed. {plural(left, 'task')} left.</p>,
-              act: async (why) => {
-                const { done } = await order(id, 'pause', why);
-                await reload();
-                return done ? 'Paused.' : 'It does not run any more.';
-              },
-            })
-          }
+        <AskButton
+          ask={() => ({
+            title: 'Pause the job',
+            verb: 'Pause',
+            effect: <p>No more tasks are sent until it is resumed. {plural(left, 'task')} left.</p>,
+            act: async (why) => {
+              const { done } = await order(id, 'pause', why);
+              await reload();
+              return done ? 'Paused.' : 'It does not run any more.';
+            },
+          })}
         >
           Pause…
-        </button>
+        </AskButton>
       )}
       {state !== 'done' && state !== 'aborted' && (
-        <button
-          type="button"
-          class="button button-danger"
-          onClick={() =>
-            confirm({
-              title: 'Abort the job',
-              verb: 'Abort',
-              danger: true,
-              effect: (
-                <p>
-                  Ends the job for good: {plural(left, 'task')} will not be sent. What was sent already runs
-                  on.
-                </p>
-              ),
-              act: async (why) => {
-                const { done } = await order(id, 'abort', why);
-                await reload();
-                return done ? 'Aborted.' : 'It has ended already.';
-              },
-            })
-          }
+        <AskButton
+          look="danger"
+          ask={() => ({
+            title: 'Abort the job',
+            verb: 'Abort',
+            danger: true,
+            effect: (
+              <p>
+                Ends the job for good: {plural(left, 'task')} will not be sent. What was sent already runs on.
+              </p>
+            ),
+            act: async (why) => {
+              const { done } = await order(id, 'abort', why);
+              await reload();
+              return done ? 'Aborted.' : 'It has ended already.';
+            },
+          })}
         >
           Abort…
-        </button>
+        </AskButton>
       )}
     </>
   );
@@ -203,9 +193,9 @@ function order(
   return answer(api.jobs[':id'][':verb{pause|abort}'].$post({ param: { id, verb }, query }));
 }
 
-function askToRun(job: JobLine, reload: () => Promise<void>): void {
+function toRun(job: JobLine, reload: () => Promise<void>): Question {
   let rate = '';
-  confirm({
+  return {
     title: job.state === 'ready' ? 'Run the job' : 'Resume the job',
     verb: job.state === 'ready' ? 'Run' : 'Resume',
     effect: (
@@ -237,7 +227,7 @@ function askToRun(job: JobLine, reload: () => Promise<void>): void {
       await reload();
       return 'It runs.';
     },
-  });
+  };
 }
 
 /** Prepares a job, and opens its page. Nothing is sent before the user has seen the numbers there. */

@@ -6,7 +6,8 @@ import { count, plural } from '../format.ts';
 import { useRefresh, useReloadSoon } from '../live.ts';
 import { link, search, setSearch, taskLink, workerLink } from '../router.ts';
 import { Act } from '../ui/act.tsx';
-import { confirm } from '../ui/dialog.tsx';
+import { AskButton } from '../ui/ask-button.tsx';
+import type { Question } from '../ui/confirm.tsx';
 import { Empty, FaultNote, Loading, Warning } from '../ui/notice.tsx';
 import { PageHead } from '../ui/page-head.tsx';
 import { type Tab, Tabs } from '../ui/tabs.tsx';
@@ -281,23 +282,22 @@ function Locks(): JSX.Element {
 
 function LockRow({ lock, reload }: { lock: LockLine; reload: () => Promise<void> }): JSX.Element {
   const { key, task, value, id, sentAt, untilAt } = lock;
-  const release = (): void =>
-    confirm({
-      title: `Release a lock of ${task}`,
-      verb: 'Release',
-      danger: true,
-      effect: (
-        <p>
-          From then on the next call of <b>{task}</b> with this key is sent, also while the task{' '}
-          <code>{id}</code> waits or runs. That task goes on. Release it only if that task is gone.
-        </p>
-      ),
-      act: async (why) => {
-        const { released } = await answer(api.locks.release.$post({ query: why, json: { key, id } }));
-        await reload();
-        return released ? 'It is released.' : 'This task does not have it any more.';
-      },
-    });
+  const toRelease = (): Question => ({
+    title: `Release a lock of ${task}`,
+    verb: 'Release',
+    danger: true,
+    effect: (
+      <p>
+        From then on the next call of <b>{task}</b> with this key is sent, also while the task{' '}
+        <code>{id}</code> waits or runs. That task goes on. Release it only if that task is gone.
+      </p>
+    ),
+    act: async (why) => {
+      const { released } = await answer(api.locks.release.$post({ query: why, json: { key, id } }));
+      await reload();
+      return released ? 'It is released.' : 'This task does not have it any more.';
+    },
+  });
   return (
     <tr>
       <td class="wide-cell">
@@ -320,9 +320,9 @@ function LockRow({ lock, reload }: { lock: LockLine; reload: () => Promise<void>
       </td>
       <td class="right">
         <Act needs="locks">
-          <button type="button" class="button button-small" onClick={release}>
+          <AskButton small ask={toRelease}>
             Release…
-          </button>
+          </AskButton>
         </Act>
       </td>
     </tr>

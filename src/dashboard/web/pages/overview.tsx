@@ -5,6 +5,7 @@ import type { Overview } from '../../server/pages/overview.ts';
 import { answer, api, useLoaded } from '../api.ts';
 import { bytes, count, duration, plural, share, shortCount } from '../format.ts';
 import { useRefresh, useReloadSoon } from '../live.ts';
+import { term } from '../query.ts';
 import { link, queueLink, taskLink, workerLink } from '../router.ts';
 import { ActivityChart, Spark } from '../ui/chart.tsx';
 import { run } from '../ui/dialog.tsx';
@@ -337,7 +338,7 @@ function TaskTable({ tasks }: { tasks: Overview['tasks'] }): JSX.Element {
         {tasks.map(({ name, succeeded, failed, retried, runtime, wait }) => (
           <tr key={name}>
             <th scope="row">
-              <a href={link('/tasks', { q: `name:${name}` })}>{name}</a>
+              <a href={link('/tasks', { q: term('name', name) })}>{name}</a>
             </th>
             <td class="right num">{count(succeeded)}</td>
             <td class={`right num${failed > 0 ? ' tone-text-red' : ''}`}>{count(failed)}</td>

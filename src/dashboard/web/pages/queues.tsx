@@ -4,10 +4,11 @@ import type { QueueLine, WaitingLine } from '../../server/pages/queues.ts';
 import { answer, api, useLoaded } from '../api.ts';
 import { count, duration, plural } from '../format.ts';
 import { useRefresh, useReloadSoon } from '../live.ts';
+import { term } from '../query.ts';
 import { link, queueLink, search, setSearch, taskLink, workerLink } from '../router.ts';
 import { Act } from '../ui/act.tsx';
+import { AskButton } from '../ui/ask-button.tsx';
 import { Spark } from '../ui/chart.tsx';
-import { confirm } from '../ui/dialog.tsx';
 import { Empty, FaultNote, Loading, Warning } from '../ui/notice.tsx';
 import { Facts, PageHead, Panel } from '../ui/page-head.tsx';
 import { Tabs } from '../ui/tabs.tsx';
@@ -238,7 +239,7 @@ export function QueuePage({ name }: { name: string }): JSX.Element {
             : `queue of ${queue.tasks.slice(0, 5).join(', ')}${queue.tasks.length > 5 ? ` and ${queue.tasks.length - 5} more` : ''}`
         }
       >
-        <a class="button" href={link('/tasks', { q: `queue:${name}` })}>
+        <a class="button" href={link('/tasks', { q: term('queue', name) })}>
           Tasks
         </a>
         <Act needs="move">
@@ -479,27 +480,24 @@ function PromoteButton({
   reload: () => Promise<void>;
 }): JSX.Element {
   return (
-    <button
-      type="button"
-      class="button button-small"
-      aria-label={`Run now: ${task ?? id}`}
-      onClick={() =>
-        confirm({
-          title: `Run ${task ?? 'the task'} now`,
-          verb: 'Run now',
-          effect: <p>It is due at once, and waits behind the messages that are ready.</p>,
-          act: async (why) => {
-            const { done } = await answer(
-              api.waiting.promote.$post({ query: why, json: { which: { ids: [id] }, dryRun: false } }),
-            );
-            await reload();
-            return done.includes(id) ? 'It is ready.' : 'It does not wait any more.';
-          },
-        })
-      }
+    <AskButton
+      small
+      label={`Run now: ${task ?? id}`}
+      ask={() => ({
+        title: `Run ${task ?? 'the task'} now`,
+        verb: 'Run now',
+        effect: <p>It is due at once, and waits behind the messages that are ready.</p>,
+        act: async (why) => {
+          const { done } = await answer(
+            api.waiting.promote.$post({ query: why, json: { which: { ids: [id] }, dryRun: false } }),
+          );
+          await reload();
+          return done.includes(id) ? 'It is ready.' : 'It does not wait any more.';
+        },
+      })}
     >
       Run now…
-    </button>
+    </AskButton>
   );
 }
 
@@ -515,50 +513,44 @@ function PauseButton({
 }: QueueButton & { small?: boolean }): JSX.Element {
   const word = paused === null ? 'Pause' : 'Resume';
   return (
-    <button
-      type="button"
-      class={`button${small ? ' button-small' : ''}`}
-      aria-label={`${word} ${name}`}
-      onClick={() =>
-        confirm({
-          title: `${word} ${name}`,
-          verb: word,
-          effect:
-            paused === null ? (
-              <>
-                <p>
-                  Workers take no more messages of this queue until it is resumed, even after restarts.{' '}
-                  <b>{ready === 0 ? 'No message' : plural(ready, 'message')}</b>{' '}
-                  {ready <= 1 ? 'waits' : 'wait'} now.
-                </p>
-                <p>
-                  Tasks that run now, and tasks that a worker has claimed, finish. Python Celery workers
-                  ignore the pause.
-                </p>
-              </>
-            ) : (
+    <AskButton
+      small={small}
+      label={`${word} ${name}`}
+      ask={() => ({
+        title: `${word} ${name}`,
+        verb: word,
+        effect:
+          paused === null ? (
+            <>
               <p>
-                Workers take its messages again.{' '}
+                Workers take no more messages of this queue until it is resumed, even after restarts.{' '}
                 <b>{ready === 0 ? 'No message' : plural(ready, 'message')}</b> {ready <= 1 ? 'waits' : 'wait'}{' '}
                 now.
               </p>
-            ),
-          act: async (why) => {
-            const call = { query: why, param: { name } };
-            const outcome = await answer(
-              paused === null
-                ? api.queues[':name'].pause.$post(call)
-                : api.queues[':name'].resume.$post(call),
-            );
-            await reload();
-            return outcome.replies.length + outcome.silent.length > 0
-              ? outcome
-              : 'Done. No worker replied; workers notice it within ten seconds.';
-          },
-        })
-      }
+              <p>
+                Tasks that run now, and tasks that a worker has claimed, finish. Python Celery workers ignore
+                the pause.
+              </p>
+            </>
+          ) : (
+            <p>
+              Workers take its messages again. <b>{ready === 0 ? 'No message' : plural(ready, 'message')}</b>{' '}
+              {ready <= 1 ? 'waits' : 'wait'} now.
+            </p>
+          ),
+        act: async (why) => {
+          const call = { query: why, param: { name } };
+          const outcome = await answer(
+            paused === null ? api.queues[':name'].pause.$post(call) : api.queues[':name'].resume.$post(call),
+          );
+          await reload();
+          return outcome.replies.length + outcome.silent.length > 0
+            ? outcome
+            : 'Done. No worker replied; workers notice it within ten seconds.';
+        },
+      })}
     >
       {word}…
-    </button>
+    </AskButton>
   );
 }

@@ -8,7 +8,8 @@ import { duration, plural } from '../format.ts';
 import { useRefresh, useReloadSoon } from '../live.ts';
 import { workerLink } from '../router.ts';
 import { Act } from '../ui/act.tsx';
-import { confirm } from '../ui/dialog.tsx';
+import { AskButton } from '../ui/ask-button.tsx';
+import type { Question } from '../ui/confirm.tsx';
 import { FormDialog } from '../ui/form-dialog.tsx';
 import { Warning } from '../ui/notice.tsx';
 import { Panel } from '../ui/page-head.tsx';
@@ -133,26 +134,25 @@ function RestartPanel({
 }): JSX.Element {
   const { state, lines, by, startedAt, problem, stopping } = restart;
   const back = lines.filter((line) => line.state === 'back').length;
-  const askToStop = (): void =>
-    confirm({
-      title: 'Stop the rolling restart',
-      verb: 'Stop',
-      effect: <p>The worker that is away now comes back by itself. Those that wait are not touched.</p>,
-      act: async (why) => {
-        await answer(api.restart.stop.$post({ query: why }));
-        await reload();
-        return 'It stops after this worker.';
-      },
-    });
+  const toStop = (): Question => ({
+    title: 'Stop the rolling restart',
+    verb: 'Stop',
+    effect: <p>The worker that is away now comes back by itself. Those that wait are not touched.</p>,
+    act: async (why) => {
+      await answer(api.restart.stop.$post({ query: why }));
+      await reload();
+      return 'It stops after this worker.';
+    },
+  });
   return (
     <Panel
       title={`Rolling restart: ${back} of ${plural(lines.length, 'worker')} back`}
       aside={
         state === 'running' ? (
           <Act needs="shutdown">
-            <button type="button" class="button button-small" disabled={stopping} onClick={askToStop}>
+            <AskButton small disabled={stopping} ask={toStop}>
               {stopping ? 'Stops after this one' : 'Stop…'}
-            </button>
+            </AskButton>
           </Act>
         ) : (
           <button type="button" class="button button-small" onClick={onHide}>

@@ -6,7 +6,8 @@ import { count, plural } from '../format.ts';
 import { clock, useRefresh } from '../live.ts';
 import { link, navigate, search, setSearch, taskLink } from '../router.ts';
 import { Act } from '../ui/act.tsx';
-import { confirm, run } from '../ui/dialog.tsx';
+import { AskButton } from '../ui/ask-button.tsx';
+import { run } from '../ui/dialog.tsx';
 import { Empty, FaultNote, Loading } from '../ui/notice.tsx';
 import { PageHead } from '../ui/page-head.tsx';
 import { State } from '../ui/state.tsx';
@@ -235,30 +236,28 @@ function ChangeActions({
             </button>
           )}
           {!fromCode && (
-            <button
-              type="button"
-              class="button button-small button-danger"
-              onClick={() =>
-                confirm({
-                  title: `Delete ${name}`,
-                  verb: 'Delete',
-                  danger: true,
-                  effect: (
-                    <p>
-                      <b>{task}</b> is not sent on this schedule any more, and the list of its runs is
-                      deleted. Tasks that were sent stay.
-                    </p>
-                  ),
-                  act: async (why) => {
-                    await answer(api.schedules[':name'].$delete({ query: why, param: { name } }));
-                    await reload();
-                    return 'It is deleted.';
-                  },
-                })
-              }
+            <AskButton
+              small
+              look="danger"
+              ask={() => ({
+                title: `Delete ${name}`,
+                verb: 'Delete',
+                danger: true,
+                effect: (
+                  <p>
+                    <b>{task}</b> is not sent on this schedule any more, and the list of its runs is deleted.
+                    Tasks that were sent stay.
+                  </p>
+                ),
+                act: async (why) => {
+                  await answer(api.schedules[':name'].$delete({ query: why, param: { name } }));
+                  await reload();
+                  return 'It is deleted.';
+                },
+              })}
             >
               Delete…
-            </button>
+            </AskButton>
           )}
         </span>
       </Act>
@@ -295,28 +294,25 @@ function RunActions({
           Pause
         </button>
       )}
-      <button
-        type="button"
-        class="button button-small"
-        onClick={() =>
-          confirm({
-            title: `Run ${name} now`,
-            verb: 'Run now',
-            effect: (
-              <p>
-                Sends <b>{task}</b> once, now, beside its schedule.
-              </p>
-            ),
-            act: async (why) => {
-              const { id } = await answer(api.schedules[':name'].run.$post({ query: why, param: { name } }));
-              await reload();
-              return `Sent as ${id}.`;
-            },
-          })
-        }
+      <AskButton
+        small
+        ask={() => ({
+          title: `Run ${name} now`,
+          verb: 'Run now',
+          effect: (
+            <p>
+              Sends <b>{task}</b> once, now, beside its schedule.
+            </p>
+          ),
+          act: async (why) => {
+            const { id } = await answer(api.schedules[':name'].run.$post({ query: why, param: { name } }));
+            await reload();
+            return `Sent as ${id}.`;
+          },
+        })}
       >
         Run now…
-      </button>
+      </AskButton>
     </Act>
   );
 }

@@ -2,7 +2,7 @@
 import type { JSX } from 'preact';
 import { answer, api, useLoaded } from '../api.ts';
 import { navigate, taskLink } from '../router.ts';
-import { confirm } from '../ui/dialog.tsx';
+import { confirm } from '../ui/confirm.tsx';
 import { boxOf, JsonBox, readBox } from '../ui/json-box.tsx';
 
 /** Sends a task of any name, and opens its page. */

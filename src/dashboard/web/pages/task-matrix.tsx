@@ -5,6 +5,7 @@ import type { TaskKnowledge, TaskMatrix, WorkerGroup } from '../../server/pages/
 import { answer, api, useLoaded } from '../api.ts';
 import { plural, shortCount } from '../format.ts';
 import { useRefresh, useReloadSoon } from '../live.ts';
+import { term } from '../query.ts';
 import { link, workerLink } from '../router.ts';
 import { Icon } from '../ui/icon.tsx';
 import { Empty, FaultNote, Loading, Warning } from '../ui/notice.tsx';
@@ -132,7 +133,7 @@ function TaskRow({
   return (
     <tr>
       <th scope="row" class="wide-cell">
-        <a class="strong" href={link('/tasks', { q: `name:"${task}" seen:<24h` })}>
+        <a class="strong" href={link('/tasks', { q: `${term('name', task)} seen:<24h` })}>
           {task}
         </a>
         {problem !== null && (

@@ -7,14 +7,16 @@ import { answer, api, may, useLoaded } from '../api.ts';
 import { duration, plural } from '../format.ts';
 import { useKeys } from '../keys.ts';
 import { clock, useDeltas, useRefresh } from '../live.ts';
+import { term } from '../query.ts';
 import { link, navigate, taskLink, workerLink } from '../router.ts';
 import { Act } from '../ui/act.tsx';
+import { confirm } from '../ui/confirm.tsx';
 import { CopyButton, copy } from '../ui/copy.tsx';
-import { confirm } from '../ui/dialog.tsx';
 import { Icon } from '../ui/icon.tsx';
 import { boxOf, JsonBox, readBox } from '../ui/json-box.tsx';
 import { Empty, FaultNote, Loading, Warning } from '../ui/notice.tsx';
 import { Facts, PageHead, Panel } from '../ui/page-head.tsx';
+import { readWholePython } from '../ui/python-literal.ts';
 import { isFinal, State } from '../ui/state.tsx';
 import { Time } from '../ui/time.tsx';
 import { Value } from '../ui/value.tsx';
@@ -259,20 +261,41 @@ function askToRevoke({ id, name, state, worker }: TaskRecord, terminate: boolean
 }
 
 /** Sends a new task with the same call, or with changed arguments. */
-function askToRetry({ id, name, args, kwargs, queue }: TaskRecord): void {
-  const given = { args: boxOf(args), kwargs: boxOf(kwargs) };
+function askToRetry({ id, name, args, kwargs, argsRepr, kwargsRepr, queue }: TaskRecord): void {
+  // Python's events have a call only as text. Most of them can be read, and the user sees what was read.
+  let target = '';
+  const [told, isGuess] = [args !== null && kwargs !== null, { isGuess: true }];
+  const given = {
+    args: args === null ? boxOf(readWholePython(argsRepr), isGuess) : boxOf(args),
+    kwargs: kwargs === null ? boxOf(readWholePython(kwargsRepr), isGuess) : boxOf(kwargs),
+  };
   confirm({
     title: `Run ${name ?? 'task'} again`,
     verb: 'Run again',
     effect: (
-      <>
+      <div class="stack">
         <p>
-          Sends a new task to {queue === null ? 'its queue' : <b>{queue}</b>}. What this one has done so far
-          stays done, and what followed it does not follow the new one.
+          Sends a new task. What this one has done so far stays done, and what followed it does not follow the
+          new one.
         </p>
+        {!told && <p>Python’s events tell a call only as text: look whether it was read right.</p>}
         <JsonBox label="Arguments (a JSON list)" box={given.args} />
         <JsonBox label="Keyword arguments (a JSON object)" box={given.kwargs} />
-      </>
+        <label class="field">
+          <span>
+            {queue === null
+              ? 'Queue (not known; empty: the one of the task in this application)'
+              : `Queue (empty: ${queue})`}
+          </span>
+          <input
+            autocomplete="off"
+            maxLength={255}
+            onInput={({ currentTarget }) => {
+              target = currentTarget.value.trim();
+            }}
+          />
+        </label>
+      </div>
     ),
     act: async (why) => {
       const typed = { args: readBox(given.args), kwargs: readBox(given.kwargs) };
@@ -281,7 +304,10 @@ function askToRetry({ id, name, args, kwargs, queue }: TaskRecord): void {
         args?: unknown[];
         kwargs?: Record<string, unknown>;
       };
-      const sent = await answer(api.tasks[':id'].retry.$post({ param: { id }, query: why, json }));
+      const to = target === '' ? {} : { queue: target };
+      const sent = await answer(
+        api.tasks[':id'].retry.$post({ param: { id }, query: why, json: { ...json, ...to } }),
+      );
       navigate(taskLink(sent.id));
       return `sent as ${sent.id}`;
     },
@@ -292,7 +318,9 @@ function factsOf(task: TaskRecord): readonly (readonly [string, JSX.Element | st
   const facts: (readonly [string, JSX.Element | string | null])[] = [
     [
       'Queue',
-      task.queue === null ? null : <a href={link('/tasks', { q: `queue:${task.queue}` })}>{task.queue}</a>,
+      task.queue === null ? null : (
+        <a href={link('/tasks', { q: term('queue', task.queue) })}>{task.queue}</a>
+      ),
     ],
     ['Routing key', task.routingKey === task.queue ? null : task.routingKey],
     ['Priority', task.priority?.toString() ?? null],
@@ -320,13 +348,13 @@ function factsOf(task: TaskRecord): readonly (readonly [string, JSX.Element | st
     [
       'Group',
       task.groupId === null ? null : (
-        <a href={link('/tasks', { q: `group:${task.groupId}` })}>{task.groupId}</a>
+        <a href={link('/tasks', { q: term('group', task.groupId) })}>{task.groupId}</a>
       ),
     ],
     [
       'Chord',
       task.chordId === null ? null : (
-        <a href={link('/tasks', { q: `chord:${task.chordId}` })}>{task.chordId}</a>
+        <a href={link('/tasks', { q: term('chord', task.chordId) })}>{task.chordId}</a>
       ),
     ],
     ...Object.entries(task.stamps ?? {}).map(

@@ -7,9 +7,10 @@ import { count, plural, shortCount } from '../format.ts';
 import { useKeys } from '../keys.ts';
 import { paused, useDeltas, useRefresh } from '../live.ts';
 import { savedViews } from '../preferences.ts';
+import { term } from '../query.ts';
 import { link, navigate, search, setSearch, taskLink } from '../router.ts';
 import { Act } from '../ui/act.tsx';
-import { confirm } from '../ui/dialog.tsx';
+import { confirm } from '../ui/confirm.tsx';
 import { Icon } from '../ui/icon.tsx';
 import { Empty, FaultNote, Loading } from '../ui/notice.tsx';
 import { PageHead } from '../ui/page-head.tsx';
@@ -591,9 +592,9 @@ function suggestionsFor(
       .map((state) => ({ text: `state:${state.toLowerCase()}`, means: lookOf(state).word, whole: false }));
   if (field !== '')
     return (known[field] ?? [])
-      .filter((each) => each.startsWith(value) && each !== value && !/\s/.test(each))
+      .filter((each) => each.startsWith(value) && each !== value)
       .slice(0, 8)
-      .map((each) => ({ text: `${field}:${each}`, means: '', whole: false }));
+      .map((each) => ({ text: term(field, each), means: '', whole: false }));
   if (last === '') return [];
   return words
     .filter(([word]) => word.startsWith(last) && word !== last)

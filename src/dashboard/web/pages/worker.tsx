@@ -3,13 +3,16 @@ import type { ComponentChildren, JSX } from 'preact';
 import { useState } from 'preact/hooks';
 import type { PagePart } from '../../server/pages/part.ts';
 import type { TaskLimits, TaskOfWorker, WorkerDetail } from '../../server/pages/worker-details.ts';
-import type { WorkerOrder } from '../../server/pages/workers.ts';
+import type { ControlOutcome, WorkerOrder } from '../../server/pages/workers.ts';
 import { answer, api, useLoaded } from '../api.ts';
 import { count, duration, plural } from '../format.ts';
 import { useRefresh, useReloadSoon } from '../live.ts';
+import { term } from '../query.ts';
 import { link, navigate, search, setSearch, taskLink } from '../router.ts';
 import { Act } from '../ui/act.tsx';
-import { confirm, run, type Why } from '../ui/dialog.tsx';
+import { AskButton } from '../ui/ask-button.tsx';
+import type { Question } from '../ui/confirm.tsx';
+import { run, type Why } from '../ui/dialog.tsx';
 import { Empty, FaultNote, Loading, Warning } from '../ui/notice.tsx';
 import { Facts, PageHead, Panel } from '../ui/page-head.tsx';
 import { Tabs } from '../ui/tabs.tsx';
@@ -33,8 +36,16 @@ export function WorkerPage({ name }: { name: string }): JSX.Element {
   if (detail === null)
     return fault === null ? <Loading rows={10} /> : <FaultNote isPage fault={fault} retry={reload} />;
   const { summary } = detail;
-  const sendCommand = (title: string, order: WorkerOrder): Promise<void> =>
-    run(title, () => send(name, order)).then(() => reload());
+  const send: SendOrder = async (order, why = {}) => {
+    const outcome = await answer(api.control.$post({ query: why, json: { workers: [name], order } }));
+    await reload();
+    return outcome;
+  };
+  const switchOn = (text: string): JSX.Element => (
+    <OrderButton title="Events" order={{ action: 'enable_events' }} send={send}>
+      {text}
+    </OrderButton>
+  );
   return (
     <>
       <PageHead
@@ -62,22 +73,14 @@ export function WorkerPage({ name }: { name: string }): JSX.Element {
           </span>
         }
       >
-        <a class="button" href={link('/tasks', { q: `worker:${name}` })}>
+        <a class="button" href={link('/tasks', { q: term('worker', name) })}>
           Its tasks
         </a>
-        <Act needs="events">
-          <button
-            type="button"
-            class="button"
-            onClick={() => void sendCommand('Events', { action: 'enable_events' })}
-          >
-            Events on
-          </button>
-        </Act>
+        <Act needs="events">{switchOn('Events on')}</Act>
         <Act needs="shutdown">
-          <button type="button" class="button button-danger" onClick={() => askToShutDown(detail)}>
+          <AskButton look="danger" ask={() => toShutDown(detail, send)}>
             Shut down…
-          </button>
+          </AskButton>
         </Act>
       </PageHead>
       {summary.answered === false && (
@@ -93,18 +96,7 @@ export function WorkerPage({ name }: { name: string }): JSX.Element {
         </Warning>
       )}
       {summary.lastSeenAt === null && summary.answered === true && (
-        <Warning
-          tone="blue"
-          action={
-            <button
-              type="button"
-              class="button"
-              onClick={() => void sendCommand('Events', { action: 'enable_events' })}
-            >
-              Switch on
-            </button>
-          }
-        >
+        <Warning tone="blue" action={<Act needs="events">{switchOn('Switch on')}</Act>}>
           <b>Its events are off:</b> it answers, but tells nothing of its tasks.
         </Warning>
       )}
@@ -114,30 +106,48 @@ export function WorkerPage({ name }: { name: string }): JSX.Element {
         onSelect={(next) => setSearch({ tab: next })}
         tabs={tabs.map((each) => ({ name: each, label: each.charAt(0).toUpperCase() + each.slice(1) }))}
       >
-        {detail.at === null ? <Loading /> : <Tab tab={tab} detail={detail} sendCommand={sendCommand} />}
+        {detail.at === null ? <Loading /> : <Tab tab={tab} detail={detail} send={send} reload={reload} />}
       </Tabs>
     </>
   );
 }
 
-type SendCommand = (title: string, order: WorkerOrder) => Promise<void>;
+/** Sends the worker a command, and asks it again. */
+type SendOrder = (order: WorkerOrder, why?: Why) => Promise<ControlOutcome>;
 
-function send(worker: string, order: WorkerOrder, why: Why = {}) {
-  return answer(api.control.$post({ query: why, json: { workers: [worker], order } }));
+interface TabProps {
+  readonly detail: WorkerDetail;
+  readonly send: SendOrder;
+}
+
+/** A button whose command takes nothing away, and needs no question. */
+function OrderButton({
+  title,
+  order,
+  send,
+  children,
+}: {
+  title: string;
+  order: WorkerOrder;
+  send: SendOrder;
+  children: ComponentChildren;
+}): JSX.Element {
+  return (
+    <button type="button" class="button" onClick={() => void run(title, () => send(order))}>
+      {children}
+    </button>
+  );
 }
 
 function Tab({
   tab,
   detail,
-  sendCommand,
-}: {
-  tab: TabName;
-  detail: WorkerDetail;
-  sendCommand: SendCommand;
-}): JSX.Element {
+  send,
+  reload,
+}: TabProps & { tab: TabName; reload: () => Promise<void> }): JSX.Element {
   switch (tab) {
     case 'pool':
-      return <PoolTab detail={detail} sendCommand={sendCommand} />;
+      return <PoolTab detail={detail} send={send} />;
     case 'broker':
       return (
         <Known part={detail.stats}>
@@ -145,11 +155,11 @@ function Tab({
         </Known>
       );
     case 'queues':
-      return <QueuesTab detail={detail} sendCommand={sendCommand} />;
+      return <QueuesTab detail={detail} send={send} />;
     case 'tasks':
-      return <TasksTab detail={detail} />;
+      return <TasksTab detail={detail} reload={reload} />;
     case 'limits':
-      return <LimitsTab detail={detail} sendCommand={sendCommand} />;
+      return <LimitsTab detail={detail} send={send} />;
     case 'config':
       return (
         <Known part={detail.conf}>{(conf) => <RecordFacts values={conf} title="Settings" sorted />}</Known>
@@ -226,7 +236,7 @@ function RecordFacts({
   );
 }
 
-function PoolTab({ detail, sendCommand }: { detail: WorkerDetail; sendCommand: SendCommand }): JSX.Element {
+function PoolTab({ detail, send }: TabProps): JSX.Element {
   const [by, setBy] = useState('1');
   const stats: JsonRecord = detail.stats.value ?? {};
   const autoscaler = stats.autoscaler === undefined ? null : recordOf(stats.autoscaler);
@@ -265,26 +275,18 @@ function PoolTab({ detail, sendCommand }: { detail: WorkerDetail; sendCommand: S
                 onInput={(event) => setBy(event.currentTarget.value)}
               />
             </label>
-            <button
-              type="button"
-              class="button"
-              onClick={() => void sendCommand('Grow the pool', { action: 'pool_grow', n })}
-            >
+            <OrderButton title="Grow the pool" order={{ action: 'pool_grow', n }} send={send}>
               Grow
-            </button>
-            <button
-              type="button"
-              class="button"
-              onClick={() => void sendCommand('Shrink the pool', { action: 'pool_shrink', n })}
-            >
+            </OrderButton>
+            <OrderButton title="Shrink the pool" order={{ action: 'pool_shrink', n }} send={send}>
               Shrink
-            </button>
+            </OrderButton>
           </div>
           <form
             class="form-row"
             onSubmit={(event) => {
               event.preventDefault();
-              void sendCommand('Autoscale', { action: 'autoscale', ...range });
+              void run('Autoscale', () => send({ action: 'autoscale', ...range }));
             }}
           >
             <label class="field field-short">
@@ -311,33 +313,29 @@ function PoolTab({ detail, sendCommand }: { detail: WorkerDetail; sendCommand: S
               Autoscale
             </button>
           </form>
-          <p class="dim">
+          <p class="form-note">
             {autoscaler === null
               ? 'Autoscaling is off: the worker was started without --autoscale, and will refuse this.'
               : 'The worker chooses its size within these bounds; growing and shrinking by hand is refused.'}
           </p>
           <div class="form-row">
-            <button
-              type="button"
-              class="button"
-              onClick={() =>
-                confirm({
-                  title: 'Restart the pool',
-                  verb: 'Restart',
-                  danger: true,
-                  effect: (
-                    <p>
-                      The processes of the pool are replaced;{' '}
-                      {plural(detail.active.value?.length ?? 0, 'running task')} may end and run again.
-                      Python’s workers allow it with <code>worker_pool_restarts</code>.
-                    </p>
-                  ),
-                  act: (why) => send(detail.summary.name, { action: 'pool_restart' }, why),
-                })
-              }
+            <AskButton
+              ask={() => ({
+                title: 'Restart the pool',
+                verb: 'Restart',
+                danger: true,
+                effect: (
+                  <p>
+                    Each process of the pool is replaced when it has ended its task:{' '}
+                    {plural(detail.active.value?.length ?? 0, 'task')} now. One that is idle waits for its
+                    next task. Python’s workers allow it with <code>worker_pool_restarts</code>.
+                  </p>
+                ),
+                act: (why) => send({ action: 'pool_restart' }, why),
+              })}
             >
               Restart the pool…
-            </button>
+            </AskButton>
           </div>
         </Panel>
       </Act>
@@ -345,7 +343,7 @@ function PoolTab({ detail, sendCommand }: { detail: WorkerDetail; sendCommand: S
   );
 }
 
-function QueuesTab({ detail, sendCommand }: { detail: WorkerDetail; sendCommand: SendCommand }): JSX.Element {
+function QueuesTab({ detail, send }: TabProps): JSX.Element {
   const [queue, setQueue] = useState('');
   const { name } = detail.summary;
   return (
@@ -389,25 +387,23 @@ function QueuesTab({ detail, sendCommand }: { detail: WorkerDetail; sendCommand:
                     <td class="hide-m">{yesNo(values.auto_delete)}</td>
                     <td class="right">
                       <Act needs="workers">
-                        <button
-                          type="button"
-                          class="button button-small"
-                          onClick={() =>
-                            confirm({
-                              title: `Stop serving ${own}`,
-                              verb: 'Stop',
-                              danger: true,
-                              effect: (
-                                <p>
-                                  <b>{name}</b> takes no more from <b>{own}</b>. What it holds, it finishes.
-                                </p>
-                              ),
-                              act: (why) => send(name, { action: 'cancel_consumer', queue: own }, why),
-                            })
-                          }
+                        <AskButton
+                          small
+                          label={`Stop serving ${own}`}
+                          ask={() => ({
+                            title: `Stop serving ${own}`,
+                            verb: 'Stop',
+                            danger: true,
+                            effect: (
+                              <p>
+                                <b>{name}</b> takes no more from <b>{own}</b>. What it holds, it finishes.
+                              </p>
+                            ),
+                            act: (why) => send({ action: 'cancel_consumer', queue: own }, why),
+                          })}
                         >
                           Cancel…
-                        </button>
+                        </AskButton>
                       </Act>
                     </td>
                   </tr>
@@ -422,7 +418,9 @@ function QueuesTab({ detail, sendCommand }: { detail: WorkerDetail; sendCommand:
           class="form-row form-foot"
           onSubmit={(event) => {
             event.preventDefault();
-            void sendCommand(`Serve ${queue}`, { action: 'add_consumer', queue }).then(() => setQueue(''));
+            void run(`Serve ${queue}`, () => send({ action: 'add_consumer', queue })).then(() =>
+              setQueue(''),
+            );
           }}
         >
           <label class="field">
@@ -447,14 +445,24 @@ function yesNo(value: unknown): string {
   return value === true ? 'yes' : value === false ? 'no' : '–';
 }
 
-function TasksTab({ detail }: { detail: WorkerDetail }): JSX.Element {
+function TasksTab({ detail, reload }: { detail: WorkerDetail; reload: () => Promise<void> }): JSX.Element {
   const { active, reserved, scheduled, revoked, stats } = detail;
   const total = Object.entries(recordOf(stats.value?.total));
   return (
     <div class="stack">
-      <TaskOfWorkers title="Running" part={active} empty="It runs nothing now." terminable />
-      <TaskOfWorkers title="Reserved" part={reserved} empty="It holds nothing that it has not begun." />
-      <TaskOfWorkers title="Scheduled" part={scheduled} empty="Nothing waits for its time here." />
+      <TaskOfWorkers title="Running" part={active} empty="It runs nothing now." reload={reload} terminable />
+      <TaskOfWorkers
+        title="Reserved"
+        part={reserved}
+        empty="It holds nothing that it has not begun."
+        reload={reload}
+      />
+      <TaskOfWorkers
+        title="Scheduled"
+        part={scheduled}
+        empty="Nothing waits for its time here."
+        reload={reload}
+      />
       <div class="columns">
         <Panel title="Processed" flush>
           {total.length === 0 ? (
@@ -467,7 +475,11 @@ function TasksTab({ detail }: { detail: WorkerDetail }): JSX.Element {
                   .map(([name, number]) => (
                     <tr key={name}>
                       <th scope="row">
-                        <a href={link('/tasks', { q: `name:${name} worker:${detail.summary.name}` })}>
+                        <a
+                          href={link('/tasks', {
+                            q: `${term('name', name)} ${term('worker', detail.summary.name)}`,
+                          })}
+                        >
                           {name}
                         </a>
                       </th>
@@ -505,9 +517,11 @@ function TaskOfWorkers(props: {
   title: string;
   part: PagePart<readonly TaskOfWorker[]>;
   empty: string;
+  reload: () => Promise<void>;
   terminable?: boolean;
 }): JSX.Element {
-  const { title, part, empty, terminable = false } = props;
+  const { title, part, empty, reload, terminable = false } = props;
+  const verb = terminable ? 'Terminate' : 'Revoke';
   return (
     <Panel
       title={title}
@@ -537,33 +551,30 @@ function TaskOfWorkers(props: {
                     </td>
                     <td class="right">
                       <Act needs="revoke">
-                        <button
-                          type="button"
-                          class="button button-small"
-                          onClick={() =>
-                            confirm({
-                              title: `${terminable ? 'Terminate' : 'Revoke'} ${task.name}`,
-                              verb: terminable ? 'Terminate' : 'Revoke',
-                              danger: true,
-                              effect: (
-                                <p>
-                                  {terminable
-                                    ? 'It runs now and is ended at once; what it has done so far stays done.'
-                                    : 'It has not begun. It ends as REVOKED and is not run.'}
-                                </p>
-                              ),
-                              act: (why) =>
-                                answer(
-                                  api.tasks.revoke.$post({
-                                    query: why,
-                                    json: { ids: [task.id], terminate: terminable, signal: 'SIGTERM' },
-                                  }),
-                                ),
-                            })
-                          }
+                        <AskButton
+                          small
+                          label={`${verb} ${task.name} ${task.id}`}
+                          ask={() => ({
+                            title: `${verb} ${task.name}`,
+                            verb,
+                            danger: true,
+                            effect: (
+                              <p>
+                                {terminable
+                                  ? 'It runs now and is ended at once; what it has done so far stays done.'
+                                  : 'It has not begun. It ends as REVOKED and is not run.'}
+                              </p>
+                            ),
+                            act: async (why) => {
+                              const json = { ids: [task.id], terminate: terminable, signal: 'SIGTERM' };
+                              const outcome = await answer(api.tasks.revoke.$post({ query: why, json }));
+                              await reload();
+                              return outcome;
+                            },
+                          })}
                         >
-                          {terminable ? 'Terminate…' : 'Revoke…'}
-                        </button>
+                          {verb}…
+                        </AskButton>
                       </Act>
                     </td>
                   </tr>
@@ -577,9 +588,15 @@ function TaskOfWorkers(props: {
   );
 }
 
-function LimitsTab({ detail, sendCommand }: { detail: WorkerDetail; sendCommand: SendCommand }): JSX.Element {
+function LimitsTab({ detail, send }: TabProps): JSX.Element {
   return (
     <Panel title="Tasks that it can run, and their limits" flush>
+      {detail.summary.software?.startsWith('py-celery') && (
+        <p class="pad dim">
+          Python’s workers set changed time limits at once, but heed them only after they have connected to
+          the broker again. Rate limits count at once.
+        </p>
+      )}
       <Known part={detail.registered}>
         {(tasks) =>
           tasks.length === 0 ? (
@@ -595,11 +612,17 @@ function LimitsTab({ detail, sendCommand }: { detail: WorkerDetail; sendCommand:
               </thead>
               <tbody>
                 {tasks.map((task) => (
-                  <LimitRow
-                    key={`${task.name} ${task.rateLimit} ${task.softTimeLimit} ${task.timeLimit}`}
-                    task={task}
-                    sendCommand={sendCommand}
-                  />
+                  <tr key={task.name}>
+                    <th scope="row" class="wide-cell">
+                      {task.name}
+                    </th>
+                    <td>
+                      <RateForm key={task.rateLimit} task={task} send={send} />
+                    </td>
+                    <td>
+                      <TimesForm key={`${task.softTimeLimit} ${task.timeLimit}`} task={task} send={send} />
+                    </td>
+                  </tr>
                 ))}
               </tbody>
             </table>
@@ -610,91 +633,102 @@ function LimitsTab({ detail, sendCommand }: { detail: WorkerDetail; sendCommand:
   );
 }
 
-function LimitRow({ task, sendCommand }: { task: TaskLimits; sendCommand: SendCommand }): JSX.Element {
-  const [rate, setRate] = useState(task.rateLimit ?? '');
-  const [soft, setSoft] = useState(task.softTimeLimit?.toString() ?? '');
-  const [hard, setHard] = useState(task.timeLimit?.toString() ?? '');
-  const seconds = (text: string): number | null => (text.trim() === '' ? null : Number(text));
+interface LimitProps {
+  readonly task: TaskLimits;
+  readonly send: SendOrder;
+}
+
+/** The forms of a task are apart: what is typed in one stays when the other has changed the worker. */
+function RateForm({ task: { name, rateLimit }, send }: LimitProps): JSX.Element {
+  const [rate, setRate] = useState(rateLimit ?? '');
   return (
-    <tr>
-      <th scope="row" class="wide-cell">
-        {task.name}
-      </th>
-      <td>
-        <form
-          class="form-row form-inline"
-          onSubmit={(event) => {
-            event.preventDefault();
-            void sendCommand(`Rate limit of ${task.name}`, {
-              action: 'rate_limit',
-              task: task.name,
-              rate: rate.trim() === '' ? '0' : rate.trim(),
-            });
-          }}
-        >
-          <input
-            class="short"
-            aria-label={`Rate limit of ${task.name}, such as 10/m; empty: none`}
-            placeholder="none"
-            value={rate}
-            onInput={(event) => setRate(event.currentTarget.value)}
-          />
-          <Act needs="workers">
-            <button type="submit" class="button button-small">
-              Set
-            </button>
-          </Act>
-        </form>
-      </td>
-      <td>
-        <form
-          class="form-row form-inline"
-          onSubmit={(event) => {
-            event.preventDefault();
-            // Both limits: a worker removes the limit that the command does not have.
-            void sendCommand(`Time limits of ${task.name}`, {
-              action: 'time_limit',
-              task: task.name,
-              soft: seconds(soft),
-              hard: seconds(hard),
-            });
-          }}
-        >
-          <input
-            class="short"
-            type="number"
-            min="0.1"
-            step="any"
-            aria-label={`Soft time limit of ${task.name}, seconds`}
-            placeholder="soft s"
-            value={soft}
-            onInput={(event) => setSoft(event.currentTarget.value)}
-          />
-          <input
-            class="short"
-            type="number"
-            min="0.1"
-            step="any"
-            aria-label={`Hard time limit of ${task.name}, seconds`}
-            placeholder="hard s"
-            value={hard}
-            onInput={(event) => setHard(event.currentTarget.value)}
-          />
-          <Act needs="workers">
-            <button type="submit" class="button button-small">
-              Set
-            </button>
-          </Act>
-        </form>
-      </td>
-    </tr>
+    <LimitForm
+      title={`Rate limit of ${name}`}
+      order={() => ({ action: 'rate_limit', task: name, rate: rate.trim() === '' ? '0' : rate.trim() })}
+      send={send}
+    >
+      <input
+        class="short"
+        aria-label={`Rate limit of ${name}, such as 10/m; empty: none`}
+        placeholder="none"
+        value={rate}
+        onInput={(event) => setRate(event.currentTarget.value)}
+      />
+    </LimitForm>
   );
 }
 
-function askToShutDown({ summary, active }: WorkerDetail): void {
+function TimesForm({ task: { name, softTimeLimit, timeLimit }, send }: LimitProps): JSX.Element {
+  const [soft, setSoft] = useState(softTimeLimit?.toString() ?? '');
+  const [hard, setHard] = useState(timeLimit?.toString() ?? '');
+  const seconds = (text: string): number | null => (text.trim() === '' ? null : Number(text));
+  return (
+    <LimitForm
+      title={`Time limits of ${name}`}
+      // Both limits: a worker removes the limit that the command does not have.
+      order={() => ({ action: 'time_limit', task: name, soft: seconds(soft), hard: seconds(hard) })}
+      send={send}
+    >
+      <SecondsInput label={`Soft time limit of ${name}`} hint="soft s" value={soft} onInput={setSoft} />
+      <SecondsInput label={`Hard time limit of ${name}`} hint="hard s" value={hard} onInput={setHard} />
+    </LimitForm>
+  );
+}
+
+function LimitForm({
+  title,
+  order,
+  send,
+  children,
+}: {
+  title: string;
+  order: () => WorkerOrder;
+  send: SendOrder;
+  children: ComponentChildren;
+}): JSX.Element {
+  return (
+    <form
+      class="form-row form-inline"
+      onSubmit={(event) => {
+        event.preventDefault();
+        void run(title, () => send(order()));
+      }}
+    >
+      {children}
+      <Act needs="workers">
+        <button type="submit" class="button button-small">
+          Set
+        </button>
+      </Act>
+    </form>
+  );
+}
+
+function SecondsInput(props: {
+  label: string;
+  hint: string;
+  value: string;
+  onInput: (text: string) => void;
+}): JSX.Element {
+  const { label, hint, value, onInput } = props;
+  return (
+    <input
+      class="short"
+      type="number"
+      min="0.1"
+      step="any"
+      aria-label={`${label}, seconds`}
+      placeholder={hint}
+      value={value}
+      onInput={(event) => onInput(event.currentTarget.value)}
+    />
+  );
+}
+
+function toShutDown({ summary, active }: WorkerDetail, send: SendOrder): Question {
   const { name, queues } = summary;
   const running = active.value?.length ?? summary.active ?? 0;
-  confirm({
+  return {
     title: `Shut down ${name}`,
     verb: 'Shut down',
     danger: true,
@@ -710,9 +744,9 @@ function askToShutDown({ summary, active }: WorkerDetail): void {
       </>
     ),
     act: async (why) => {
-      await send(name, { action: 'shutdown' }, why);
+      await send({ action: 'shutdown' }, why);
       navigate(link('/workers'));
       return 'Shutdown requested. Workers do not reply to it; the worker will go offline.';
     },
-  });
+  };
 }

@@ -4,6 +4,7 @@ import type { WorkerSummary } from '../../server/pages/workers.ts';
 import { answer, api, useLoaded } from '../api.ts';
 import { count, duration, plural } from '../format.ts';
 import { useDeltas, useRefresh, useReloadSoon } from '../live.ts';
+import { term } from '../query.ts';
 import { link, workerLink } from '../router.ts';
 import { Empty, FaultNote, Loading, Warning } from '../ui/notice.tsx';
 import { PageHead } from '../ui/page-head.tsx';
@@ -119,7 +120,11 @@ function WorkerRow({ worker }: { worker: WorkerSummary }): JSX.Element {
         <Busy active={active} concurrency={concurrency} />
       </td>
       <td class="right num hide-s">
-        {processed === null ? '–' : <a href={link('/tasks', { q: `worker:${name}` })}>{count(processed)}</a>}
+        {processed === null ? (
+          '–'
+        ) : (
+          <a href={link('/tasks', { q: term('worker', name) })}>{count(processed)}</a>
+        )}
       </td>
       <td class="hide-m">
         <span class="chips">

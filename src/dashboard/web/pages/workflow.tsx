@@ -4,6 +4,7 @@ import type { TaskLine } from '../../server/pages/tasks.ts';
 import { answer, api, useLoaded } from '../api.ts';
 import { count, duration, plural } from '../format.ts';
 import { clock, useDeltas, useRefresh } from '../live.ts';
+import { term } from '../query.ts';
 import { link, search, setSearch, taskLink } from '../router.ts';
 import { Empty, FaultNote, Loading } from '../ui/notice.tsx';
 import { PageHead } from '../ui/page-head.tsx';
@@ -68,7 +69,7 @@ export function WorkflowPage({ id }: { id: string }): JSX.Element {
             Times
           </button>
         </fieldset>
-        <a class="button" href={link('/tasks', { q: `root:${id}` })}>
+        <a class="button" href={link('/tasks', { q: term('root', id) })}>
           As a list
         </a>
       </PageHead>

@@ -1,7 +1,7 @@
-// Dialogs that confirm actions and show their outcomes.
+// Dialogs, and the outcomes of actions.
 import { signal } from '@preact/signals';
 import type { ComponentChildren, JSX } from 'preact';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useRef } from 'preact/hooks';
 import type { ControlOutcome } from '../../server/pages/workers.ts';
 import { Fault } from '../api.ts';
 import { plural } from '../format.ts';
@@ -45,86 +45,9 @@ export function Dialog({
   );
 }
 
-interface Question {
-  readonly title: string;
-  /** Describes what the action will do. */
-  readonly effect: ComponentChildren;
-  readonly verb: string;
-  readonly danger?: boolean;
-  /** Text that the user must type to confirm. */
-  readonly type?: string;
-  readonly act: (why: Why) => Promise<string | ControlOutcome>;
-}
-
 /** The user's reason, for the audit log. */
 export interface Why {
   readonly reason?: string;
-}
-
-const question = signal<Question | null>(null);
-
-/** Asks for confirmation, runs the action and shows its outcome. */
-export function confirm(action: Question): void {
-  question.value = action;
-}
-
-export function ConfirmDialog(): JSX.Element | null {
-  const action = question.value;
-  const [typed, setTyped] = useState('');
-  const [reason, setReason] = useState('');
-  const [busy, setBusy] = useState(false);
-  if (action === null) return null;
-  const close = (): void => {
-    question.value = null;
-    setTyped('');
-    setReason('');
-    setBusy(false);
-  };
-  const submit = async (event: Event): Promise<void> => {
-    event.preventDefault();
-    setBusy(true);
-    const given = reason.trim();
-    await run(action.title, () => action.act(given === '' ? {} : { reason: given }));
-    close();
-  };
-  return (
-    <Dialog title={action.title} onClose={close}>
-      <form onSubmit={(event) => void submit(event)}>
-        <div class="dialog-body">
-          <div>{action.effect}</div>
-          {action.type !== undefined && (
-            <label class="field">
-              <span>
-                Type <code>{action.type}</code> to confirm
-              </span>
-              <input
-                value={typed}
-                autocomplete="off"
-                spellcheck={false}
-                onInput={(event) => setTyped(event.currentTarget.value)}
-              />
-            </label>
-          )}
-          <label class="field">
-            <span class="dim">Reason, for the audit log (may be left out)</span>
-            <input value={reason} maxLength={500} onInput={(event) => setReason(event.currentTarget.value)} />
-          </label>
-        </div>
-        <footer class="dialog-foot">
-          <button type="button" class="button" onClick={close}>
-            Cancel
-          </button>
-          <button
-            type="submit"
-            class={`button ${action.danger ? 'button-danger' : 'button-primary'}`}
-            disabled={busy || (action.type !== undefined && typed !== action.type)}
-          >
-            {busy ? 'Working…' : action.verb}
-          </button>
-        </footer>
-      </form>
-    </Dialog>
-  );
 }
 
 interface Toast {

@@ -1,9 +1,13 @@
 // A dialog with fields, which stays open when the server refuses.
 import type { ComponentChildren, JSX } from 'preact';
-import { useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
+import type { ControlOutcome } from '../../server/pages/workers.ts';
 import { Fault } from '../api.ts';
 import { Dialog, run, type Why } from './dialog.tsx';
 import { TextInput } from './text-input.tsx';
+
+/** What was done: a text, or the replies of workers. */
+export type FormOutcome = string | ControlOutcome;
 
 export function FormDialog({
   title,
@@ -19,7 +23,7 @@ export function FormDialog({
   /** The fields are filled in. */
   ready: boolean;
   /** Resolves with what was done. */
-  act: (why: Why) => Promise<string>;
+  act: (why: Why) => Promise<FormOutcome>;
   onClose: () => void;
   /** It cannot be undone. */
   danger?: boolean;
@@ -28,6 +32,13 @@ export function FormDialog({
   const [reason, setReason] = useState('');
   const [busy, setBusy] = useState(false);
   const [refusal, setRefusal] = useState<string | null>(null);
+  const isClosed = useRef(false);
+  useEffect(
+    () => () => {
+      isClosed.current = true;
+    },
+    [],
+  );
   const submit = async (event: Event): Promise<void> => {
     event.preventDefault();
     setBusy(true);
@@ -38,6 +49,8 @@ export function FormDialog({
       onClose();
       await run(title, async () => done);
     } catch (error) {
+      // The user did not wait for the answer.
+      if (isClosed.current) return run(title, () => Promise.reject(error));
       setRefusal(error instanceof Fault ? error.message : String(error));
       setBusy(false);
     }

@@ -8,10 +8,10 @@ interface JsonBoxState {
   text: string;
 }
 
-/** Null: it begins empty. */
-export function boxOf(value: unknown): JsonBoxState {
+/** Null: it begins empty. `isGuess`: the value counts also if the user leaves it as it is. */
+export function boxOf(value: unknown, { isGuess = false } = {}): JsonBoxState {
   const text = value === null ? '' : JSON.stringify(value);
-  return { before: text, text };
+  return { before: isGuess ? '' : text, text };
 }
 
 /** Undefined: the text is unchanged. @throws Fault when the text is not JSON */
@@ -32,7 +32,7 @@ export function JsonBox({ label, box }: { label: string; box: JsonBoxState }): J
         class="mono"
         rows={2}
         spellcheck={false}
-        defaultValue={box.before}
+        defaultValue={box.text}
         onInput={(event) => {
           box.text = event.currentTarget.value;
         }}

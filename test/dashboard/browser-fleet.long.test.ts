@@ -1,9 +1,4 @@
 // Each page in Chromium over brokers that Python's workers and ours share.
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { join } from 'node:path';
-import type { AxeResults } from 'axe-core';
-import type { Page } from 'playwright-core';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { App } from '../../src/app/app.ts';
 import { chord } from '../../src/app/compose.ts';
@@ -17,12 +12,12 @@ import { needs } from '../needs.ts';
 import { noPython } from '../protocol/python.ts';
 import { noRabbit } from '../servers/rabbitmq.ts';
 import { noRedis } from '../servers/redis.ts';
-import { patience, patienceMs, until } from '../until.ts';
+import { patience, until } from '../until.ts';
 import { newFolder, newHistory, startWorker } from '../worker/bench.ts';
+import { watchedPage } from './watched-page.ts';
 
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-/** Where pictures of the pages are put, for people to look at. */
-const pictures = process.env.UMBEL_TEST_PICTURES;
+/** Of the page of a worker. */
+const tabs = ['pool', 'broker', 'queues', 'tasks', 'limits', 'config', 'system', 'other'];
 
 const brokers = [
   { name: 'Redis', missing: noRedis, servers: () => onRedis('in the same database') },
@@ -75,50 +70,32 @@ for (const { name, missing, servers } of brokers)
       await until(async () => (await app.history.get(failed.id))?.state === 'FAILURE', 'the failure');
       if (chorded !== null) expect(await chorded.get(patience)).toBe(10);
       await until(async () => (await app.history.get(pythons))?.state === 'SUCCESS', "Python's task");
+      const [letter] = await app.deadLetters.find({});
       const root = chorded === null ? failed.id : ((await app.history.get(chorded.id))?.rootId ?? '');
       const paths = [
         ...['/', '/tasks', `/tasks/${failed.id}`, `/tasks/${pythons}`, `/workflows/${root}`],
         ...[`/workflows/${root}?view=times`, '/failures', '/jobs', '/queues', '/queues/celery'],
         ...['/queues/later', '/queues/python?tab=held', '/queues/celery?tab=scheduled', '/workers'],
-        ...['ts@here', 'py@here'].flatMap((each) =>
-          ['', '?tab=tasks', '?tab=limits', '?tab=queues', '?tab=conf'].map(
-            (tab) => `/workers/${each}${tab}`,
-          ),
-        ),
-        ...['/schedules', '/schedules?tab=calendar', '/limits', '/limits?tab=locks', '/dead', '/dead/1'],
+        ...['ts@here', 'py@here'].flatMap((each) => tabs.map((tab) => `/workers/${each}?tab=${tab}`)),
+        ...[
+          '/schedules',
+          '/schedules?tab=calendar',
+          '/limits',
+          '/limits?tab=locks',
+          '/dead',
+          `/dead/${letter}`,
+        ],
         ...['/doctor', '/doctor?tab=tasks', '/audit', '/tasks/nobody', '/nowhere'],
       ];
       const browser = await launchChromium(await newFolder());
       onTestFinished(() => browser.close());
-      const page = await browser.newPage({ viewport: { width: 1280, height: 900 }, colorScheme: 'light' });
-      page.setDefaultTimeout(patienceMs);
+      const watched = await watchedPage(browser, /\/api\/v1\//);
       const wrongs: string[] = [];
-      page.on('pageerror', (error) => wrongs.push(`${page.url()} threw ${error.message}`));
-      for (const path of paths) wrongs.push(...(await wrongsOf(page, dashboard.url, path, name)));
-      expect(wrongs).toEqual([]);
+      for (const path of paths) {
+        await watched.open(`${dashboard.url}${path}`);
+        const faults = await watched.faultsInBoth(`${name} ${path}`);
+        wrongs.push(...faults.map((fault) => `${path}: ${fault}`));
+      }
+      expect([...wrongs, ...watched.wrongs]).toEqual([]);
     }, 600_000);
   });
-
-async function wrongsOf(page: Page, base: string, path: string, place: string): Promise<readonly string[]> {
-  const wrongs: string[] = [];
-  await page.goto(`${base}${path}`);
-  await page.locator('main h1').waitFor();
-  await page.locator('main .loading').waitFor({ state: 'detached' });
-  await page.evaluate(axe);
-  const look = async (theme: 'light' | 'dark', width: number): Promise<void> => {
-    await page.emulateMedia({ colorScheme: theme });
-    await page.setViewportSize({ width, height: 900 });
-    const { violations } = await page.evaluate<AxeResults>(
-      () => (globalThis as unknown as { axe: typeof import('axe-core') }).axe.run(), // the script above has set it
-    );
-    wrongs.push(...violations.map(({ id, nodes }) => `${path}, ${theme}: ${id}: ${nodes[0]?.html}`));
-    const wider = Number(await page.evaluate('document.documentElement.scrollWidth - innerWidth'));
-    if (wider > 0) wrongs.push(`${path}: ${wider} px wider than ${width} px`);
-    if (pictures === undefined) return;
-    const file = `${place} ${path} ${theme} ${width}`.replace(/[^\w@]+/g, '-');
-    await page.screenshot({ path: join(pictures, `${file}.png`) });
-  };
-  await look('light', 1280);
-  await look('dark', 360);
-  return wrongs;
-}
