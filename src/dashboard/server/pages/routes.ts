@@ -241,10 +241,10 @@ export function pageRoutes(context: DashboardContext) {
     )
     .get('/audit', needsToRead('audit'), checked('query', auditList), async (c) => {
       const { before = null } = c.req.valid('query');
-      return c.json(await context.auditLog.list({ limit: auditLimit, before }));
+      return c.json(await soon(context.auditLog.list({ limit: auditLimit, before })));
     })
-    .get('/limits', async (c) => c.json(await showLimits(app, fleet)))
-    .get('/locks', async (c) => c.json(await showLocks(app)))
+    .get('/limits', async (c) => c.json(await soon(showLimits(app, fleet))))
+    .get('/locks', async (c) => c.json(await soon(showLocks(app))))
     .post('/locks/release', may('locks'), reason, checked('json', heldLock), async (c) => {
       const lock = c.req.valid('json');
       await c.var.audit('lock.release', lock.key, c.req.valid('query').reason);

@@ -21,7 +21,7 @@ export function scheduleRoutes(context: DashboardContext) {
   const reason = checked('query', actionReason);
   return new Hono<DashboardEnv>()
     .get('/', async (c) => c.json(await soon(schedules.list())))
-    .get('/calendar', async (c) => c.json(await schedules.calendar()))
+    .get('/calendar', async (c) => c.json(await soon(schedules.calendar())))
     .post('/check', editor, checked('json', scheduleCheck), async (c) => {
       const { form, changes } = c.req.valid('json');
       return c.json(await schedules.check(form, changes));
