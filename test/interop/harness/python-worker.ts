@@ -8,6 +8,8 @@ export interface PythonWorkerOptions extends PythonOptions {
   /** Default `solo`: tasks run in the worker's own process. Time limits and lost children need `prefork`. */
   readonly pool?: 'solo' | 'prefork' | 'threads';
   readonly name?: string;
+  /** `max,min`: it chooses its concurrency between them. */
+  readonly autoscale?: string;
   /** It hears of other workers, asks them at its start, and logs all that it does. Default: nothing of it. */
   readonly isSociable?: boolean;
 }
@@ -24,8 +26,16 @@ export class PythonWorker implements AsyncDisposable {
 
   /** Resolves when it takes messages. */
   static async start(options: PythonWorkerOptions): Promise<PythonWorker> {
-    const { queues, concurrency = 1, pool = 'solo', name = 'python@%h', isSociable = false } = options;
-    const how = ['-P', pool, '-c', String(concurrency), '-Q', queues.join(','), '-n', name];
+    const {
+      queues,
+      concurrency = 1,
+      pool = 'solo',
+      name = 'python@%h',
+      autoscale,
+      isSociable = false,
+    } = options;
+    const size = autoscale === undefined ? ['-c', String(concurrency)] : ['--autoscale', autoscale];
+    const how = ['-P', pool, ...size, '-Q', queues.join(','), '-n', name];
     const others = isSociable ? ['-l', 'DEBUG'] : ['-l', 'INFO', '--without-gossip', '--without-mingle'];
     const args = ['-m', 'celery', '-A', 'interop_app', 'worker', ...how, ...others];
     const worker = new PythonWorker(new PythonProcess('the Python worker', args, options), pool);
