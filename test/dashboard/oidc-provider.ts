@@ -1,4 +1,5 @@
-// An OpenID Connect provider for tests: a real HTTP server with keys, which logs everybody in as `person` and can be told to lie.
+// An OpenID Connect provider for tests: a real HTTP server with keys, which logs everybody in as `person`, in a browser by a link, and can be told
+// to lie.
 import { createHash, randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -49,6 +50,11 @@ export class TestProvider {
           ...this.description,
         });
       if (url.pathname === '/jwks') return json(200, jwks);
+      if (url.pathname === '/authorize') {
+        const back = this.approve(url.href).href.replaceAll('&', '&amp;');
+        response.writeHead(200, { 'content-type': 'text/html' });
+        return response.end(`<!doctype html><title>Provider</title><a href="${back}">Log in here</a>`);
+      }
       if (url.pathname !== '/token') return json(404, {});
       let text = '';
       for await (const chunk of request) text += chunk;
