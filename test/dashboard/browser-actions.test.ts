@@ -211,7 +211,7 @@ for (const { name, missing, servers, counts } of brokers)
         expect(
           await app.send(`${lang}.add`, [2, 3], { queue: `more-${lang}` }).then((sent) => sent.get(patience)),
         ).toBe(5);
-        await ask(`Stop serving more-${lang}`, 'Stop', `no longer consuming from more-${lang}`);
+        await ask(`Cancel more-${lang}`, 'Stop', `no longer consuming from more-${lang}`);
         expect(await queuesOf(worker)).toEqual([lang]);
         await page.getByRole('rowheader', { name: `more-${lang}` }).waitFor({ state: 'detached' });
       }

@@ -389,7 +389,7 @@ function QueuesTab({ detail, send }: TabProps): JSX.Element {
                       <Act needs="workers">
                         <AskButton
                           small
-                          label={`Stop serving ${own}`}
+                          label={`Cancel ${own}`}
                           ask={() => ({
                             title: `Stop serving ${own}`,
                             verb: 'Stop',
