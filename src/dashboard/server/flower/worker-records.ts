@@ -1,4 +1,5 @@
 // The replies of each worker to eight inspect commands, in Flower's format.
+import { BrokerUnavailable } from '../../../errors.ts';
 import { Problem } from '../../../http/problem.ts';
 import { systemClock } from '../../../lib/clock.ts';
 import { atMost } from '../../../lib/deadline.ts';
@@ -45,7 +46,7 @@ export class WorkerRecords {
   /**
    * The records of all known workers. At the first call and with `refresh`, all workers are asked; who does not reply in time is there with the
    * record of before, if there is one.
-   * @throws BrokerUnavailable, Problem 503 when nothing is known in time
+   * @throws Problem 503 when nothing is known in time
    */
   async all(refresh: boolean): Promise<ReadonlyMap<string, WorkerRecord>> {
     if (refresh || this.#records.size === 0) {
@@ -76,7 +77,11 @@ export class WorkerRecords {
   /** Waits for what is asked, not longer than workers and broker have: then what is known counts. @throws Problem 503 when nothing is known */
   async #inTime(asking: Promise<void>): Promise<void> {
     const limitMs = this.#context.settings.inspectTimeout * 1000 + brokerMs;
-    if ((await atMost(limitMs, asking, systemClock)) || this.#records.size > 0) return;
+    const isOver = await atMost(limitMs, asking, systemClock).catch((error: unknown) => {
+      if (error instanceof BrokerUnavailable) return false;
+      throw error;
+    });
+    if (isOver || this.#records.size > 0) return;
     throw new Problem(503, 'Failed to update workers: the broker did not answer in time');
   }
 
