@@ -5,7 +5,7 @@ import { type Deferred, deferred } from '../../lib/deferred.ts';
 import type { Loaded, News } from '../parent.ts';
 import { exitCode } from '../usage.ts';
 import type { DevChild, Launch } from './child.ts';
-import type { Start } from './programs.ts';
+import type { StartCommand } from './programs.ts';
 
 interface ProgramEvents {
   line(text: string): void;
@@ -22,7 +22,7 @@ interface ProgramEvents {
 }
 
 interface ProgramOptions {
-  readonly start: Start;
+  readonly start: StartCommand;
   readonly launch: Launch;
   /** How long it may take to stop, milliseconds. */
   readonly stopMs: number;

@@ -27,16 +27,16 @@ export interface DevChoices extends CommonOptions {
 }
 
 /** What starts a program: the arguments of a command of ours (`url`: where it listened before), or a command for the shell. */
-export type Start = ((url: string | undefined) => readonly string[]) | string;
+export type StartCommand = ((url: string | undefined) => readonly string[]) | string;
 
 /** The worker is the first. */
-export function programsOf(choices: DevChoices): ReadonlyMap<string, Start> {
+export function programsOf(choices: DevChoices): ReadonlyMap<string, StartCommand> {
   const { port, dashboardPort, concurrency, queues, pool, graceMs, loglevel } = choices;
   // Of the two servers each request would be a line.
   const quietly = flag('-l', loglevel ?? 'warning');
   const serving = (wanted: number | undefined, url: string | undefined): readonly string[] =>
     flag('--port', portOf(url) ?? wanted);
-  const commands = new Map<OurName, Exclude<Start, string>>([
+  const commands = new Map<OurName, Exclude<StartCommand, string>>([
     [
       'worker',
       () => [
@@ -53,7 +53,7 @@ export function programsOf(choices: DevChoices): ReadonlyMap<string, Start> {
       ...['flower', '--address', '127.0.0.1', ...serving(dashboardPort, url), ...quietly],
     ]);
   const common = commonArguments(choices);
-  const programs = new Map<string, Start>();
+  const programs = new Map<string, StartCommand>();
   for (const [name, args] of commands) programs.set(name, (url) => [...common, ...args(url), ...pretty]);
   for (const { name, command } of choices.run ?? []) programs.set(name, command);
   return programs;

@@ -8,11 +8,11 @@ import { exitCode } from '../usage.ts';
 import type { Launch } from './child.ts';
 import type { DevLog } from './log.ts';
 import { Program } from './program.ts';
-import type { Start } from './programs.ts';
+import type { StartCommand } from './programs.ts';
 
 interface SupervisorOptions {
   /** The worker is the first. */
-  readonly programs: ReadonlyMap<string, Start>;
+  readonly programs: ReadonlyMap<string, StartCommand>;
   readonly launch: Launch;
   readonly log: DevLog;
   /** How long a program may take to stop before it is killed, milliseconds. */
