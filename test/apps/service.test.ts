@@ -91,14 +91,45 @@ needs(test, noCompose)(
   },
 );
 
-test('the manifests of Kubernetes run the commands of compose.yaml, and name what is there', () => {
-  const folder = join(example, 'deploy/kubernetes');
-  const objects: Manifest[] = readdirSync(folder).flatMap((file) =>
-    parseAllDocuments(readFileSync(join(folder, file), 'utf8')).map((document) => {
-      expect([file, document.errors]).toEqual([file, []]);
-      return document.toJS();
-    }),
+test('the manifests of Kubernetes have the fields of its API, and no others', () => {
+  const place = mkdtempSync(join(tmpdir(), 'umbel-manifests-'));
+  onTestFinished(() => rmSync(place, { recursive: true }));
+  mkdirSync(join(place, 'node_modules'));
+  symlinkSync(
+    join(root, 'node_modules/kubernetes-types'),
+    join(place, 'node_modules/kubernetes-types'),
+    'dir',
   );
+  const check = (objects: readonly Manifest[]): string => {
+    const lines = objects.map((object, at) => {
+      const { apiVersion, kind } = object;
+      const module = apiVersion === 'v1' ? 'core/v1' : apiVersion.replace('.k8s.io', '');
+      return `import type { ${kind} as Kind${at} } from 'kubernetes-types/${module}';
+export const object${at}: Kind${at} = ${JSON.stringify(object)};`;
+    });
+    writeFileSync(join(place, 'manifests.ts'), lines.join('\n'));
+    const tsc = join(root, 'node_modules/typescript/bin/tsc');
+    const options = ['--ignoreConfig', '--noEmit', '--strict', '--types', '', '--skipLibCheck'];
+    return spawnSync(
+      process.execPath,
+      [tsc, ...options, '--module', 'nodenext', '--target', 'es2023', 'manifests.ts'],
+      {
+        cwd: place,
+        encoding: 'utf8',
+      },
+    ).stdout;
+  };
+  const objects = manifests();
+  expect(check(objects)).toBe('');
+  expect(objects.length).toBeGreaterThan(10);
+  const [first] = objects;
+  expect(check([{ ...first, spec: { ...first?.spec, replica: 1 } } as Manifest])).toMatch(
+    /"replica"' does not exist/,
+  );
+});
+
+test('the manifests of Kubernetes run the commands of compose.yaml, and name what is there', () => {
+  const objects = manifests();
   const called = (kind: string, name: string): Manifest | undefined =>
     objects.find((each) => each.kind === kind && each.metadata.name === name);
   const withoutTimes = (command: readonly string[]): readonly string[] =>
@@ -146,7 +177,18 @@ test('the manifests of Kubernetes run the commands of compose.yaml, and name wha
 });
 
 /** The parts that the test looks at. */
+function manifests(): readonly Manifest[] {
+  const folder = join(example, 'deploy/kubernetes');
+  return readdirSync(folder).flatMap((file) =>
+    parseAllDocuments(readFileSync(join(folder, file), 'utf8')).map((document) => {
+      expect([file, document.errors]).toEqual([file, []]);
+      return document.toJS();
+    }),
+  );
+}
+
 interface Manifest {
+  readonly apiVersion: string;
   readonly kind: string;
   readonly metadata: { readonly name: string };
   readonly spec: {

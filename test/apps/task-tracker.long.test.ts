@@ -9,6 +9,7 @@ import { scaled, seed } from '../run/scale.ts';
 import { noPostgres, PostgresServerProcess } from '../servers/postgres.ts';
 import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
+import { until } from '../until.ts';
 
 const rounds = scaled(3, 20);
 const timeoutMs = 1_200_000;
@@ -40,6 +41,32 @@ needs(describe, noPostgres ?? noRedis)('on PostgreSQL and Redis', () => {
     await itsTests({ DATABASE_URL: postgres.url(), REDIS_URL: redis.url() }, ...files);
   });
 });
+
+needs(test, noPostgres)(
+  'on a PostgreSQL that crashes while people make tasks',
+  { timeout: timeoutMs },
+  async () => {
+    await using postgres = await PostgresServerProcess.start();
+    let isOver = false;
+    const tests = itsTests({ DATABASE_URL: postgres.url() }, 'outbox').finally(() => {
+      isOver = true;
+    });
+    const count = async (): Promise<number> => {
+      const [row] = await postgres.sql('SELECT count(*)::int AS count FROM tasks').catch(() => []);
+      return Number(row?.count ?? 0);
+    };
+    let crashes = 0;
+    for (let made = 0; crashes < 3; crashes++) {
+      await until(async () => isOver || (await count()) >= made + 30, '30 more tasks');
+      if (isOver) break;
+      made = await count();
+      await postgres.stop('SIGQUIT'); // it and its children end at once, and recover from the log at the next start
+      await postgres.start();
+    }
+    await tests;
+    expect(crashes).toBe(3);
+  },
+);
 
 needs(test, noRedis)('on a Redis that falls silent', { timeout: timeoutMs }, async () => {
   await using redis = await RedisServerProcess.start();
