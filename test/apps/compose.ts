@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished } from 'vitest';
 import { parse } from 'yaml';
+import { childOf } from '../child-of.ts';
 import { noProgram } from '../needs.ts';
 import { until, within } from '../until.ts';
 
@@ -53,14 +54,29 @@ export function composeConfig(
   );
 }
 
-/** A container's command as a process. */
+/** Its program is process 1, as in a container: a signal that it does not handle does nothing to it. */
+const namespace = ['/usr/bin/unshare', '--pid', '--fork', '--mount-proc', '--kill-child'] as const;
+const hasNamespaces =
+  spawnSync(namespace[0], [...namespace.slice(1), process.execPath, '-p', 'process.pid'], {
+    encoding: 'utf8',
+  }).stdout?.trim() === '1';
+
+/** A container's command as a process: where Linux lets us, the first of a namespace of its own. */
 export class Program {
   readonly child: ChildProcess;
   said = '';
+  readonly #isInside: boolean;
 
-  constructor(command: readonly string[], cwd: string, env: Readonly<Record<string, string>>) {
-    const [, ...args] = command; // the first is `node`
-    this.child = spawn(process.execPath, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  constructor(
+    command: readonly string[],
+    cwd: string,
+    env: Readonly<Record<string, string>>,
+    { asContainer = hasNamespaces } = {},
+  ) {
+    this.#isInside = asContainer;
+    const [, ...rest] = command; // the first is `node`
+    const [program = '', ...args] = [...(asContainer ? namespace : []), process.execPath, ...rest];
+    this.child = spawn(program, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
     for (const stream of [this.child.stdout, this.child.stderr])
       stream?.setEncoding('utf8').on('data', (text: string) => {
         this.said += text;
@@ -79,7 +95,9 @@ export class Program {
   /** Resolves with how it ended: `0`, or the signal. */
   async end(signal: NodeJS.Signals): Promise<number | string | null> {
     const ended = once(this.child, 'exit');
-    this.child.kill(signal);
+    const first = this.#isInside ? childOf(this.child.pid) : null;
+    if (first === null) this.child.kill(signal);
+    else process.kill(first, signal);
     const [code, by] = await within(ended, `the end after ${signal}; it said: ${this.said}`);
     return by ?? code;
   }

@@ -15,6 +15,7 @@ import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { parse } from 'yaml';
 import { App } from '../../src/app/app.ts';
+import { childOf } from '../child-of.ts';
 import { root } from '../e2e/harness/built.ts';
 import { needs } from '../needs.ts';
 import { patience } from '../until.ts';
@@ -111,11 +112,6 @@ class Container {
     const unshare = childOf(this.program.child.pid);
     return unshare === null ? null : childOf(unshare);
   }
-}
-
-function childOf(pid: number | undefined): number | null {
-  const file = `/proc/${pid}/task/${pid}/children`;
-  return (existsSync(file) && Number(readFileSync(file, 'utf8').trim().split(' ')[0])) || null;
 }
 
 needs(describe, noContainers)('the containers of a new project', () => {
