@@ -79,7 +79,7 @@ function terminalWith(...args) {
 async function terminalsAs(worker, top) {
   const screen = () => screenOf(top.parts.map(({ text }) => text).join('')).slice(0, rows);
   const startedMs = performance.now();
-  const screens = [{ atMs: 0, lines: screen() }];
+  const screens = [];
   for (let atMs = 0; atMs < movesMs; atMs = Math.round(performance.now() - startedMs)) {
     screens.push({ atMs, lines: screen() });
     await sleep(200);
@@ -89,7 +89,7 @@ async function terminalsAs(worker, top) {
   );
   const svg = movingSvgOf({
     ...{ log: log.slice(-400).filter(({ atMs }) => atMs < movesMs), logRows },
-    ...{ screens: screens.slice(1), lastsMs: movesMs, columns },
+    ...{ screens, lastsMs: movesMs, columns },
     title: 'umbel worker, and umbel top below it',
   });
   writeFileSync(join(assets, 'worker-and-top.svg'), svg);

@@ -1,12 +1,12 @@
 // The stores of a release, kept so that later versions are tried on them (test/stores/releases.test.ts): what one version may find that another has left,
 // in the embedded store and in Redis. `scripts/release.mjs` keeps them; only what it says is loaded here, from dist/.
-import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { createClient, RESP_TYPES } from '@redis/client';
+import { startRedis } from '../bench/servers.mjs';
 
 /** Of all keys, so that a server can hold other things beside them. */
 const keyPrefix = 'kept:';
@@ -37,15 +37,14 @@ export async function fill(url) {
   ]);
   const app = await keptApp(url);
   const add = (...numbers) => app.signature('kept.add').clone(...numbers);
-  const send = (name, args, options) => app.send(name, args, options);
-  const done = await send('kept.add', [1, 2], { taskId: 'done' });
-  const failed = await send('kept.fail', [], { taskId: 'failed' });
-  await send('kept.unknown', [], { taskId: 'unknown' });
+  const done = await app.send('kept.add', [1, 2], { taskId: 'done' });
+  const failed = await app.send('kept.fail', [], { taskId: 'failed' });
+  await app.send('kept.unknown', [], { taskId: 'unknown' });
   const first = add(1, 1).set({ taskId: 'first' });
   const second = add(2, 2).set({ taskId: 'second', queue: 'later' });
   await chord([first, second], app.signature('kept.join').set({ taskId: 'joined', queue: 'later' })).delay();
-  await send('kept.add', [3, 4], { taskId: 'waiting', queue: 'later', priority: 3 });
-  await send('kept.add', [5, 6], {
+  await app.send('kept.add', [3, 4], { taskId: 'waiting', queue: 'later', priority: 3 });
+  await app.send('kept.add', [5, 6], {
     taskId: 'future',
     queue: 'later',
     eta: new Date('2100-01-01T00:00:00Z'),
@@ -71,28 +70,16 @@ export async function keepStores(folder, storeVersion) {
     const file = join(place, 'store.db');
     await fill(`sqlite://${file}`);
     const copy = join(place, 'copy.db'); // what a backup has: the newest part of the file itself may be in its log
-    new DatabaseSync(file).exec(`VACUUM INTO '${copy}'`);
+    const database = new DatabaseSync(file);
+    database.exec(`VACUUM INTO '${copy}'`);
+    database.close();
     writeFileSync(join(folder, 'store.db.gz'), gzipSync(readFileSync(copy)));
-    const socket = join(place, 'redis.sock');
-    const server = spawn('redis-server', [
-      '--port',
-      '0',
-      '--unixsocket',
-      socket,
-      '--save',
-      '',
-      '--dir',
-      place,
-    ]);
-    const ended = new Promise((resolve) => server.once('exit', resolve));
+    const server = await startRedis([]);
     try {
-      while (!existsSync(socket)) await new Promise((resolve) => setTimeout(resolve, 20));
-      await fill(`redis+socket://${socket}`);
-      const keys = await keysIn({ socket: { path: socket } });
-      writeFileSync(join(folder, 'redis.json.gz'), gzipSync(JSON.stringify(keys)));
+      await fill(server.address);
+      writeFileSync(join(folder, 'redis.json.gz'), gzipSync(JSON.stringify(await keysIn(server.address))));
     } finally {
-      server.kill();
-      await ended;
+      await server.stop();
     }
   });
 }
@@ -115,8 +102,8 @@ export async function restore(url, keys) {
   await client.close();
 }
 
-async function keysIn(options) {
-  const client = await createClient(options).connect();
+async function keysIn(url) {
+  const client = await createClient({ url }).connect();
   const keys = (await client.keys(`${keyPrefix}*`)).sort();
   const bytes = client.withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer });
   const values = [];

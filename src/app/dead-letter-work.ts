@@ -20,7 +20,7 @@ export async function* list(
   letters: DeadLetterStore,
   { limit = Number.POSITIVE_INFINITY, before, ...filter }: ListDeadLetters,
 ): AsyncGenerator<DeadLetter, void, undefined> {
-  if (limit !== Number.POSITIVE_INFINITY) checkLimit(limit, 'a list of dead letters');
+  checkLimit(limit, 'a list of dead letters');
   const isMeant = matcherOf(filter);
   let from = before;
   for (let left = limit; left > 0; ) {

@@ -130,8 +130,7 @@ export class DeadLetters {
     pace: DeadLetterPace,
   ): Promise<DeadLettersChanged> {
     const { change } = await work();
-    const { limit = Number.POSITIVE_INFINITY } = pace;
-    if (limit !== Number.POSITIVE_INFINITY) checkLimit(limit, verb);
+    checkLimit(pace.limit ?? Number.POSITIVE_INFINITY, verb);
     const target = await targetOf(which);
     await this.#app.audit.record(`dead-letter.${verb}`, target);
     return change(await this.#letters(), verb, which, pace);

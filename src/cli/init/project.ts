@@ -1,10 +1,9 @@
 // The files of a small new project: typed tasks, a worker, a test, and what a deployment needs. Pure.
-import { version } from '../../lib/version.ts';
 import { json } from './json.ts';
 import { biome, biomeJson, lintScript } from './lint.ts';
 import { minimal } from './minimal.ts';
 import type { ProjectSources } from './project-sources.ts';
-import { sqlite } from './sqlite-package.ts';
+import { umbelPackages } from './umbel-packages.ts';
 import { workflow } from './workflow.ts';
 
 export type ProjectStore = 'embedded' | 'redis' | 'rabbitmq';
@@ -62,7 +61,7 @@ function packageJson(name: string, needsSqlite: boolean): string {
       check: 'tsc --noEmit',
       lint: lintScript,
     },
-    dependencies: { ...(needsSqlite ? sqlite : {}), umbel: `^${version}` },
+    dependencies: umbelPackages(needsSqlite),
     devDependencies: { ...biome, '@types/node': '^20.19.0', tsx: '^4.20.0', typescript: '>=5.9' },
   });
 }

@@ -1,8 +1,7 @@
 // The project that `umbel init --template service` writes: examples/service under another name. Pure.
-import { version } from '../../lib/version.ts';
 import { json } from './json.ts';
 import { biome, biomeJson, lintScript } from './lint.ts';
-import { sqlite } from './sqlite-package.ts';
+import { umbelPackages } from './umbel-packages.ts';
 
 /** The name that the example has everywhere, and that occurs nowhere else. */
 const exampleName = 'umbel-service';
@@ -34,7 +33,7 @@ function asProject(path: string, text: string, needsSqlite: boolean): string {
   const manifest = JSON.parse(text);
   const { prestart: _, pretest: __, ...others } = manifest.scripts; // they link `umbel` to the clone
   const scripts = { ...others, lint: lintScript };
-  const dependencies = { ...(needsSqlite ? sqlite : {}), ...manifest.dependencies, umbel: `^${version}` };
+  const dependencies = { ...manifest.dependencies, ...umbelPackages(needsSqlite) };
   const devDependencies = { ...biome, ...manifest.devDependencies };
   return json({ ...manifest, scripts, dependencies, devDependencies });
 }
