@@ -67,8 +67,15 @@ export class Mailbox implements AsyncDisposable {
     this.#app = app;
   }
 
-  /** Sends a command without waiting for replies. @throws BrokerUnavailable */
-  async tell(method: string, args: Json, recipients: Recipients = {}): Promise<void> {
+  /**
+   * Sends a command without waiting for replies.
+   * @throws BrokerUnavailable: it was not sent, or the broker, which had it, did not say so in time
+   */
+  tell(method: string, args: Json, recipients: Recipients = {}): Promise<void> {
+    return inTime(0, this.#tell(method, args, recipients));
+  }
+
+  async #tell(method: string, args: Json, recipients: Recipients): Promise<void> {
     const { fanout } = await this.#app.broker();
     const request = requestOf(method, args, recipients, null);
     const { control } = this.#app.exchanges;

@@ -48,7 +48,7 @@ export interface Fanout {
   /**
    * Sends to all subscribers. Resolves when the broker has the message, even if there is no subscriber. Does not read the body's bytes after
    * that.
-   * @throws BrokerUnavailable when the message was certainly not sent
+   * @throws BrokerUnavailable when the message was not sent, or when a broker that had it has not said so
    */
   publish(exchange: FanoutExchange, routingKey: string, message: WireMessage): Promise<void>;
   /**

@@ -5,6 +5,7 @@ import { App } from '../../src/app/app.ts';
 import { Control } from '../../src/control/control.ts';
 import { BrokerUnavailable } from '../../src/errors.ts';
 import { needs } from '../needs.ts';
+import { noRabbit, RabbitServerProcess } from '../servers/rabbitmq.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 
 const hour = 3600;
@@ -41,17 +42,24 @@ test.concurrent.each([
   await app.close();
 });
 
-needs(test, noRedis)('a Redis that falls silent after it was asked before', async () => {
-  await using server = await RedisServerProcess.start();
-  const app = new App('frozen', { broker: server.url(), backend: null });
-  const control = new Control(app);
-  expect((await control.ping({ timeout: 0.1 })).replies.size).toBe(0);
-  server.signal('SIGSTOP');
-  try {
-    await expect(control.ping({ timeout: 0.1 })).rejects.toThrow('the broker has not answered within 3 s');
-  } finally {
-    server.signal('SIGCONT');
-  }
-  await control.close();
-  await app.close();
-});
+const servers = [
+  ['Redis', noRedis, RedisServerProcess],
+  ['RabbitMQ', noRabbit, RabbitServerProcess],
+] as const;
+for (const [name, missing, Server] of servers)
+  needs(test, missing)(`a ${name} that falls silent after it was asked before`, async () => {
+    await using server = await Server.start();
+    const app = new App('frozen', { broker: server.url(), backend: null });
+    const control = new Control(app);
+    expect((await control.ping({ timeout: 0.1 })).replies.size).toBe(0);
+    const away = 'the broker has not answered within 3 s';
+    server.signal('SIGSTOP');
+    try {
+      await expect(control.ping({ timeout: 0.1 })).rejects.toThrow(away);
+      await expect(control.inspect({ timeout: 0.1 }).ping()).rejects.toThrow(away);
+    } finally {
+      server.signal('SIGCONT');
+    }
+    await control.close();
+    await app.close();
+  });

@@ -1,9 +1,16 @@
 // Broadcasts on RabbitMQ: exchanges and short-lived queues, declared as Celery does, on a connection of their own.
 import { randomUUID } from 'node:crypto';
 import { BrokerUnavailable } from '../../errors.ts';
+import { asBuffer } from '../../protocol/bytes.ts';
 import type { WireMessage } from '../../protocol/message.ts';
 import type { Fanout, FanoutExchange, FanoutListener, Subscription } from '../fanout.ts';
-import { type AmqpChannel, type AmqpConnection, AmqpLink, closeChannel } from './client/link.ts';
+import {
+  type AmqpChannel,
+  type AmqpConfirmChannel,
+  type AmqpConnection,
+  AmqpLink,
+  closeChannel,
+} from './client/link.ts';
 import { openChannel, RecoveringChannel } from './client/recovering-channel.ts';
 import type { AmqpSettings } from './client/settings.ts';
 import { fromMessage, toOptions } from './wire.ts';
@@ -20,7 +27,8 @@ export class AmqpFanout implements Fanout {
   readonly #settings: AmqpSettings;
   readonly #listening = new Set<Listening>();
   #link: AmqpLink | null = null;
-  #sender: { readonly connection: AmqpConnection; readonly channel: Promise<AmqpChannel> } | null = null;
+  #sender: { readonly connection: AmqpConnection; readonly channel: Promise<AmqpConfirmChannel> } | null =
+    null;
   #declared = new Map<string, Promise<unknown>>();
   #closed = false;
 
@@ -44,8 +52,12 @@ export class AmqpFanout implements Fanout {
       const declared = this.#declared.get(exchange.name) ?? assertExchange(channel, exchange);
       this.#declared.set(exchange.name, declared);
       await declared;
-      const content = Buffer.from(message.body); // a copy: it may wait in the socket's queue for a while
-      channel.publish(exchange.name, routingKey, content, { ...toOptions(message), mandatory: false });
+      const options = { ...toOptions(message), mandatory: false };
+      await new Promise<void>((resolve, reject) => {
+        channel.publish(exchange.name, routingKey, asBuffer(message.body), options, (error: unknown) =>
+          error ? reject(error) : resolve(),
+        );
+      });
     } catch (error) {
       this.#sender = null;
       throw new BrokerUnavailable(`${this.#settings.shown}: ${String(error)}`, { cause: error });
@@ -95,10 +107,10 @@ export class AmqpFanout implements Fanout {
     return this.#link;
   }
 
-  async #channel(): Promise<AmqpChannel> {
+  async #channel(): Promise<AmqpConfirmChannel> {
     const connection = await this.#open().ready(readyMs);
     if (this.#sender?.connection !== connection) {
-      const channel = connection.createChannel();
+      const channel = connection.createConfirmChannel();
       const sender = { connection, channel };
       this.#sender = sender;
       this.#declared = new Map();
