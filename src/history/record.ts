@@ -195,11 +195,18 @@ function attemptsOf(marks: readonly Mark[]): readonly TaskAttempt[] {
   const attempts: Draft[] = [];
   for (const mark of marks) {
     if (besideAttempts.has(mark.kind)) continue;
-    const attempt = attempts.findLast((each) => each.worker === (mark.node || null) && goesOn(each, mark));
+    const own = attempts.filter(({ worker }) => worker === (mark.node || null));
+    // A worker of Python's may receive the retry before it tells that it has sent it.
+    const retried = mark.kind === 'retried' ? own.findLast(isRunning) : undefined;
+    const attempt = retried ?? own.findLast((each) => goesOn(each, mark));
     if (attempt === undefined) attempts.push(withMark(empty(), mark));
     else withMark(attempt, mark);
   }
   return attempts;
+}
+
+function isRunning({ startedAt, endedAt }: Draft): boolean {
+  return startedAt !== null && endedAt === null;
 }
 
 function goesOn({ startedAt, endedAt }: Draft, { kind }: Mark): boolean {

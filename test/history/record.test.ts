@@ -115,6 +115,22 @@ describe('the record of a task', () => {
     });
   });
 
+  it('an attempt of a Python worker ends when it tells so, also if it has received the retry before', () => {
+    const { attempts, state } = record(
+      event('task-received', { retries: 0 }),
+      event('task-started'),
+      event('task-received', { retries: 1 }),
+      event('task-retried', { exception: 'KeyError(3)', traceback: 'line 7' }),
+      event('task-started'),
+      event('task-failed', { exception: 'KeyError(4)' }),
+    );
+    expect(attempts).toMatchObject([
+      { state: 'RETRY', retries: 0, runtimeMs: 2_000, exception: 'KeyError(3)', traceback: 'line 7' },
+      { state: 'FAILURE', retries: 1, runtimeMs: 1_000, exception: 'KeyError(4)' },
+    ]);
+    expect(state).toBe('FAILURE');
+  });
+
   it('shows a try whose worker died, and one that overlaps another', () => {
     const { attempts, state } = record(
       event('task-received'),
