@@ -144,6 +144,24 @@ needs(describe, noChromium)('the dashboard in a browser without network', () => 
     expect(watched.wrongs).toEqual([]);
   });
 
+  it('on a phone the chosen tab and the chosen state are in view', async () => {
+    await page.setViewportSize({ width: 360, height: 740 });
+    try {
+      for (const [path, chosen] of [
+        ['/workers/w1@here?tab=other', 'tab'],
+        ['/tasks?q=state:rejected', 'button'],
+      ] as const) {
+        await open(path);
+        const button = page.getByRole(chosen, chosen === 'tab' ? { selected: true } : { pressed: true });
+        const { left = 0, right = 0 } = await button.evaluate((each) => each.getBoundingClientRect());
+        expect({ left: left >= 0, right: right <= 360 }, path).toEqual({ left: true, right: true });
+        expect(await page.evaluate('scrollY'), path).toBe(0);
+      }
+    } finally {
+      await page.setViewportSize({ width: 1280, height: 900 });
+    }
+  });
+
   it('a failed task is run again with other arguments, and its page follows it to its end', async () => {
     await open(failed);
     await page.getByRole('button', { name: 'Run again…' }).click();

@@ -10,6 +10,7 @@ import { confirm } from '../ui/confirm.tsx';
 import { CopyButton } from '../ui/copy.tsx';
 import { Empty, FaultNote, Loading } from '../ui/notice.tsx';
 import { Facts, PageHead, Panel } from '../ui/page-head.tsx';
+import { useSideScroll } from '../ui/side-scroll.ts';
 import { Time } from '../ui/time.tsx';
 import { Value } from '../ui/value.tsx';
 
@@ -28,6 +29,7 @@ export function DeadLettersPage(): JSX.Element {
   );
   useRefresh(reload, 3_000, 10_000);
   const [selected, setSelected] = useState<ReadonlySet<number>>(new Set());
+  const filters = useSideScroll(reason);
   const letters = value?.letters ?? [];
   const chosen = letters.filter(({ id }) => selected.has(id)).map(({ id }) => id);
   const done = async (): Promise<void> => {
@@ -41,7 +43,7 @@ export function DeadLettersPage(): JSX.Element {
         title="Dead letters"
         sub={value === null ? undefined : `${plural(value.total, 'message')} that could not be run`}
       />
-      <div class="filters">
+      <div ref={filters} class="filters">
         {[null, ...reasons].map((each) => (
           <button
             key={each ?? 'all'}

@@ -7,13 +7,14 @@ import { count, plural, shortCount } from '../format.ts';
 import { useKeys } from '../keys.ts';
 import { paused, useDeltas, useRefresh } from '../live.ts';
 import { savedViews } from '../preferences.ts';
-import { term } from '../query.ts';
+import { splitState, term, withState } from '../query.ts';
 import { link, navigate, search, setSearch, taskLink } from '../router.ts';
 import { Act } from '../ui/act.tsx';
 import { confirm } from '../ui/confirm.tsx';
 import { Icon } from '../ui/icon.tsx';
 import { Empty, FaultNote, Loading } from '../ui/notice.tsx';
 import { PageHead } from '../ui/page-head.tsx';
+import { useSideScroll } from '../ui/side-scroll.ts';
 import { lookOf, stateOrder } from '../ui/state.tsx';
 import { askToPlan } from './job.tsx';
 import { askToSend } from './send-task.tsx';
@@ -35,7 +36,7 @@ export function TasksPage(): JSX.Element {
   const query = search.value.get('q') ?? '';
   const sort = search.value.get('sort') ?? '-seen';
   const after = search.value.get('after');
-  const state = stateIn(query);
+  const { state, rest: withoutState } = splitState(query);
   const list = useLoaded(`tasks ${query} ${sort} ${after}`, () =>
     answer(
       api.tasks.$get({
@@ -43,7 +44,6 @@ export function TasksPage(): JSX.Element {
       }),
     ),
   );
-  const withoutState = withState(query, null);
   const counts = useLoaded(`counts ${withoutState}`, () =>
     answer(api.tasks.counts.$get({ query: { query: withoutState } })),
   );
@@ -51,6 +51,7 @@ export function TasksPage(): JSX.Element {
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
   const [cursor, setCursor] = useState(-1);
   const lastSelected = useRef(-1);
+  const filters = useSideScroll(counts.value === null ? null : state); // the numbers make it longer
   const next = list.value?.next ?? null;
   useRefresh(list.reload);
   useRefresh(counts.reload, 3_000);
@@ -120,7 +121,7 @@ export function TasksPage(): JSX.Element {
         fault={list.fault?.status === 400 || list.fault?.status === 422 ? list.fault.message : null}
       />
       <SavedViews />
-      <div class="filters">
+      <div ref={filters} class="filters">
         <button
           type="button"
           class="filter"
@@ -603,19 +604,6 @@ function suggestionsFor(
 
 function completed(typed: string, text: string, whole: boolean): string {
   return whole ? text : typed.replace(/\S*$/, text);
-}
-
-/** The state of a query that has a term like `state:failure`; null: it has none. */
-function stateIn(query: string): string | null {
-  return /(?<!\S)state:(\w+)(?!\S)/i.exec(query)?.[1]?.toUpperCase() ?? null;
-}
-
-function withState(query: string, state: string | null): string {
-  const rest = query
-    .replace(/(?<!\S)state:\w+(?!\S)/gi, '')
-    .replace(/\s+/g, ' ')
-    .trim();
-  return state === null ? rest : `state:${state.toLowerCase()} ${rest}`.trim();
 }
 
 function NoTasks({ query }: { query: string }): JSX.Element {

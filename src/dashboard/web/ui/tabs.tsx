@@ -1,4 +1,5 @@
 import type { ComponentChildren, JSX } from 'preact';
+import { useSideScroll } from './side-scroll.ts';
 
 export interface Tab<Name extends string> {
   readonly name: Name;
@@ -14,6 +15,7 @@ export function Tabs<Name extends string>(props: {
   children: ComponentChildren;
 }): JSX.Element {
   const { tabs, current, label, onSelect, children } = props;
+  const row = useSideScroll(current);
   const move = (event: KeyboardEvent): void => {
     const by = event.key === 'ArrowRight' ? 1 : event.key === 'ArrowLeft' ? -1 : 0;
     if (by === 0) return;
@@ -26,7 +28,7 @@ export function Tabs<Name extends string>(props: {
   };
   return (
     <>
-      <div class="tabs" role="tablist" aria-label={label}>
+      <div ref={row} class="tabs" role="tablist" aria-label={label}>
         {tabs.map((tab) => (
           <button
             key={tab.name}
