@@ -5,6 +5,7 @@ import type { WaitingTask } from '../app/queues.ts';
 import { queuesOfTasks } from '../app/task-queues.ts';
 import type { TaskRecord } from '../history/record.ts';
 import { readRegistered } from '../protocol/registered-task.ts';
+import { parseTimestamp } from '../protocol/timestamp.ts';
 import { taskRevocation, workflowRevocation } from '../stores/fanout.ts';
 import type { Inspect, TaskInfo, Typed } from './inspect.ts';
 import type { AnsweringWorker, WhyFacts } from './why.ts';
@@ -42,11 +43,13 @@ export async function gatherFacts(app: App, inspect: Inspect, id: string): Promi
     (rootId !== null && revocations.includes(workflowRevocation(rootId)));
   const route = task === null ? null : routeOf(app, task);
   const queue = waiting?.queue ?? history?.queue ?? route?.queue ?? null;
+  // Nowhere yet: workers of Python's hold tasks with an eta, and do not tell of them when they are asked for one.
+  const isLost = waiting === null && dead === null && (history?.endedAt ?? null) === null;
   return {
     id,
     now: new Date(),
     record,
-    held: heldBy(id, queried),
+    held: heldBy(id, queried) ?? (isLost ? untilItsEta(id, await inspect.scheduled()) : null),
     waiting: waiting === null ? null : { queue: waiting.queue, ...placeOf(waiting.found) },
     canPeek: broker.peek !== undefined,
     dead:
@@ -100,7 +103,19 @@ function heldBy(
       worker,
       running: state === 'active',
       since: typeof start === 'number' ? new Date(start * 1000) : null,
+      eta: null,
     };
+  }
+  return null;
+}
+
+function untilItsEta(id: string, { replies }: Awaited<ReturnType<Inspect['scheduled']>>): WhyFacts['held'] {
+  for (const [worker, tasks] of replies) {
+    const found = tasks.find(({ request }) => request.id === id);
+    const due = found && parseTimestamp(found.eta);
+    if (found === undefined || due === undefined) continue;
+    const { routing_key: queue } = found.request.delivery_info;
+    return { worker, running: false, since: null, eta: { queue: String(queue), due } };
   }
   return null;
 }

@@ -21,7 +21,13 @@ type Obstacle =
   | { readonly kind: 'dead'; readonly deadLetter: number; readonly reason: string; readonly diedAt: Date }
   | { readonly kind: 'revoked' }
   | { readonly kind: 'expired'; readonly at: Date }
-  | { readonly kind: 'eta'; readonly queue: string; readonly due: Date }
+  /** `worker`: a Python worker, which holds it until then; null: it waits in its queue. */
+  | {
+      readonly kind: 'eta';
+      readonly queue: string;
+      readonly due: Date;
+      readonly worker: string | null;
+    }
   | { readonly kind: 'retry'; readonly queue: string; readonly due: Date; readonly error: string | null }
   /** A rate or a concurrency limit; `holders`: workers that run the same task now. */
   | {
@@ -72,7 +78,13 @@ export interface WhyFacts {
   readonly now: Date;
   readonly record: Pick<ResultRecord, 'status' | 'result' | 'dateDone'> | null;
   /** The worker that holds it, by its own account. */
-  readonly held: { readonly worker: string; readonly running: boolean; readonly since: Date | null } | null;
+  readonly held: {
+    readonly worker: string;
+    readonly running: boolean;
+    readonly since: Date | null;
+    /** The worker waits until then; null: it does not. */
+    readonly eta: { readonly queue: string; readonly due: Date } | null;
+  } | null;
   /** Its message in a queue. */
   readonly waiting: {
     readonly queue: string;
@@ -132,7 +144,8 @@ export function explain(facts: WhyFacts): WhyAnswer {
 
 function whileHeld({ held }: WhyFacts): Obstacle | null {
   if (held === null) return null;
-  const { worker, running, since } = held;
+  const { worker, running, since, eta } = held;
+  if (eta !== null) return { kind: 'eta', ...eta, worker };
   return running ? { kind: 'running', worker, since } : { kind: 'reserved', worker };
 }
 
@@ -171,7 +184,7 @@ function inItsQueue(facts: WhyFacts): Obstacle | null {
     if (eta !== null && eta > now)
       return retries > 0
         ? { kind: 'retry', queue, due, error: history?.error ?? null }
-        : { kind: 'eta', queue, due };
+        : { kind: 'eta', queue, due, worker: null };
     // A worker has deferred it: it is paused, it does not know the task, or a limit does not let it run.
     return (
       paused(facts, queue, task) ??
@@ -246,7 +259,9 @@ function textOf(why: Obstacle, { canPeek, route, dead, silent, history }: WhyFac
     case 'expired':
       return `it has expired${at(why.at)}: the worker that takes it ends it as REVOKED, and does not run it`;
     case 'eta':
-      return `it waits in '${why.queue}' for its eta, ${why.due.toISOString()}`;
+      return why.worker === null
+        ? `it waits in '${why.queue}' for its eta, ${why.due.toISOString()}`
+        : `${why.worker} has taken it from '${why.queue}' and waits for its eta, ${why.due.toISOString()}`;
     case 'retry':
       return `it is tried again at ${why.due.toISOString()}, from '${why.queue}'${why.error === null ? '' : `, after ${why.error}`}`;
     case 'limit':

@@ -58,13 +58,21 @@ describe('the answer to why', () => {
     ['it was never sent', {}, { kind: 'never-sent' }],
     [
       'a worker runs it',
-      { held: { worker: 'celery@a', running: true, since: before }, waiting },
+      { held: { worker: 'celery@a', running: true, since: before, eta: null }, waiting },
       { kind: 'running', worker: 'celery@a', since: before },
     ],
     [
       'a worker holds it',
-      { held: { worker: 'celery@a', running: false, since: null } },
+      { held: { worker: 'celery@a', running: false, since: null, eta: null } },
       { kind: 'reserved', worker: 'celery@a' },
+    ],
+    [
+      'a worker holds it until its eta',
+      {
+        held: { worker: 'celery@a', running: false, since: null, eta: { queue: 'slow', due: later } },
+        history: { ...history, state: 'RECEIVED', worker: 'celery@a' },
+      },
+      { kind: 'eta', queue: 'slow', due: later, worker: 'celery@a' },
     ],
     [
       'it has ended, by its result',
@@ -100,7 +108,7 @@ describe('the answer to why', () => {
     [
       'its eta is to come',
       { waiting: { ...waiting, due: later, eta: later } },
-      { kind: 'eta', queue: 'slow', due: later },
+      { kind: 'eta', queue: 'slow', due: later, worker: null },
     ],
     [
       'it is tried again later',

@@ -169,6 +169,15 @@ for (const { name, missing, servers, counts } of brokers)
         await said(/task events (already )?enabled/);
         const shown = await app.send(`${lang}.add`, [1, 2], { queue: lang });
         await stateIs(app, shown.id, 'SUCCESS');
+        if (lang === 'py') {
+          // Python's workers hold what has an eta.
+          const future = await app.send('py.add', [1, 2], { queue: 'py', countdown: 3_600 });
+          await stateIs(app, future.id, 'RECEIVED');
+          await fleet.open(`/tasks/${future.id}`);
+          await page.getByRole('button', { name: 'Why is it not done?' }).click();
+          await page.locator('main .warning').getByText("py@here has taken it from 'py'").waitFor();
+          await fleet.open(`/workers/${worker}`);
+        }
         await page.getByRole('spinbutton', { name: 'Slots' }).fill('2');
         await page.getByRole('button', { name: 'Grow', exact: true }).click();
         await said('pool will grow');
