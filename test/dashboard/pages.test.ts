@@ -505,13 +505,15 @@ describe('the live feed', () => {
       sentAt: endedAt,
       attempts: [],
     });
-    const list = async () => ({
-      tasks: [task(now - 60_000), task(now + 60_000), task(now - 7_200_000)],
-      next: null,
-    });
+    const [first, rest] = [
+      [task(now - 60_000), task(now + 60_000)],
+      [task(now - 90_000), task(now - 7_200_000)],
+    ];
+    const list = async (_: string, { after }: { after?: string }) =>
+      after === undefined ? { tasks: first, next: 'more' } : { tasks: rest, next: null };
     await feed.loadHistory({ list } as unknown as TaskHistory); // all that it asks for
     const counted = feed.activity.minutes(now).reduce((sum, { succeeded }) => sum + succeeded, 0);
-    expect(counted).toBe(1);
+    expect(counted).toBe(2);
   });
 });
 
@@ -590,6 +592,7 @@ it.each([
   ["('abc', 5)", ['abc', 5]],
   ["('abc...',)", null],
   ["{'password': '********'}", null],
+  ["{'card': '**** **** **** 1234'}", null],
   ['(12345678901234567890,)', null],
   [null, null],
 ])('a call is sent again by what Python wrote of it only if that is whole: %s', (text, value) => {

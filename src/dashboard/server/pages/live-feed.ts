@@ -2,6 +2,7 @@
 
 import type { TaskHistory } from '../../../app/task-history.ts';
 import type { ClusterState } from '../../../events/cluster-state.ts';
+import type { TaskRecord } from '../../../history/record.ts';
 import { isRecord } from '../../../lib/narrow.ts';
 import { timeOfId } from '../../../lib/uuid.ts';
 import type { WireEvent } from '../../../protocol/event.ts';
@@ -41,8 +42,9 @@ const everyMs = 200;
 /** Interval of empty deltas while nothing changes: they show that the connection works. */
 const idleMs = 5_000;
 const maxTasks = 100;
-/** Tasks that are loaded from the history. */
-const maxLoaded = 1_000;
+/** Tasks that are loaded from the history: of a busy hour the latest. */
+const maxLoaded = 20_000;
+const loadedAtOnce = 1_000;
 
 const kindOf: Readonly<Record<string, ActivityKind>> = {
   'task-sent': 'sent',
@@ -95,8 +97,16 @@ export class LiveFeed {
   }
 
   async #load(history: TaskHistory): Promise<void> {
-    const { tasks } = await history.list('updated:<1h', { sort: '-updated', limit: maxLoaded });
-    for (const task of tasks) this.activity.addRecord(task, this.#beganAt);
+    let after: string | null = null;
+    let loaded: TaskRecord[] = [];
+    do {
+      const options = { sort: '-updated', limit: loadedAtOnce, ...(after !== null && { after }) };
+      const found = await history.list('updated:<1h', options);
+      loaded = loaded.concat(found.tasks);
+      after = found.next;
+    } while (after !== null && loaded.length < maxLoaded);
+    // All or none: a call that fails is made again.
+    for (const task of loaded) this.activity.addRecord(task, this.#beganAt);
   }
 
   add(event: WireEvent, now: number = Date.now()): void {

@@ -15,7 +15,7 @@ export function readPython(text: string): { readonly value: unknown } | null {
 
 /** The value of the whole text. Null: the text is no plain value, was cut or has a hidden secret, or JavaScript has no such number. */
 export function readWholePython(text: string | null): unknown {
-  if (text === null || /\.\.\.|\*{8}|\d{16}/.test(text)) return null;
+  if (text === null || /\.\.\.|\*{3}|\d{16}/.test(text)) return null;
   return readPython(text)?.value ?? null;
 }
 
