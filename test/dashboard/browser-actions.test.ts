@@ -306,6 +306,30 @@ for (const { name, missing, servers, counts } of brokers)
           await page.locator('main h1').getByText('Success').waitFor();
         }
       }
+      // Of several at once, too; what cannot be read is left out.
+      const options = { queue: 'py' };
+      for (const args of [
+        ['soon', 'er'],
+        [`${'long '.repeat(500)}`, 1],
+      ])
+        await (await app.send('py.call', ['py.sleep', args, null, options], options)).get(patience);
+      const query = 'state:failure name:py.sleep args:er';
+      await until(async () => (await app.history.list(query)).tasks.length === 1, 'the first to fail');
+      await until(
+        async () => (await app.history.list('state:failure name:py.sleep args:long')).tasks.length === 1,
+        'the second to fail',
+      );
+      await fleet.open(
+        `/tasks?q=${encodeURIComponent('state:failure name:py.sleep (args:er OR args:long)')}`,
+      );
+      await page.getByLabel('Select all on this page').check();
+      await page.getByRole('button', { name: 'Run again…' }).click();
+      await dialog.getByText('py.sleep ["soon","er"] {}').waitFor();
+      await dialog.getByText('1 task is left out').waitFor();
+      await dialog.getByLabel('Queue of those').fill('py');
+      await dialog.getByRole('button', { name: 'Run again', exact: true }).click();
+      await fleet.said('1 task sent.');
+      await until(async () => (await app.history.list(query)).tasks.length === 2, 'it to have run again');
       expect(fleet.wrongs).toEqual([]);
     });
 
@@ -346,6 +370,8 @@ for (const { name, missing, servers, counts } of brokers)
       await page.getByRole('button', { name: 'Pause py' }).click();
       await dialog.getByText('Python Celery workers ignore the pause').waitFor();
       await page.keyboard.press('Escape');
+      await ask('Pause py', 'Pause', 'py@here knows no pauses');
+      await ask('Resume py', 'Resume', 'py@here knows no pauses');
 
       await fleet.open('/schedules');
       await ask('Run now…', 'Run now', 'Sent as');

@@ -1,14 +1,17 @@
 // Failures, grouped by exception and place.
 import type { JSX } from 'preact';
+import type { FailureGroup } from '../../server/pages/failures.ts';
 import { answer, api, useLoaded } from '../api.ts';
 import { count, plural } from '../format.ts';
 import { useRefresh } from '../live.ts';
 import { term } from '../query.ts';
 import { link, search, setSearch, taskLink } from '../router.ts';
+import { Act } from '../ui/act.tsx';
 import { Spark } from '../ui/chart.tsx';
 import { Empty, FaultNote, Loading } from '../ui/notice.tsx';
 import { PageHead } from '../ui/page-head.tsx';
 import { Time } from '../ui/time.tsx';
+import { askToPlan } from './job.tsx';
 
 const windows = [
   { hours: '1', word: '1 hour' },
@@ -71,6 +74,9 @@ export function FailuresPage(): JSX.Element {
                 <th scope="col" class="right">
                   Last
                 </th>
+                <th scope="col" class="right hide-s">
+                  <span class="off-screen">Actions</span>
+                </th>
               </tr>
             </thead>
             <tbody>
@@ -98,19 +104,25 @@ export function FailuresPage(): JSX.Element {
                     />
                   </td>
                   <td class="right num">
-                    <a
-                      href={link('/tasks', {
-                        q: `state:failure ${group.task === null ? '' : `${term('name', group.task)} `}${term('exception', group.exception)} ended:<${hours}h`,
-                      })}
-                    >
-                      {count(group.count)}
-                    </a>
+                    <a href={link('/tasks', { q: queryOf(group, hours) })}>{count(group.count)}</a>
                   </td>
                   <td class="right hide-s">
                     <Time at={group.firstAt} />
                   </td>
                   <td class="right">
                     <Time at={group.lastAt} />
+                  </td>
+                  <td class="right hide-s">
+                    <Act needs="retry">
+                      <button
+                        type="button"
+                        class="button button-small"
+                        aria-label={`Run again: ${group.exception} of ${group.task ?? 'unknown tasks'}`}
+                        onClick={() => askToPlan(queryOf(group, hours))}
+                      >
+                        Run again…
+                      </button>
+                    </Act>
                   </td>
                 </tr>
               ))}
@@ -120,4 +132,10 @@ export function FailuresPage(): JSX.Element {
       )}
     </>
   );
+}
+
+/** The failed tasks of a group. */
+function queryOf({ task, exception }: FailureGroup, hours: string): string {
+  const ofTask = task === null ? 'NOT name:* ' : `${term('name', task)} `;
+  return `state:failure ${ofTask}${term('exception', exception)} ended:<${hours}h`;
 }

@@ -13,14 +13,13 @@ import { Act } from '../ui/act.tsx';
 import { confirm } from '../ui/confirm.tsx';
 import { CopyButton, copy } from '../ui/copy.tsx';
 import { Icon } from '../ui/icon.tsx';
-import { boxOf, JsonBox, readBox } from '../ui/json-box.tsx';
 import { Empty, FaultNote, Loading, Warning } from '../ui/notice.tsx';
 import { Facts, PageHead, Panel } from '../ui/page-head.tsx';
-import { readWholePython } from '../ui/python-literal.ts';
 import { isFinal, State } from '../ui/state.tsx';
 import { Time } from '../ui/time.tsx';
 import { Value } from '../ui/value.tsx';
 import { ChordPanel } from './chord.tsx';
+import { askToRetry } from './run-again.tsx';
 import { TaskCells } from './task-row.tsx';
 
 export function TaskPage({ id }: { id: string }): JSX.Element {
@@ -75,7 +74,7 @@ export function TaskPage({ id }: { id: string }): JSX.Element {
             <Icon name="workflow" /> Workflow
           </a>
         )}
-        {isFinal(task.state) && (
+        {isFinal(task.state) && task.name !== null && (
           <Act needs="retry">
             <button type="button" class="button" onClick={() => askToRetry(task)}>
               Run again…
@@ -257,60 +256,6 @@ function askToRevoke({ id, name, state, worker }: TaskRecord, terminate: boolean
       ),
     act: (why) =>
       answer(api.tasks.revoke.$post({ query: why, json: { ids: [id], terminate, signal: 'SIGTERM' } })),
-  });
-}
-
-/** Sends a new task with the same call, or with changed arguments. */
-function askToRetry({ id, name, args, kwargs, argsRepr, kwargsRepr, queue }: TaskRecord): void {
-  // Python's events have a call only as text. Most of them can be read, and the user sees what was read.
-  let target = '';
-  const [told, isGuess] = [args !== null && kwargs !== null, { isGuess: true }];
-  const given = {
-    args: args === null ? boxOf(readWholePython(argsRepr), isGuess) : boxOf(args),
-    kwargs: kwargs === null ? boxOf(readWholePython(kwargsRepr), isGuess) : boxOf(kwargs),
-  };
-  confirm({
-    title: `Run ${name ?? 'task'} again`,
-    verb: 'Run again',
-    effect: (
-      <div class="stack">
-        <p>
-          Sends a new task. What this one has done so far stays done, and what followed it does not follow the
-          new one.
-        </p>
-        {!told && <p>Python’s events tell a call only as text: look whether it was read right.</p>}
-        <JsonBox label="Arguments (a JSON list)" box={given.args} />
-        <JsonBox label="Keyword arguments (a JSON object)" box={given.kwargs} />
-        <label class="field">
-          <span>
-            {queue === null
-              ? 'Queue (not known; empty: the one of the task in this application)'
-              : `Queue (empty: ${queue})`}
-          </span>
-          <input
-            autocomplete="off"
-            maxLength={255}
-            onInput={({ currentTarget }) => {
-              target = currentTarget.value.trim();
-            }}
-          />
-        </label>
-      </div>
-    ),
-    act: async (why) => {
-      const typed = { args: readBox(given.args), kwargs: readBox(given.kwargs) };
-      // The server refuses values of a wrong type.
-      const json = JSON.parse(JSON.stringify(typed)) as {
-        args?: unknown[];
-        kwargs?: Record<string, unknown>;
-      };
-      const to = target === '' ? {} : { queue: target };
-      const sent = await answer(
-        api.tasks[':id'].retry.$post({ param: { id }, query: why, json: { ...json, ...to } }),
-      );
-      navigate(taskLink(sent.id));
-      return `sent as ${sent.id}`;
-    },
   });
 }
 

@@ -17,6 +17,7 @@ import { PageHead } from '../ui/page-head.tsx';
 import { useSideScroll } from '../ui/side-scroll.ts';
 import { lookOf, stateOrder } from '../ui/state.tsx';
 import { askToPlan } from './job.tsx';
+import { askToRunAgain } from './run-again.tsx';
 import { askToSend } from './send-task.tsx';
 import { TaskCells } from './task-row.tsx';
 
@@ -80,7 +81,7 @@ export function TasksPage(): JSX.Element {
   };
   const runAgain = (): void => {
     const chosen = rows?.filter(({ id, endedAt }) => selected.has(id) && endedAt !== null) ?? [];
-    if (may('retry')) askToRunAgain(chosen, selected.size - chosen.length, clear);
+    if (may('retry')) void askToRunAgain(chosen, selected.size - chosen.length, clear);
   };
   useKeys({
     j: () => move(1),
@@ -281,34 +282,6 @@ function askToRevoke(tasks: readonly TaskLine[], done: () => void): void {
       );
       done();
       return outcome;
-    },
-  });
-}
-
-/** `left`: how many selected tasks have not ended. */
-function askToRunAgain(tasks: readonly TaskLine[], left: number, done: () => void): void {
-  confirm({
-    title: `Run ${plural(tasks.length, 'task')} again`,
-    verb: 'Run again',
-    effect: (
-      <>
-        <p>
-          Sends a new task for each, with the same call. What they have done so far stays done, and what
-          followed them does not follow the new ones.
-        </p>
-        {left > 0 && <p class="dim">{plural(left, 'task has', 'tasks have')} not ended, and is left out.</p>}
-      </>
-    ),
-    act: async (why) => {
-      const refused: string[] = [];
-      // One after the other: each is a message of its own, and what the first refusal says is shown.
-      for (const { id } of tasks)
-        await answer(api.tasks[':id'].retry.$post({ param: { id }, query: why, json: {} })).catch(
-          (error: unknown) => refused.push(error instanceof Error ? error.message : String(error)),
-        );
-      done();
-      const sent = `${plural(tasks.length - refused.length, 'task')} sent.`;
-      return refused.length === 0 ? sent : `${sent} ${count(refused.length)} refused: ${refused[0]}`;
     },
   });
 }
