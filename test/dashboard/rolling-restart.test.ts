@@ -86,6 +86,7 @@ function newFleet(
       clock,
       locks: async () => locks,
       signal: leaving.signal,
+      onBack: () => void events.push('back'),
     });
   const order = (more: Partial<RestartOrder> = {}): RestartOrder => ({
     workers: names,
@@ -110,7 +111,7 @@ describe('a rolling restart', () => {
     expect(await restart().start(order())).toContain('another dashboard');
     await one.settled();
     expect(events).toEqual(
-      ['a', 'b', 'c'].flatMap((name) => [`write ${name}`, `end ${name}`, `begin ${name}`]),
+      ['a', 'b', 'c'].flatMap((name) => [`write ${name}`, `end ${name}`, `begin ${name}`, 'back']),
     );
     expect(one.status).toMatchObject({ state: 'done', problem: null, by: 'ann' });
     expect(one.status?.lines).toMatchObject([{ state: 'back' }, { state: 'back' }, { state: 'back' }]);

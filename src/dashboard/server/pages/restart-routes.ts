@@ -19,11 +19,13 @@ const order = z.object({
 
 /** Admins restart workers. It runs in this process: when the dashboard closes or dies, no further worker is told to shut down. */
 export function restartRoutes(context: DashboardContext) {
-  const { app, control, closing } = context;
+  const { app, control, fleet, closing } = context;
   const mayShutDown = needs('shutdown', context);
   const reason = checked('query', actionReason);
   const locks = async () => (await app.broker()).openLocks?.() ?? (await app.backend())?.openLocks?.();
-  const restart = new RollingRestart({ control, clock: systemClock, locks, signal: closing });
+  // What the workers told is from before: the page would say of one that is back that it does not answer.
+  const onBack = (): void => fleet.forget();
+  const restart = new RollingRestart({ control, clock: systemClock, locks, signal: closing, onBack });
   context.onClose(() => restart.settled());
   return new Hono<DashboardEnv>()
     .get('/', (c) => c.json({ restart: restart.status }))

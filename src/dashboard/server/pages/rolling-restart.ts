@@ -50,6 +50,8 @@ interface Tools {
   readonly locks: () => Promise<Locks | undefined>;
   /** Ends it between two looks: the worker that is away comes back by itself, and no further one is told. */
   readonly signal: AbortSignal;
+  /** Called when a worker is back. */
+  readonly onBack: () => void;
 }
 
 /** How often a worker is looked at, milliseconds. */
@@ -169,6 +171,7 @@ export class RollingRestart {
         await clock.sleep(lookMs, signal);
       }
       this.#change(worker, { state: 'back', backAt: clock.now() });
+      this.#tools.onBack();
     }
   }
 
