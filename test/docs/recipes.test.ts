@@ -1,13 +1,14 @@
 // Each recipe of docs/recipes is a program: it runs on an embedded store of its own, with the package as a user has it, and prints what
 // its comments say. A recipe with tests has them run. test/types compiles the same code.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { isBuiltin } from 'node:module';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { inspect } from 'node:util';
 import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
 import { freePort } from '../servers/redis.ts';
 import { until } from '../until.ts';
-import { filesOf, install, recipes, write } from './recipes.ts';
+import { filesOf, install, recipes, root, write } from './recipes.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'umbel-recipes-'));
 install(folder);
@@ -49,4 +50,32 @@ describe.each(recipes)('the recipe %s', async (recipe) => {
     );
     expect(printed).toEqual(promised);
   });
+});
+
+test.each(recipes)('the recipe %s says which packages to install', (recipe) => {
+  const page = readFileSync(join(root, 'docs/recipes', `${recipe}.md`), 'utf8');
+  const installed = [...page.matchAll(/npm install (?:-D )?([^`\n]+)/g)].flatMap(([, names = '']) =>
+    names.split(' '),
+  );
+  const imported = [...page.matchAll(/^import .*from '(@[^/']+\/[^/']+|[^./'@][^/':]*)['/]/gm)].map(
+    ([, name]) => name,
+  );
+  // A project with Umbel, and one of `nest new`, have these.
+  const given = ['umbel', '@photostructure/sqlite', '@nestjs/common', '@nestjs/core'];
+  const missing = imported.filter(
+    (name = '') => ![...installed, ...given].includes(name) && !isBuiltin(name),
+  );
+  expect(missing).toEqual([]);
+});
+
+test('a module of the recipe nextjs may be loaded again', async () => {
+  const [path = ''] = write(
+    join(folder, 'again'),
+    new Map([...filesOf('nextjs')].filter(([name]) => name === 'kept-tasks.ts')),
+  );
+  const first = await import(path);
+  vi.resetModules();
+  const second = await import(path);
+  expect(second).not.toBe(first);
+  expect(second.resize).toBe(first.resize);
 });
