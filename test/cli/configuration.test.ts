@@ -19,6 +19,14 @@ const reportOf = async (
   return JSON.parse(stdout);
 };
 
+test('report tells the stores, and the folder of the embedded one, also where nothing was chosen', async () => {
+  const folder = project({ 'app.js': shop });
+  const { stdout } = await umbel(folder, ['-A', './app.js', 'report']);
+  expect(stdout).toContain(`folder   -> ${folder}\n`);
+  expect(stdout).toContain('broker_url: sqlite://.umbel/store.db (default)\n');
+  expect(stdout).toContain('result_backend: sqlite://.umbel/store.db (default)\n');
+});
+
 test('a flag comes before the environment, that before .env, and that before umbel.config; report says which it was', async () => {
   const folder = project({
     'app.js': shop,

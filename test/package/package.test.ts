@@ -44,6 +44,52 @@ test('the packed package runs tasks in a project that has nothing else', async (
   expect(await new Program(tasks, folder).ended).toMatchObject({ code: 0, stderr: '' });
 });
 
+test('the first program of the README runs as it is written there', async () => {
+  const { folder, remove } = packedProject();
+  onTestFinished(remove);
+  const modules = join(folder, 'node_modules');
+  for (const name of ['tsx', '@photostructure'])
+    symlinkSync(join(root, 'node_modules', name), join(modules, name), 'dir');
+  const readme = readFileSync(join(root, 'README.md'), 'utf8');
+  writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
+  for (const [, text = '', name = ''] of readme.matchAll(/^```ts\n(\/\/ (\w+\.ts)\n[\s\S]*?)^```/gm))
+    writeFileSync(join(folder, name), text);
+  const entries: Readonly<Record<string, string>> = {
+    umbel: 'umbel/dist/cli/main.js',
+    tsx: 'tsx/dist/cli.mjs',
+  };
+  const [worker, main] = [...readme.matchAll(/^npx (umbel|tsx) (.*?) +#/gm)].map(
+    ([, command = '', args = '']) =>
+      new Program([join(modules, entries[command] ?? ''), ...args.split(' ')], folder),
+  );
+  await worker?.said(/takes up to 8 tasks from celery, slow/);
+  expect(await main?.ended).toMatchObject({ code: 0, stdout: '5\n', stderr: '' });
+});
+
+test('init in a project that has the package from a file puts that file into the new project', async () => {
+  const { folder, remove } = packedProject();
+  onTestFinished(remove);
+  const [tarball = ''] = readdirSync(folder).filter((name) => name.endsWith('.tgz'));
+  const umbel = join(folder, 'node_modules/umbel/dist/cli/main.js');
+  const notes = (resolved: string): string =>
+    JSON.stringify({ packages: { 'node_modules/umbel': { resolved } } });
+  const read = (path: string): string => readFileSync(join(folder, path), 'utf8');
+  for (const [project, template, resolved, dependency] of [
+    ['small', 'minimal', `file:${tarball}`, `file:${tarball}`],
+    ['whole', 'service', `file:${tarball}`, `file:${tarball}`],
+    ['registry', 'minimal', 'https://registry.example/umbel.tgz', `^${version}`],
+    ['gone', 'minimal', 'file:../gone.tgz', `^${version}`],
+  ] as const) {
+    writeFileSync(join(folder, 'node_modules/.package-lock.json'), notes(resolved));
+    const init = [umbel, 'init', project, '--template', template];
+    expect(await new Program(init, folder).ended).toMatchObject({ code: 0, stderr: '' });
+    expect(JSON.parse(read(`${project}/package.json`)).dependencies.umbel).toBe(dependency);
+    const isFile = dependency.startsWith('file:');
+    expect(existsSync(join(folder, project, tarball))).toBe(isFile);
+    expect(read(`${project}/Dockerfile`).includes(`COPY package*.json ${tarball} ./`)).toBe(isFile);
+  }
+});
+
 test('it brings as few packages as the documentation says', () => {
   const says = /(\d+) packages and \d+ MB\./.exec(readFileSync(join(root, 'docs/faq.md'), 'utf8'))?.[1];
   expect(runtimePackages().length + 1).toBe(Number(says));

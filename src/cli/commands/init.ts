@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { makeFolder } from '../../lib/make-folder.ts';
@@ -7,6 +7,7 @@ import { type CommonOptions, optionsOf } from '../common.ts';
 import { commandsOf, type PackageManager, packageManagers, presentManager } from '../init/package-manager.ts';
 import { type ProjectStore, type ProjectTemplate, projectFiles } from '../init/project.ts';
 import { serviceFiles } from '../init/service.ts';
+import { type UmbelPackage, umbelPackage } from '../init/umbel-package.ts';
 import { createOutput } from '../output.ts';
 import { UsageError } from '../usage.ts';
 
@@ -92,13 +93,18 @@ async function init(given: string, options: InitOptions): Promise<void> {
       `'${name}' cannot be a name; give one of small letters, digits and '-': --name shop`,
     );
   const choices = await choicesOf(options);
-  const files = await filesOf(name, choices);
+  const umbel = umbelPackage();
+  const files = await filesOf(name, choices, umbel);
   for (const [path, text] of files) {
     const file = join(folder, path);
     makeFolder(dirname(file));
     const isReadme = path.endsWith('.md');
     writeFileSync(file, isReadme ? commandsOf(choices.manager, text) : text, { flag: 'wx' });
     output.say(`  ${path}`);
+  }
+  if (umbel.tarball !== undefined) {
+    copyFileSync(umbel.tarball, join(folder, basename(umbel.tarball)));
+    output.say(`  ${basename(umbel.tarball)}, from which this Umbel was installed`);
   }
   const where = relative(process.cwd(), folder);
   const say = (text: string): void => output.say(commandsOf(choices.manager, text));
@@ -135,7 +141,11 @@ async function choicesOf(options: InitOptions): Promise<InitChoices> {
   return { template, store, manager };
 }
 
-async function filesOf(name: string, { template, store }: InitChoices): Promise<ReadonlyMap<string, string>> {
+async function filesOf(
+  name: string,
+  { template, store }: InitChoices,
+  umbel: UmbelPackage,
+): Promise<ReadonlyMap<string, string>> {
   const { builtinSqlite } = await import('../../stores/sqlite/library.ts');
   const needsSqlite = builtinSqlite() === undefined;
   if (template === 'workflow' && store === 'rabbitmq')
@@ -143,9 +153,9 @@ async function filesOf(name: string, { template, store }: InitChoices): Promise<
       'RabbitMQ keeps no results, which a chord needs; give --store redis, or --template minimal',
     );
   if (template !== 'service')
-    return projectFiles({ template, name, store: store ?? 'embedded', needsSqlite });
+    return projectFiles({ template, name, store: store ?? 'embedded', needsSqlite, umbel });
   if (store !== undefined && store !== 'redis')
     throw new UsageError(`the template 'service' is made for Redis; leave out --store ${store}`);
   const { default: example } = await import('template:service');
-  return serviceFiles(name, example, needsSqlite);
+  return serviceFiles(name, example, needsSqlite, umbel);
 }

@@ -23,12 +23,15 @@ async function report(options: ReportOptions): Promise<void> {
   await withApp(options, async ({ app, output }) => {
     const { settingsOf } = await import('../../worker/commands/describe.ts');
     const { sourcesOf } = await import('../configuration/sources.ts');
-    const settings = settingsOf(app, options.all ?? false);
+    // The stores always: two programs that do not find each other differ in these.
+    const { broker_url, result_backend } = settingsOf(app, true);
+    const settings = { broker_url, result_backend, ...settingsOf(app, options.all ?? false) };
     const software = { umbel: version, node: process.versions.node };
     const system = { system: platform(), release: release(), arch: process.arch };
     output.say(`software -> ${pairs(software)}`);
     output.say(`platform -> ${pairs(system)}`);
     output.say(`app      -> ${app.name}, ${counted(app.tasks.names().length, 'task')}`);
+    output.say(`folder   -> ${process.cwd()}`);
     output.say('');
     const known = sourcesOf(app);
     const sources = Object.fromEntries(
@@ -36,7 +39,15 @@ async function report(options: ReportOptions): Promise<void> {
     );
     for (const [name, value] of Object.entries(settings))
       output.say(`${name}: ${shown(value)} ${output.dim(`(${sources[name]})`)}`);
-    output.data({ software, system, app: app.name, tasks: app.tasks.names().sort(), settings, sources });
+    output.data({
+      software,
+      system,
+      app: app.name,
+      folder: process.cwd(),
+      tasks: app.tasks.names().sort(),
+      settings,
+      sources,
+    });
   });
 }
 

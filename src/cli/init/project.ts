@@ -3,7 +3,7 @@ import { json } from './json.ts';
 import { biome, biomeJson, lintScript } from './lint.ts';
 import { minimal } from './minimal.ts';
 import type { ProjectSources } from './project-sources.ts';
-import { umbelPackages } from './umbel-packages.ts';
+import { copyingTarball, dependenciesOn, type UmbelPackage } from './umbel-package.ts';
 import { workflow } from './workflow.ts';
 
 export type ProjectStore = 'embedded' | 'redis' | 'rabbitmq';
@@ -17,6 +17,7 @@ interface ProjectChoices {
   readonly store: ProjectStore;
   /** This Node has no SQLite. */
   readonly needsSqlite: boolean;
+  readonly umbel: UmbelPackage;
 }
 
 /** The files: texts by their paths. */
@@ -25,10 +26,11 @@ export function projectFiles({
   name,
   store,
   needsSqlite,
+  umbel,
 }: ProjectChoices): ReadonlyMap<string, string> {
   const { app, main, test, call } = sources[template](name);
   const files = new Map([
-    ['package.json', packageJson(name, needsSqlite)],
+    ['package.json', packageJson(name, needsSqlite, umbel)],
     ['tsconfig.json', tsconfig],
     ['biome.json', biomeJson],
     ['src/app.ts', app],
@@ -37,7 +39,7 @@ export function projectFiles({
     ['.env', env(store)],
     ['.gitignore', 'node_modules/\n.umbel/\n.env\n'],
     ['.dockerignore', 'node_modules/\n.umbel/\n.env\n.git/\n'],
-    ['Dockerfile', dockerfile],
+    ['Dockerfile', copyingTarball(dockerfile, umbel)],
     ['compose.yaml', compose(store)],
     ['README.md', readme(name, store, call)],
   ]);
@@ -46,7 +48,7 @@ export function projectFiles({
 
 const sources: Readonly<Record<ProjectTemplate, (name: string) => ProjectSources>> = { minimal, workflow };
 
-function packageJson(name: string, needsSqlite: boolean): string {
+function packageJson(name: string, needsSqlite: boolean, umbel: UmbelPackage): string {
   return json({
     name,
     private: true,
@@ -61,7 +63,7 @@ function packageJson(name: string, needsSqlite: boolean): string {
       check: 'tsc --noEmit',
       lint: lintScript,
     },
-    dependencies: umbelPackages(needsSqlite),
+    dependencies: dependenciesOn(umbel, needsSqlite),
     devDependencies: { ...biome, '@types/node': '^20.19.0', tsx: '^4.20.0', typescript: '>=5.9' },
   });
 }
