@@ -96,6 +96,7 @@ export function examineCluster(facts: ClusterFacts): readonly Finding[] {
     silent,
     paused,
     consumers,
+    unserved,
     expirations,
     versions,
     clocks,
@@ -129,6 +130,21 @@ function consumers({ workers, waiting }: ClusterFacts): Finding | null {
     what: `messages wait in queues that no worker serves: ${listed(alone.map(([queue, ready]) => `${queue} (${ready})`))}`,
     why: 'they wait for ever, and so do the callers that wait for their results',
     fix: `umbel worker -Q ${alone.map(([queue]) => queue).join(',')}, or send them elsewhere (umbel migrate -Q from:to)`,
+  };
+}
+
+/** Before a message waits there, if workers of this application run. A note, as those of the queue may start only when there is work. */
+function unserved({ workers, waiting, tasks }: ClusterFacts): Finding | null {
+  if (!workers.some((worker) => worker.tasks.some((task) => task in tasks))) return null;
+  const served = new Set(workers.flatMap(({ queues }) => queues));
+  const alone = Object.entries(tasks).filter(([, queue]) => !served.has(queue) && !waiting[queue]);
+  if (alone.length === 0) return null;
+  return {
+    check: 'unserved',
+    level: 'note',
+    what: `tasks go to queues that no worker serves: ${listed(alone.map(([task, queue]) => `${task} (${queue})`))}`,
+    why: 'once they are sent, they wait until a worker of their queue starts',
+    fix: `umbel worker -Q ${[...new Set(alone.map(([, queue]) => queue))].join(',')}`,
   };
 }
 

@@ -172,6 +172,10 @@ describe('the doctor of a cluster', () => {
       { expiring: ['celery', 'slow'] },
       "expiration: Python's clients send messages with `expires`, which RabbitMQ itself expires: celery, slow",
     ],
+    [
+      { tasks: { 'shop.add': 'celery', 'shop.mail': 'mail' } },
+      'unserved: tasks go to queues that no worker serves: shop.mail (mail)',
+    ],
     [{ waiting: { slow: 7 } }, 'consumers: messages wait in queues that no worker serves: slow (7)'],
     [
       {
