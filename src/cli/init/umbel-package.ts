@@ -1,8 +1,9 @@
 // Where a new project gets Umbel from: from where the running one was installed, so that `npm install` finds it.
 import { existsSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { version } from '../../lib/version.ts';
+import { projectOf } from '../dev/sources.ts';
 
 export interface UmbelPackage {
   /** As `package.json` names it. */
@@ -13,7 +14,7 @@ export interface UmbelPackage {
 
 /** npm notes in each `node_modules` what it installed from where; other package managers do not. */
 export function umbelPackage(): UmbelPackage {
-  const folder = dirname(createRequire(import.meta.url).resolve('umbel/package.json'));
+  const folder = projectOf(fileURLToPath(import.meta.url));
   const notes = join(folder, '../.package-lock.json');
   const { packages = {} }: { packages?: Readonly<Record<string, { resolved?: string }>> } = existsSync(notes)
     ? JSON.parse(readFileSync(notes, 'utf8'))
