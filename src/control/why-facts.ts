@@ -4,9 +4,11 @@ import type { DeadLetter } from '../app/dead-letters.ts';
 import type { WaitingTask } from '../app/queues.ts';
 import { queuesOfTasks } from '../app/task-queues.ts';
 import type { TaskRecord } from '../history/record.ts';
+import { redacted } from '../lib/redact.ts';
 import { readRegistered } from '../protocol/registered-task.ts';
 import { parseTimestamp } from '../protocol/timestamp.ts';
 import { taskRevocation, workflowRevocation } from '../stores/fanout.ts';
+import { storeNamed } from '../stores/registry.ts';
 import type { Inspect, TaskInfo, Typed } from './inspect.ts';
 import type { AnsweringWorker, WhyFacts } from './why.ts';
 
@@ -47,6 +49,7 @@ export async function gatherFacts(app: App, inspect: Inspect, id: string): Promi
   const isLost = waiting === null && dead === null && (history?.endedAt ?? null) === null;
   return {
     id,
+    broker: brokerOf(app),
     now: new Date(),
     record,
     held: heldBy(id, queried) ?? (isLost ? untilItsEta(id, await inspect.scheduled()) : null),
@@ -64,6 +67,11 @@ export async function gatherFacts(app: App, inspect: Inspect, id: string): Promi
     route,
     outRate: queue === null ? null : await outRateOf(app, queue),
   };
+}
+
+/** The folder, too, because a relative file of the embedded store is another one in each. */
+function brokerOf({ config: { broker } }: App): string {
+  return `${redacted(broker)}${storeNamed(broker)?.embedded ? ` in ${process.cwd()}` : ''}`;
 }
 
 async function findWaiting(

@@ -75,6 +75,8 @@ export interface AnsweringWorker {
 /** What is known. Null: not known, or there is none. */
 export interface WhyFacts {
   readonly id: string;
+  /** The broker that was asked, as one compares it with that of the sender. */
+  readonly broker: string;
   readonly now: Date;
   readonly record: Pick<ResultRecord, 'status' | 'result' | 'dateDone'> | null;
   /** The worker that holds it, by its own account. */
@@ -242,7 +244,7 @@ function namesOf(workers: readonly AnsweringWorker[]): readonly string[] {
   return workers.map(({ name }) => name);
 }
 
-function textOf(why: Obstacle, { canPeek, route, dead, silent, history }: WhyFacts): string {
+function textOf(why: Obstacle, { broker, canPeek, route, dead, silent, history }: WhyFacts): string {
   switch (why.kind) {
     case 'ended':
       return `it has ended: ${why.state}${at(why.at)}${why.error === null ? '' : `, ${why.error}`}`;
@@ -295,7 +297,7 @@ function textOf(why: Obstacle, { canPeek, route, dead, silent, history }: WhyFac
       return `it is the body of a chord, which waits for ${why.open} of ${why.total} members: ${why.missing.join(', ')}${why.open > why.missing.length ? ' …' : ''}`;
     case 'never-sent':
       return history === null
-        ? 'nobody knows it: it was never sent to this broker, a step before it in its workflow has not ended, or it has ended and nothing is kept of that (its records have expired, or it ignores its result)'
+        ? `nobody knows it: it was never sent to this broker (${broker}), a step before it in its workflow has not ended, or it has ended and nothing is kept of that (its records have expired, or it ignores its result)`
         : 'its message is in no queue, and no worker holds it';
   }
 }

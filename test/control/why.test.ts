@@ -29,6 +29,7 @@ const history = {
 } as const;
 const nothing: WhyFacts = {
   id: 'the-task',
+  broker: 'redis://localhost/0',
   now,
   record: null,
   held: null,
@@ -254,6 +255,8 @@ describe('why, with workers', () => {
     expect(await answer(ended.id, 'ended')).toMatchObject({ state: 'SUCCESS' });
     const strange = await app.send('nobody.knows', []);
     await answer(strange.id, 'unknown-task');
-    await answer('nobody', 'never-sent');
+    expect(await answer('nobody', 'never-sent')).toMatchObject({
+      text: expect.stringMatching(/to this broker \(sqlite:\/\/\S+ in \//),
+    });
   });
 });
