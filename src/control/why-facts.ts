@@ -6,6 +6,7 @@ import { queuesOfTasks } from '../app/task-queues.ts';
 import type { TaskRecord } from '../history/record.ts';
 import { redacted } from '../lib/redact.ts';
 import { readRegistered } from '../protocol/registered-task.ts';
+import { isReady } from '../protocol/result-meta.ts';
 import { parseTimestamp } from '../protocol/timestamp.ts';
 import { taskRevocation, workflowRevocation } from '../stores/fanout.ts';
 import { storeNamed } from '../stores/registry.ts';
@@ -46,7 +47,8 @@ export async function gatherFacts(app: App, inspect: Inspect, id: string): Promi
   const route = task === null ? null : routeOf(app, task);
   const queue = waiting?.queue ?? history?.queue ?? route?.queue ?? null;
   // Nowhere yet: workers of Python's hold tasks with an eta, and do not tell of them when they are asked for one.
-  const isLost = waiting === null && dead === null && (history?.endedAt ?? null) === null;
+  const hasEnded = (history?.endedAt ?? null) !== null || (record !== null && isReady(record.status));
+  const isLost = waiting === null && dead === null && !hasEnded;
   return {
     id,
     broker: brokerOf(app),

@@ -121,7 +121,7 @@ function silent({ silent }: ClusterFacts): Finding | null {
 }
 
 function consumers({ workers, waiting }: ClusterFacts): Finding | null {
-  const served = new Set(workers.flatMap(({ queues }) => queues));
+  const served = servedBy(workers);
   const alone = Object.entries(waiting).filter(([queue, ready]) => ready > 0 && !served.has(queue));
   if (alone.length === 0) return null;
   return {
@@ -136,7 +136,7 @@ function consumers({ workers, waiting }: ClusterFacts): Finding | null {
 /** Before a message waits there, if workers of this application run. A note, as those of the queue may start only when there is work. */
 function unserved({ workers, waiting, tasks }: ClusterFacts): Finding | null {
   if (!workers.some((worker) => worker.tasks.some((task) => task in tasks))) return null;
-  const served = new Set(workers.flatMap(({ queues }) => queues));
+  const served = servedBy(workers);
   const alone = Object.entries(tasks).filter(([, queue]) => !served.has(queue) && !waiting[queue]);
   if (alone.length === 0) return null;
   return {
@@ -146,6 +146,10 @@ function unserved({ workers, waiting, tasks }: ClusterFacts): Finding | null {
     why: 'once they are sent, they wait until a worker of their queue starts',
     fix: `umbel worker -Q ${[...new Set(alone.map(([, queue]) => queue))].join(',')}`,
   };
+}
+
+function servedBy(workers: ClusterFacts['workers']): ReadonlySet<string> {
+  return new Set(workers.flatMap(({ queues }) => queues));
 }
 
 function paused({ pauses, waiting }: ClusterFacts): Finding | null {

@@ -57,7 +57,7 @@ export function composeConfig(
 /** Its program is process 1, as in a container: a signal that it does not handle does nothing to it. */
 const namespace = ['/usr/bin/unshare', '--pid', '--fork', '--mount-proc', '--kill-child'] as const;
 const hasNamespaces =
-  spawnSync(namespace[0], [...namespace.slice(1), process.execPath, '-p', 'process.pid'], {
+  spawnSync(namespace[0], [...namespace.slice(1), '/bin/sh', '-c', 'echo $$'], {
     encoding: 'utf8',
   }).stdout?.trim() === '1';
 
@@ -95,7 +95,8 @@ export class Program {
   /** Resolves with how it ended: `0`, or the signal. */
   async end(signal: NodeJS.Signals): Promise<number | string | null> {
     const ended = once(this.child, 'exit');
-    const first = this.#isInside ? childOf(this.child.pid) : null;
+    // `unshare` takes its child with it, and ends itself in its own way where only the child is killed.
+    const first = this.#isInside && signal !== 'SIGKILL' ? childOf(this.child.pid) : null;
     if (first === null) this.child.kill(signal);
     else process.kill(first, signal);
     const [code, by] = await within(ended, `the end after ${signal}; it said: ${this.said}`);

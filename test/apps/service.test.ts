@@ -412,7 +412,7 @@ needs(test, noRedis)(
     await programs.worker.says(/ready/);
     const first = await notify('killed');
     await until(() => posted.length === 1, 'the first notification');
-    expect(await programs.worker.end('SIGKILL')).not.toBe(0);
+    expect(await programs.worker.end('SIGKILL')).toBe('SIGKILL');
     programs.worker = run('worker'); // restart: unless-stopped
 
     const before = await count();

@@ -1,4 +1,5 @@
 // Runs tasks again: one, with other arguments if they are wrong, or all that are selected.
+import type { JSX } from 'preact';
 import type { TaskRecord } from '../../../history/record.ts';
 import type { TaskLine } from '../../server/pages/tasks.ts';
 import { answer, api } from '../api.ts';
@@ -30,20 +31,16 @@ export function askToRetry({ id, name, args, kwargs, argsRepr, kwargsRepr, queue
         {!told && <p>Python’s events tell a call only as text: look whether it was read right.</p>}
         <JsonBox label="Arguments (a JSON list)" box={given.args} />
         <JsonBox label="Keyword arguments (a JSON object)" box={given.kwargs} />
-        <label class="field">
-          <span>
-            {queue === null
+        <QueueField
+          label={
+            queue === null
               ? 'Queue (not known; empty: the one of the task in this application)'
-              : `Queue (empty: ${queue})`}
-          </span>
-          <input
-            autocomplete="off"
-            maxLength={255}
-            onInput={({ currentTarget }) => {
-              target = currentTarget.value.trim();
-            }}
-          />
-        </label>
+              : `Queue (empty: ${queue})`
+          }
+          onType={(typed) => {
+            target = typed;
+          }}
+        />
       </div>
     ),
     act: async (why) => {
@@ -102,18 +99,12 @@ export async function askToRunAgain(
           </>
         )}
         {sendable.some(({ queue }) => queue === null) && (
-          <label class="field">
-            <span>
-              Queue of those whose queue is not known (empty: the one of the task in this application)
-            </span>
-            <input
-              autocomplete="off"
-              maxLength={255}
-              onInput={({ currentTarget }) => {
-                target = currentTarget.value.trim();
-              }}
-            />
-          </label>
+          <QueueField
+            label="Queue of those whose queue is not known (empty: the one of the task in this application)"
+            onType={(typed) => {
+              target = typed;
+            }}
+          />
         )}
         {left > 0 && <p class="dim">{plural(left, 'task has', 'tasks have')} not ended, and is left out.</p>}
         {unread > 0 && (
@@ -139,6 +130,19 @@ export async function askToRunAgain(
       return refused.length === 0 ? sent : `${sent} ${count(refused.length)} refused: ${refused[0]}`;
     },
   });
+}
+
+function QueueField(props: { readonly label: string; onType(queue: string): void }): JSX.Element {
+  return (
+    <label class="field">
+      <span>{props.label}</span>
+      <input
+        autocomplete="off"
+        maxLength={255}
+        onInput={({ currentTarget }) => props.onType(currentTarget.value.trim())}
+      />
+    </label>
+  );
 }
 
 /** A task that is run again. */
