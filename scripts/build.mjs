@@ -1,4 +1,4 @@
-// Makes the package of the sources: `npm run build`.
+// Makes the package of the sources, unless it is what they would make: `npm run build`.
 //
 //   dist/    what is published: the declarations of each file, and its JavaScript bundled into few files, which load in half of the time
 //            dashboard/answers.json says what the routes of the dashboard answer, by their types
@@ -19,6 +19,10 @@ import { answerSchemas } from './answer-schemas.mjs';
 import { javaScript } from './bundle.mjs';
 import { webPages } from './bundle-web.mjs';
 import { bin, root } from './setup.mjs';
+import { inputsNow, isBuilt, noteBuilt } from './stamp.mjs';
+
+if (isBuilt()) process.exit(0);
+const inputs = inputsNow();
 
 const { exports, bin: commands } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 /** What starts by itself: the command, and the child of a pool. */
@@ -57,6 +61,7 @@ writeChanged(
 );
 // As npm makes it where it installs the package: a command that the system can start.
 for (const path of Object.values(commands)) chmodSync(join(root, path), 0o755);
+noteBuilt(inputs);
 
 /** Files that are shipped as they are: the API's page needs no network, and the package no dependency. */
 function assets(from, to, names) {

@@ -61,7 +61,7 @@ needs(test, noCompose ?? inLongRun)('docker-compose reads compose.yaml and what 
   expect(services.web?.build.context).toBe(root.replace(/\/$/, ''));
 });
 
-needs(test, noRabbit)(
+needs(test, noRabbit ?? inLongRun)(
   'its programs start as they are there, and TERM ends each of them, exit 0',
   async () => {
     await using rabbitmq = await RabbitServerProcess.shared();

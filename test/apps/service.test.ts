@@ -55,7 +55,7 @@ test('.env.example has every variable that compose.yaml takes from .env, and no 
   expect(read('.env.example')).toMatch(/^FLOWER_BASIC_AUTH=\n/m);
 });
 
-needs(test, noCompose)(
+needs(test, noCompose ?? inLongRun)(
   'docker-compose reads compose.yaml, by itself and in the clone, and refuses to start without a password',
   () => {
     const secrets = { REDIS_PASSWORD: 'secret', FLOWER_BASIC_AUTH: 'admin:secret' };
@@ -307,7 +307,7 @@ needs(test, noRedis)('the Redis of compose.yaml takes any password', async () =>
   expect(await ended).toEqual([0, null]);
 });
 
-needs(test, noRedis)(
+needs(test, noRedis ?? inLongRun)(
   'with a password on Redis: health, heartbeats, a login, a killed worker, a warm end by SIGTERM',
   async () => {
     const password = 'a:b@c/1%2 "x';

@@ -1,4 +1,4 @@
-// examples/task-tracker as its README says: `npm start`, once, and what a person does first. All else: `npm run test:long -- apps`.
+// examples/task-tracker as its README says: `npm start`, once, and a reminder and an export. All else: `npm run test:long -- apps`.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -9,6 +9,7 @@ import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { launchChromium, noChromium } from '../chromium.ts';
 import { root } from '../e2e/harness/built.ts';
 import { needs } from '../needs.ts';
+import { inLongRun } from '../run/scale.ts';
 import { patienceMs, until } from '../until.ts';
 
 let folder: string;
@@ -76,48 +77,51 @@ test('a task with a deadline is reminded of by mail, and exported to a file', as
   expect(file.map(({ title }) => title)).toContain('Feed the cat');
 });
 
-needs(test, noChromium)('its pages are used by keyboard, tell of changes, and fit on a phone', async () => {
-  const browser = await launchChromium(folder);
-  onTestFinished(() => browser.close());
-  const page = await browser.newPage();
-  page.setDefaultTimeout(patienceMs);
-  const wrongs: string[] = [];
-  page.on('pageerror', (error) => wrongs.push(error.message));
-  page.on('console', (message) => {
-    if (message.type() === 'error') wrongs.push(message.text());
-  });
-  await page.goto(url);
-  await page.getByLabel('E-mail').fill('ada@example.com');
-  await page.getByLabel('Password').fill('analytical engine');
-  await page.keyboard.press('Enter');
-  await page.locator('.rows > li').first().waitFor();
+needs(test, noChromium ?? inLongRun)(
+  'its pages are used by keyboard, tell of changes, and fit on a phone',
+  async () => {
+    const browser = await launchChromium(folder);
+    onTestFinished(() => browser.close());
+    const page = await browser.newPage();
+    page.setDefaultTimeout(patienceMs);
+    const wrongs: string[] = [];
+    page.on('pageerror', (error) => wrongs.push(error.message));
+    page.on('console', (message) => {
+      if (message.type() === 'error') wrongs.push(message.text());
+    });
+    await page.goto(url);
+    await page.getByLabel('E-mail').fill('ada@example.com');
+    await page.getByLabel('Password').fill('analytical engine');
+    await page.keyboard.press('Enter');
+    await page.locator('.rows > li').first().waitFor();
 
-  await page.keyboard.press('n');
-  await page.getByRole('textbox', { name: 'Title' }).fill('Water the plants');
-  await page.getByRole('textbox', { name: 'Deadline' }).fill('2001-02-03T04:05'); // the first of all
-  await page.keyboard.press('Enter');
-  await page.getByRole('button', { name: /^Water the plants/ }).waitFor();
-  await page.keyboard.press('2');
-  await page.getByRole('group', { name: 'Water the plants, To do' }).focus();
-  await page.keyboard.press('Shift+ArrowRight');
-  await page.getByRole('group', { name: 'Water the plants, Doing' }).waitFor();
-  await page.keyboard.press('4');
-  await page.getByRole('button', { name: 'Export as CSV' }).click();
-  await page.getByRole('link', { name: 'Download' }).first().waitFor();
+    await page.keyboard.press('n');
+    await page.getByRole('textbox', { name: 'Title' }).fill('Water the plants');
+    await page.getByRole('textbox', { name: 'Deadline' }).fill('2001-02-03T04:05'); // the first of all
+    await page.keyboard.press('Enter');
+    await page.getByRole('button', { name: /^Water the plants/ }).waitFor();
+    await page.keyboard.press('2');
+    await page.getByRole('group', { name: 'Water the plants, To do' }).focus();
+    await page.keyboard.press('Shift+ArrowRight');
+    await page.getByRole('group', { name: 'Water the plants, Doing' }).waitFor();
+    await page.keyboard.press('4');
+    await page.getByRole('button', { name: 'Export as CSV' }).click();
+    await page.getByRole('link', { name: 'Download' }).first().waitFor();
 
-  const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-  await page.setViewportSize({ width: 360, height: 720 });
-  for (const [name, part] of Object.entries({
-    list: '.rows > li',
-    board: '.card',
-    statistics: 'svg[role=img]',
-  })) {
-    await page.goto(`${url}/#/${name}`);
-    await page.locator(part).first().waitFor();
-    expect(await page.evaluate('document.documentElement.scrollWidth'), name).toBe(360);
-    expect(
-      await page.evaluate(`${axe}; axe.run().then((found) => found.violations.map(({ id }) => id))`),
-    ).toEqual([]);
-  }
-  expect(wrongs).toEqual([]);
-});
+    const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+    await page.setViewportSize({ width: 360, height: 720 });
+    for (const [name, part] of Object.entries({
+      list: '.rows > li',
+      board: '.card',
+      statistics: 'svg[role=img]',
+    })) {
+      await page.goto(`${url}/#/${name}`);
+      await page.locator(part).first().waitFor();
+      expect(await page.evaluate('document.documentElement.scrollWidth'), name).toBe(360);
+      expect(
+        await page.evaluate(`${axe}; axe.run().then((found) => found.violations.map(({ id }) => id))`),
+      ).toEqual([]);
+    }
+    expect(wrongs).toEqual([]);
+  },
+);

@@ -43,7 +43,8 @@ describe('a broker that goes down and comes back', { timeout: trialMs }, () => {
   });
 });
 
-needs(describe, noRabbit ?? noRedis)('a RabbitMQ node', { timeout: trialMs }, () => {
+// Default run: stores/amqp/node.test.ts kills one under its transport.
+needs(describe, noRabbit ?? noRedis ?? inLongRun)('a RabbitMQ node', { timeout: trialMs }, () => {
   let node: Promise<RabbitServerProcess> | null = null;
   afterAll(async () => (await node)?.[Symbol.asyncDispose]());
   const place = async (): Promise<{ server: RabbitServerProcess; place: Place }> => {

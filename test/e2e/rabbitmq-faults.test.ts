@@ -1,7 +1,7 @@
 // What happens to the way to RabbitMQ, to connections and workers while work goes on: nothing is lost, and soon all works again. Who lives
 // goes on with what it runs when it loses its connection: nothing runs again but what was with the killed. What harms the node itself: broker-restart.test.ts. Side
-// by side, for they mostly wait. Default run: a storm, a deleted queue, a network that swallows what comes; long run: a standstill of 45 s,
-// connections closed 10 times, a slow network that is cut 30 times, and one that is silent for 11 s instead of 1, in both directions.
+// by side, for they mostly wait. Default run: a storm; long run: a standstill of 45 s, connections closed 10 times, a queue that is deleted
+// again and again, a slow network that is cut 30 times, and one that is silent for 11 s, in both directions.
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
@@ -74,48 +74,51 @@ needs(describe.concurrent, missing)(
       });
     });
 
-    it('a queue that is deleted again and again while etas and retries wait', async ({ skip }) => {
-      const { server, results } = await servers();
-      const place = onRabbit(server, results);
-      await using trial = new Trial({ slots: 4, lease, place });
-      const [plain, retrying] = await Promise.all([trial.sender(), trial.sender()]);
-      await Promise.all([trial.worker(), trial.worker()]);
-      const count = scaled(15, 100);
-      const rounds = scaled(1, 10);
-      const waitMs = 1500; // as `later` does
-      const deleteBefore = async (dueMs: number): Promise<void> =>
-        skip((await deleteUnlessDue(server, place.vhost, dueMs)) === 'late', 'the machine stood still');
-      for (let round = 1; round <= rounds; round++) {
-        const from = [plain.lines.length, retrying.lines.length] as const;
-        const before = 3 * count * (round - 1); // with a retry of each second one
-        const sentMs = Date.now();
-        plain.tell(JSON.stringify({ count, ms: 10, countdown: waitMs }));
-        retrying.tell(JSON.stringify({ count, ms: 10, countdown: waitMs, kind: 'later' }));
-        await Promise.all([plain.line('sent', from[0]), retrying.line('sent', from[1])]);
-        await deleteBefore(sentMs + waitMs); // all wait for their time
-        await until(() => trial.count('start') >= before + 2 * count, 'all have begun');
-        const begun = trial.ledger.flatMap((entry) =>
-          entry.kind === 'start' && entry.at > sentMs ? [entry.at] : [],
-        );
-        await deleteBefore(Math.min(...begun) + waitMs); // retries wait
-        await until(() => trial.count('start') >= before + 3 * count, 'the retries have begun');
-      }
-      const { report, counts } = await trial.verdict();
-      expect(guilty(report), JSON.stringify(report)).toEqual([]);
-      expect(counts).toMatchObject({ acknowledged: 2 * rounds * count, ended: 2 * rounds * count });
-    });
+    needs(it, inLongRun)(
+      'a queue that is deleted again and again while etas and retries wait',
+      async ({ skip }) => {
+        const { server, results } = await servers();
+        const place = onRabbit(server, results);
+        await using trial = new Trial({ slots: 4, lease, place });
+        const [plain, retrying] = await Promise.all([trial.sender(), trial.sender()]);
+        await Promise.all([trial.worker(), trial.worker()]);
+        const count = 100;
+        const rounds = 10;
+        const waitMs = 1500; // as `later` does
+        const deleteBefore = async (dueMs: number): Promise<void> =>
+          skip((await deleteUnlessDue(server, place.vhost, dueMs)) === 'late', 'the machine stood still');
+        for (let round = 1; round <= rounds; round++) {
+          const from = [plain.lines.length, retrying.lines.length] as const;
+          const before = 3 * count * (round - 1); // with a retry of each second one
+          const sentMs = Date.now();
+          plain.tell(JSON.stringify({ count, ms: 10, countdown: waitMs }));
+          retrying.tell(JSON.stringify({ count, ms: 10, countdown: waitMs, kind: 'later' }));
+          await Promise.all([plain.line('sent', from[0]), retrying.line('sent', from[1])]);
+          await deleteBefore(sentMs + waitMs); // all wait for their time
+          await until(() => trial.count('start') >= before + 2 * count, 'all have begun');
+          const begun = trial.ledger.flatMap((entry) =>
+            entry.kind === 'start' && entry.at > sentMs ? [entry.at] : [],
+          );
+          await deleteBefore(Math.min(...begun) + waitMs); // retries wait
+          await until(() => trial.count('start') >= before + 3 * count, 'the retries have begun');
+        }
+        const { report, counts } = await trial.verdict();
+        expect(guilty(report), JSON.stringify(report)).toEqual([]);
+        expect(counts).toMatchObject({ acknowledged: 2 * rounds * count, ended: 2 * rounds * count });
+      },
+    );
 
-    it.each(directions)('a network that swallows each %s', async (what) => {
-      const { server, results } = await servers();
-      await using proxy = await FaultProxy.before(server.port, 'amqp');
-      const place = through(onRabbit(server, results), server.port, proxy);
-      const heartbeat = scaled(4, 2);
-      await prove(`RabbitMQ, no ${what} arrives`, { place, leasesBreak: true, heartbeat }, async () => {
-        proxy.weather = { silent: [what] };
-        await sleep(scaled(1000, 11_000));
-        proxy.weather = {};
+    for (const what of directions)
+      needs(it, inLongRun)(`a network that swallows each ${what}`, async () => {
+        const { server, results } = await servers();
+        await using proxy = await FaultProxy.before(server.port, 'amqp');
+        const place = through(onRabbit(server, results), server.port, proxy);
+        await prove(`RabbitMQ, no ${what} arrives`, { place, leasesBreak: true, heartbeat: 2 }, async () => {
+          proxy.weather = { silent: [what] };
+          await sleep(11_000);
+          proxy.weather = {};
+        });
       });
-    });
 
     it('a connection that is closed while no answer comes is gone, and keeps no process', async () => {
       const server = await RabbitServerProcess.shared();

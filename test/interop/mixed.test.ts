@@ -39,7 +39,7 @@ describe.concurrent('a worker of each language on one queue', () => {
     },
   );
 
-  needs(test, noRedis ?? noRabbit ?? noPython)(
+  needs(test, noRedis ?? noRabbit ?? noPython ?? inLongRun)(
     'a rolling restart of each side under load loses nothing and runs nothing twice but what a kill cut off, on RabbitMQ',
     { timeout },
     async ({ onTestFailed }) => {

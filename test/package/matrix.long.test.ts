@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { bin, install, root } from '../../scripts/setup.mjs';
 import { project } from '../cli/harness.ts';
 import { compile, compiled, typescript56 } from './compile.ts';
-import { packedProject } from './packed.ts';
+import { pack, packedProject } from './packed.ts';
 
 const tools = join(import.meta.dirname, 'tools');
 const installed = join(tools, 'node_modules');
@@ -45,8 +45,12 @@ const known = cases.filter(
 );
 
 describe('compilers', () => {
-  const { folder, remove } = packedProject();
-  afterAll(remove);
+  const packed = pack();
+  const { folder, remove } = packedProject(packed);
+  afterAll(() => {
+    remove();
+    packed.remove();
+  });
 
   test.each(known)('TypeScript $version, $kind, $module found as $moduleResolution: compiles and runs', ({
     version,

@@ -1,22 +1,26 @@
-// The package as npm publishes it: nothing that is needed at run time is left out.
+// The package as npm publishes it: nothing that is needed at run time is left out. Compilers: scripts/check.mjs has the newest,
+// matrix.long.test.ts all of them.
 import { existsSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createRequire, isBuiltin } from 'node:module';
 import { join } from 'node:path';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
 import { version } from '../../src/lib/version.ts';
 import { Program, project } from '../cli/harness.ts';
 import { root } from '../e2e/harness/built.ts';
 import { needs } from '../needs.ts';
-import { isLong } from '../run/scale.ts';
+import { inLongRun, isLong } from '../run/scale.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
-import { packedProject, runtimePackages } from './packed.ts';
+import { entries, pack, packedProject, runtimePackages } from './packed.ts';
+
+const packed = pack();
+afterAll(packed.remove);
 
 test('the packed package runs tasks in a project that has nothing else', async () => {
-  const { folder, remove } = packedProject();
+  const { folder, remove } = packedProject(packed);
   onTestFinished(remove);
   const modules = join(folder, 'node_modules');
-  const packed = readdirSync(join(modules, 'umbel'), { recursive: true, encoding: 'utf8' });
-  expect(packed.filter((path) => /\.map$|tsbuildinfo/.test(path))).toEqual([]);
+  const files = readdirSync(join(modules, 'umbel'), { recursive: true, encoding: 'utf8' });
+  expect(files.filter((path) => /\.map$|tsbuildinfo/.test(path))).toEqual([]);
   const umbel = join(modules, 'umbel/dist/cli/main.js');
   expect((await new Program([umbel, '--version'], folder).ended).stdout).toBe(`${version}\n`);
   const call = [umbel, 'call', 'shop.add', '--json'];
@@ -45,7 +49,7 @@ test('the packed package runs tasks in a project that has nothing else', async (
 });
 
 test('the first program of the README runs as it is written there', async () => {
-  const { folder, remove } = packedProject();
+  const { folder, remove } = packedProject(packed);
   onTestFinished(remove);
   const modules = join(folder, 'node_modules');
   for (const name of ['tsx', '@photostructure'])
@@ -66,28 +70,47 @@ test('the first program of the README runs as it is written there', async () => 
   expect(await main?.ended).toMatchObject({ code: 0, stdout: '5\n', stderr: '' });
 });
 
-test('init in a project that has the package from a file puts that file into the new project', async () => {
-  const { folder, remove } = packedProject();
+needs(test, inLongRun)(
+  'init in a project that has the package from a file puts that file into the new project',
+  async () => {
+    const { folder, remove } = packedProject(packed);
+    onTestFinished(remove);
+    const [tarball = ''] = readdirSync(folder).filter((name) => name.endsWith('.tgz'));
+    const umbel = join(folder, 'node_modules/umbel/dist/cli/main.js');
+    const notes = (resolved: string): string =>
+      JSON.stringify({ packages: { 'node_modules/umbel': { resolved } } });
+    const read = (path: string): string => readFileSync(join(folder, path), 'utf8');
+    for (const [project, template, resolved, dependency] of [
+      ['small', 'minimal', `file:${tarball}`, `file:${tarball}`],
+      ['whole', 'service', `file:${tarball}`, `file:${tarball}`],
+      ['registry', 'minimal', 'https://registry.example/umbel.tgz', `^${version}`],
+      ['gone', 'minimal', 'file:../gone.tgz', `^${version}`],
+    ] as const) {
+      writeFileSync(join(folder, 'node_modules/.package-lock.json'), notes(resolved));
+      const init = [umbel, 'init', project, '--template', template];
+      expect(await new Program(init, folder).ended).toMatchObject({ code: 0, stderr: '' });
+      expect(JSON.parse(read(`${project}/package.json`)).dependencies.umbel).toBe(dependency);
+      const isFile = dependency.startsWith('file:');
+      expect(existsSync(join(folder, project, tarball))).toBe(isFile);
+      expect(read(`${project}/Dockerfile`).includes(`COPY package*.json ${tarball} ./`)).toBe(isFile);
+    }
+  },
+);
+
+test('a CommonJS project: require() gives every entry point, with the names that import gives', async () => {
+  const { folder, remove } = packedProject(packed);
   onTestFinished(remove);
-  const [tarball = ''] = readdirSync(folder).filter((name) => name.endsWith('.tgz'));
-  const umbel = join(folder, 'node_modules/umbel/dist/cli/main.js');
-  const notes = (resolved: string): string =>
-    JSON.stringify({ packages: { 'node_modules/umbel': { resolved } } });
-  const read = (path: string): string => readFileSync(join(folder, path), 'utf8');
-  for (const [project, template, resolved, dependency] of [
-    ['small', 'minimal', `file:${tarball}`, `file:${tarball}`],
-    ['whole', 'service', `file:${tarball}`, `file:${tarball}`],
-    ['registry', 'minimal', 'https://registry.example/umbel.tgz', `^${version}`],
-    ['gone', 'minimal', 'file:../gone.tgz', `^${version}`],
-  ] as const) {
-    writeFileSync(join(folder, 'node_modules/.package-lock.json'), notes(resolved));
-    const init = [umbel, 'init', project, '--template', template];
-    expect(await new Program(init, folder).ended).toMatchObject({ code: 0, stderr: '' });
-    expect(JSON.parse(read(`${project}/package.json`)).dependencies.umbel).toBe(dependency);
-    const isFile = dependency.startsWith('file:');
-    expect(existsSync(join(folder, project, tarball))).toBe(isFile);
-    expect(read(`${project}/Dockerfile`).includes(`COPY package*.json ${tarball} ./`)).toBe(isFile);
-  }
+  const program = `
+    const entries = ${JSON.stringify(entries.filter((entry) => entry !== 'umbel/otel'))};
+    const namesOf = (module) => Object.keys(module).filter((name) => name !== '__esModule').sort().join();
+    (async () => {
+      for (const entry of entries)
+        if (namesOf(require(entry)) !== namesOf(await import(entry))) console.log(entry);
+      console.log('compared', entries.length);
+    })();`;
+  expect(await new Program(['--input-type=commonjs', '-e', program], folder).ended).toMatchObject({
+    stdout: `compared ${entries.length - 1}\n`,
+  });
 });
 
 test('it brings as few packages as the documentation says', () => {

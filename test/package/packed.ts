@@ -14,11 +14,28 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { root } from '../e2e/harness/built.ts';
 
-/** Makes the project; returns its folder, and what deletes it. */
-export function packedProject(): { readonly folder: string; readonly remove: () => void } {
-  const folder = mkdtempSync(join(tmpdir(), 'umbel-packed-'));
-  execFileSync('npm', ['pack', '--ignore-scripts', '--silent', '--pack-destination', folder], { cwd: root });
-  const [tarball = ''] = readdirSync(folder);
+/** Something in a folder for temporary files. */
+interface Made {
+  /** Its folder. */
+  readonly folder: string;
+  readonly remove: () => void;
+}
+
+/** Packs the package; its file is alone in the folder. */
+export function pack(): Made {
+  const made = newFolder();
+  execFileSync('npm', ['pack', '--ignore-scripts', '--silent', '--pack-destination', made.folder], {
+    cwd: root,
+  });
+  return made;
+}
+
+/** Makes a project that has installed what was packed; the file lies in it, too. */
+export function packedProject({ folder: from }: Made): Made {
+  const made = newFolder();
+  const { folder } = made;
+  const [tarball = ''] = readdirSync(from);
+  cpSync(join(from, tarball), join(folder, tarball));
   execFileSync('tar', ['-xzf', tarball], { cwd: folder });
   // npm would install the dependencies beside it.
   const modules = join(folder, 'node_modules');
@@ -28,6 +45,11 @@ export function packedProject(): { readonly folder: string; readonly remove: () 
     mkdirSync(dirname(join(folder, path)), { recursive: true });
     symlinkSync(join(root, path), join(folder, path));
   }
+  return made;
+}
+
+function newFolder(): Made {
+  const folder = mkdtempSync(join(tmpdir(), 'umbel-packed-'));
   return { folder, remove: () => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }) };
 }
 

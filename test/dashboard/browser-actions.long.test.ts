@@ -1,5 +1,4 @@
-// Actions pressed in Chromium, with their effect seen on the worker: on Redis and RabbitMQ, with a worker of each language. Default run: the
-// workers of Redis.
+// Actions pressed in Chromium, with their effect seen on the worker: on Redis and RabbitMQ, with a worker of each language.
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Locator, Page } from 'playwright-core';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -14,7 +13,6 @@ import { PythonWorker } from '../interop/harness/python-worker.ts';
 import { onRabbit, onRedis } from '../interop/harness/servers.ts';
 import { needs } from '../needs.ts';
 import { noPython } from '../protocol/python.ts';
-import { inLongRun } from '../run/scale.ts';
 import { noRabbit } from '../servers/rabbitmq.ts';
 import { noRedis } from '../servers/redis.ts';
 import { patience, until } from '../until.ts';
@@ -26,12 +24,11 @@ const brokers = [
   { name: 'Redis', missing: noRedis, servers: () => onRedis('in the same database'), counts: true },
   {
     name: 'RabbitMQ',
-    missing: noRabbit ?? noRedis ?? inLongRun,
+    missing: noRabbit ?? noRedis,
     servers: () => onRabbit('in Redis'),
     counts: false,
   },
 ];
-const long = needs(it, inLongRun);
 
 interface Fleet {
   readonly app: App;
@@ -240,7 +237,7 @@ for (const { name, missing, servers, counts } of brokers)
       expect(fleet.wrongs).toEqual([]);
     });
 
-    long('pools are restarted and choose their sizes, where the worker allows it', async () => {
+    it('pools are restarted and choose their sizes, where the worker allows it', async () => {
       const fleet = await newFleet(await servers(), { isFlexible: true });
       const { app, page, ask, said, told } = fleet;
       type Stats = { pool: { processes: readonly number[] }; autoscaler: unknown };
@@ -265,7 +262,7 @@ for (const { name, missing, servers, counts } of brokers)
       expect(fleet.wrongs).toEqual([]);
     });
 
-    long('tasks are revoked, terminated, and run again with other arguments', async () => {
+    it('tasks are revoked, terminated, and run again with other arguments', async () => {
       const fleet = await newFleet(await servers());
       const { app, page, dialog, ask } = fleet;
       for (const lang of ['py', 'ts']) {
@@ -333,7 +330,7 @@ for (const { name, missing, servers, counts } of brokers)
       expect(fleet.wrongs).toEqual([]);
     });
 
-    long('queues are moved, purged and paused, a schedule runs, and a dead letter is replayed', async () => {
+    it('queues are moved, purged and paused, a schedule runs, and a dead letter is replayed', async () => {
       const fleet = await newFleet(await servers());
       const { app, page, dialog, ask, said } = fleet;
       const sent = await Promise.all([1, 2, 3].map((n) => app.send('py.add', [n, n], { queue: 'later' })));
