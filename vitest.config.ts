@@ -6,7 +6,7 @@ import { patienceMs } from './test/until.ts';
 
 /** With servers and processes of their own, and mostly waiting: these take longest. */
 const long =
-  /\/test\/(?:e2e|chaos|interop|beat|workflows|simulation|stores\/amqp)\/|\/test\/conformance\/(?:amqp|rpc)|rabbitmq|dashboard\/browser/;
+  /\/test\/(?:e2e|chaos|interop|beat|workflows|simulation|stores\/amqp)\/|\/test\/conformance\/(?:amqp|rpc)|rabbitmq|dashboard\/browser|control\/silent/;
 
 /** The rooms whose files start programs, or run command lines as if their process were a program's. */
 const programs = [
@@ -66,8 +66,8 @@ function project(
 export default defineConfig({
   test: {
     globalSetup: ['test/run/global-setup.ts'],
-    // Of two processors: they also wait for servers and other processes. More of them end no sooner, and each case takes longer.
-    maxWorkers: 5,
+    // Of two processors: three quarters of a case's time it waits for servers, other processes and leases.
+    maxWorkers: isLong ? 5 : 8, // the long run judges by the clock, too
     sequence: { sequencer: LongFirst },
     projects: [
       project('programs', true, isolated, []),

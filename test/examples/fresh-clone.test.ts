@@ -157,7 +157,7 @@ needs(test, inLongRun)(
       expect(await demo.interrupt()).toBe(0);
     }
     // Alone it takes about 1.5 s.
-    expect(Math.min(...timesMs), `all of ${timesMs.join(', ')} ms`).toBeLessThan(3000);
+    if (isLong) expect(Math.min(...timesMs), `all of ${timesMs.join(', ')} ms`).toBeLessThan(3000);
   },
   patientMs,
 );
