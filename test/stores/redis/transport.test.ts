@@ -163,6 +163,35 @@ needs(describe, noRedis)('the Redis transport', () => {
     expect(await held.settle({ kind: 'ack' })).toBe('settled');
   });
 
+  inOrder('so it is when its connections are lost just before', async () => {
+    const leaseMs = 3000;
+    const transport = await open();
+    const holder = await join(transport, ['celery'], leaseMs);
+    await transport.publish([publication('long')]);
+    const held = await claimOne(holder);
+    const thief = inAnother(`
+      const consumer = await transport.consume({ queues: ['celery'], name: 'thief', leaseMs: 15000 });
+      console.log('joined');
+      const taken = await consumer.claim(() => 1, AbortSignal.timeout(${2.5 * leaseMs}));
+      console.log('took ' + taken.length);
+      await transport.close();`);
+    await thief.says('joined');
+    const blocked = new Promise<void>((resolve) => {
+      transport.onStatus(({ state }) => {
+        if (state !== 'reconnecting') return;
+        // When all who listen have heard it.
+        queueMicrotask(() => {
+          busy(2.5 * leaseMs);
+          resolve();
+        });
+      });
+    });
+    server.cli('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+    await blocked;
+    await thief.says('took 0');
+    expect(await held.settle({ kind: 'ack' })).toBe('settled');
+  });
+
   inOrder(
     'what comes to a worker whose event loop is blocked goes to others, and it does not run it when it goes on',
     async () => {

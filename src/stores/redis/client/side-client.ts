@@ -28,8 +28,8 @@ interface Handlers<Input> {
   onMessage(message: Input): void;
 }
 
-/** How soon a thread tries for itself what the other thread is trying: leases are longer. */
-const blockedMs = 4000;
+/** How soon at the latest a thread tries for itself what the other thread is trying; a third of its lease, if that is sooner. */
+const maxBlockedMs = 4000;
 
 export class SideClient<Data, Input, Output> {
   readonly data: Data;
@@ -120,7 +120,9 @@ export class SideClient<Data, Input, Output> {
   /** While the other thread tries to connect, this one waits to be told that the server is back; it tries itself if that thread is blocked. */
   #retry(): void {
     clearTimeout(this.#retrying);
-    const ms = this.#away ? blockedMs : Math.min(25 * 2 ** this.#failures, 1000);
+    const ms = this.#away
+      ? Math.min(maxBlockedMs, this.#start.answerMs)
+      : Math.min(25 * 2 ** this.#failures, 1000);
     this.#retrying = setTimeout(
       () => {
         this.#client = this.#connect();
