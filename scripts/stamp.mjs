@@ -30,8 +30,18 @@ export function noteBuilt(inputsBefore) {
 function hashOf(paths) {
   const hash = createHash('sha1');
   for (const file of paths.flatMap(filesOf))
-    if (file !== stamp) hash.update(`${file}\0`).update(readFileSync(join(root, file)));
+    if (file !== stamp) hash.update(`${file}\0`).update(contentOf(file));
   return hash.digest('hex');
+}
+
+/** Another build may have renamed it meanwhile. */
+function contentOf(file) {
+  try {
+    return readFileSync(join(root, file));
+  } catch (error) {
+    if (error.code === 'ENOENT') return '';
+    throw error;
+  }
 }
 
 function filesOf(path) {
