@@ -7,87 +7,91 @@ import { chord } from '../../src/app/compose.ts';
 import { openHistoryOf } from '../../src/app/history-work.ts';
 import { mergeFacts, type TaskFacts } from '../../src/history/facts.ts';
 import { readTaskEvent } from '../../src/history/read-event.ts';
+import { needs, noProgram } from '../needs.ts';
 import { shell } from '../servers/harm.ts';
 import { patience, until } from '../until.ts';
 import { project, shop, start, umbel, workerOf } from './harness.ts';
 
 const recorder = ['-A', './app.js', 'recorder', '--log-format', 'json'];
 
-test('what a recorder has written stays when it is killed, and the next one goes on', async () => {
-  const folder = project({ 'app.js': shop });
-  const nothing = await umbel(folder, ['tasks', 'list']);
-  expect(nothing).toMatchObject({ code: 0, stdout: 'No tasks.\n' });
-  expect(nothing.stderr).toContain('start one: umbel recorder');
+needs(test, noProgram('sqlite3', '--version', 'sqlite3'))(
+  'what a recorder has written stays when it is killed, and the next one goes on',
+  async () => {
+    const folder = project({ 'app.js': shop });
+    const nothing = await umbel(folder, ['tasks', 'list']);
+    expect(nothing).toMatchObject({ code: 0, stdout: 'No tasks.\n' });
+    expect(nothing.stderr).toContain('start one: umbel recorder');
 
-  const first = start(folder, recorder);
-  await first.said(/recorder ready/);
-  await workerOf(folder, { taskEvents: true });
-  const app = new App('shop', { broker: `sqlite://${join(folder, '.umbel', 'store.db')}` });
-  try {
-    const tail = start(folder, ['tasks', 'tail', 'state:success', '--json', '--limit', '1']);
-    await tail.said(/Listening for changes/);
-    const sum = await app.send('shop.add', [1, 2]);
-    await sum.get(patience);
-    expect(await tail.ended).toMatchObject({ code: 0 });
-    expect(tail.stdout).toContain(sum.id);
-    await until(async () => (await app.history.counts()).SUCCESS === 1, 'the first task in the history');
-    first.child.kill('SIGKILL');
-    await first.ended;
+    const first = start(folder, recorder);
+    await first.said(/recorder ready/);
+    await workerOf(folder, { taskEvents: true });
+    const app = new App('shop', { broker: `sqlite://${join(folder, '.umbel', 'store.db')}` });
+    try {
+      const tail = start(folder, ['tasks', 'tail', 'state:success', '--json', '--limit', '1']);
+      await tail.said(/Listening for changes/);
+      const sum = await app.send('shop.add', [1, 2]);
+      await sum.get(patience);
+      expect(await tail.ended).toMatchObject({ code: 0 });
+      expect(tail.stdout).toContain(sum.id);
+      await until(async () => (await app.history.counts()).SUCCESS === 1, 'the first task in the history');
+      first.child.kill('SIGKILL');
+      await first.ended;
 
-    const second = start(folder, recorder);
-    await second.said(/recorder ready/);
-    const bad = await app.send('shop.fail', ['no good']);
-    await bad.get({ ...patience, propagate: false }).catch(() => undefined);
-    // Warm: what was heard is written.
-    await until(async () => (await app.history.counts('name:shop.fail')).FAILURE === 1, 'the second task');
-    second.child.kill('SIGTERM');
-    expect(await second.ended).toMatchObject({ code: 0 });
+      const second = start(folder, recorder);
+      await second.said(/recorder ready/);
+      const bad = await app.send('shop.fail', ['no good']);
+      await bad.get({ ...patience, propagate: false }).catch(() => undefined);
+      // Warm: what was heard is written.
+      await until(async () => (await app.history.counts('name:shop.fail')).FAILURE === 1, 'the second task');
+      second.child.kill('SIGTERM');
+      expect(await second.ended).toMatchObject({ code: 0 });
 
-    const [, id = ''] = /"registered":"([^"]+)"/.exec(second.stdout + second.stderr) ?? [];
-    const unregister = (which: string) => umbel(folder, ['recorder', '--unregister', which]);
-    expect((await unregister('other')).stderr).toContain(
-      `no recorder is registered as 'other'; there are ${id} (seen `,
-    );
-    expect((await unregister(id)).stderr).toContain('ago: stop it');
-    shell(join(folder, '.umbel', 'store.db'), 'UPDATE history_reader SET seen = seen - 300000');
-    expect(await unregister(id)).toMatchObject({ code: 0, stdout: expect.stringContaining('has ended') });
-    expect((await unregister(id)).stderr).toContain('; no recorder is registered');
-    const audited = await umbel(folder, ['audit', '--action', 'recorder.*', '--json']);
-    expect(JSON.parse(audited.stdout)).toMatchObject([{ action: 'recorder.unregister', target: id }]);
+      const [, id = ''] = /"registered":"([^"]+)"/.exec(second.stdout + second.stderr) ?? [];
+      const unregister = (which: string) => umbel(folder, ['recorder', '--unregister', which]);
+      expect((await unregister('other')).stderr).toContain(
+        `no recorder is registered as 'other'; there are ${id} (seen `,
+      );
+      expect((await unregister(id)).stderr).toContain('ago: stop it');
+      shell(join(folder, '.umbel', 'store.db'), 'UPDATE history_reader SET seen = seen - 300000');
+      expect(await unregister(id)).toMatchObject({ code: 0, stdout: expect.stringContaining('has ended') });
+      expect((await unregister(id)).stderr).toContain('; no recorder is registered');
+      const audited = await umbel(folder, ['audit', '--action', 'recorder.*', '--json']);
+      expect(JSON.parse(audited.stdout)).toMatchObject([{ action: 'recorder.unregister', target: id }]);
 
-    const listed = await umbel(folder, ['tasks', 'list', '--json']);
-    const { tasks } = JSON.parse(listed.stdout) as { tasks: { name: string; state: string }[] };
-    expect(tasks.map(({ name, state }) => [name, state])).toEqual([
-      ['shop.fail', 'FAILURE'],
-      ['shop.add', 'SUCCESS'],
-    ]);
-    const found = await umbel(folder, ['tasks', 'list', 'state:failure', '"no good"']);
-    expect(found.stdout).toContain(bad.id);
-    const shown = await umbel(folder, ['tasks', 'show', bad.id]);
-    expect(shown.stdout).toContain("TypeError('no good')");
-    const counted = await umbel(folder, ['tasks', 'counts', '--by', 'name', '--json']);
-    expect(JSON.parse(counted.stdout)).toEqual([
-      { name: 'shop.add', tasks: 1 },
-      { name: 'shop.fail', tasks: 1 },
-    ]);
-    const waited = await umbel(folder, ['tasks', 'wait', bad.id, sum.id, '--json']);
-    expect(waited.code).toBe(1);
-    expect(JSON.parse(`[${waited.stdout.trim().replaceAll('\n', ',')}]`)).toEqual(
-      expect.arrayContaining([
-        { id: sum.id, state: 'SUCCESS', error: null },
-        { id: bad.id, state: 'FAILURE', error: expect.stringContaining('no good') },
-      ]),
-    );
-    const early = await umbel(folder, ['tasks', 'wait', 'nobody', '--timeout', '50ms']);
-    expect(early).toMatchObject({ code: 3, stdout: '', stderr: 'not ended yet: nobody\n' });
-    const wrong = await umbel(folder, ['tasks', 'list', 'colour:red']);
-    expect(wrong.code).not.toBe(0);
-    expect(wrong.stderr).toContain("there is no field 'colour'");
-    expect((await umbel(folder, ['tasks', 'show', 'nobody'])).stderr).toContain("no task 'nobody'");
-  } finally {
-    await app.close();
-  }
-});
+      const listed = await umbel(folder, ['tasks', 'list', '--json']);
+      const { tasks } = JSON.parse(listed.stdout) as { tasks: { name: string; state: string }[] };
+      expect(tasks.map(({ name, state }) => [name, state])).toEqual([
+        ['shop.fail', 'FAILURE'],
+        ['shop.add', 'SUCCESS'],
+      ]);
+      const found = await umbel(folder, ['tasks', 'list', 'state:failure', '"no good"']);
+      expect(found.stdout).toContain(bad.id);
+      const shown = await umbel(folder, ['tasks', 'show', bad.id]);
+      expect(shown.stdout).toContain("TypeError('no good')");
+      const counted = await umbel(folder, ['tasks', 'counts', '--by', 'name', '--json']);
+      expect(JSON.parse(counted.stdout)).toEqual([
+        { name: 'shop.add', tasks: 1 },
+        { name: 'shop.fail', tasks: 1 },
+      ]);
+      const waited = await umbel(folder, ['tasks', 'wait', bad.id, sum.id, '--json']);
+      expect(waited.code).toBe(1);
+      expect(JSON.parse(`[${waited.stdout.trim().replaceAll('\n', ',')}]`)).toEqual(
+        expect.arrayContaining([
+          { id: sum.id, state: 'SUCCESS', error: null },
+          { id: bad.id, state: 'FAILURE', error: expect.stringContaining('no good') },
+        ]),
+      );
+      const early = await umbel(folder, ['tasks', 'wait', 'nobody', '--timeout', '50ms']);
+      expect(early).toMatchObject({ code: 3, stdout: '', stderr: 'not ended yet: nobody\n' });
+      const wrong = await umbel(folder, ['tasks', 'list', 'colour:red']);
+      expect(wrong.code).not.toBe(0);
+      expect(wrong.stderr).toContain("there is no field 'colour'");
+      expect((await umbel(folder, ['tasks', 'show', 'nobody'])).stderr).toContain("no task 'nobody'");
+    } finally {
+      await app.close();
+    }
+  },
+);
 
 test('a chord that waits for a lost member is shown, and repaired', async () => {
   const folder = project({ 'app.js': shop });

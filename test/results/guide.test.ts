@@ -3,18 +3,18 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { inspect } from 'node:util';
-import { afterEach, expect, test, vi } from 'vitest';
+import { afterEach, expect, onTestFinished, test, vi } from 'vitest';
 import { needs } from '../needs.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
 
 const root = resolve(import.meta.dirname, '../..');
-const folder = mkdtempSync(join(tmpdir(), 'umbel-guide-'));
 afterEach(() => {
   vi.restoreAllMocks();
-  rmSync(folder, { recursive: true });
 });
 
 needs(test, noRedis)('the guide to results prints what it says', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'umbel-guide-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
   await using server = await RedisServerProcess.start();
   const guide = readFileSync(join(root, 'docs/guide/results.md'), 'utf8');
   const program = [...guide.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, code]) => code).join('\n');

@@ -16,9 +16,10 @@ const kept = join(root, 'test/stores/releases');
 const releases = existsSync(kept) ? readdirSync(kept) : [];
 
 needs(describe, noRedis)('the stores of a release', () => {
-  const place = mkdtempSync(join(tmpdir(), 'umbel-releases-'));
+  let place: string;
   let redis: RedisServerProcess;
   beforeAll(async () => {
+    place = mkdtempSync(join(tmpdir(), 'umbel-releases-'));
     redis = await RedisServerProcess.shared();
     await keepStores(join(place, 'next'), storeVersion);
   });

@@ -30,9 +30,10 @@ const left = isLong ? ['memory'] : ['memory', 'redis', 'redis, results in postgr
 for (const kind of storeKinds.filter(({ name }) => !left.includes(name))) {
   needs(describe, kind.missing)(`kill -9 of workers that run workflows on ${kind.name}`, () => {
     let place: Place;
-    const folder = mkdtempSync(join(tmpdir(), 'umbel-kill-'));
-    mkdirSync(join(folder, 'ledgers'));
+    let folder: string;
     beforeAll(async () => {
+      folder = mkdtempSync(join(tmpdir(), 'umbel-kill-'));
+      mkdirSync(join(folder, 'ledgers'));
       place = await kind.start();
     });
     afterAll(async () => {

@@ -56,12 +56,13 @@ test.each([
 });
 
 needs(describe, noPostgres ?? noOpenssl)('a server with TLS', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'umbel-postgres-tls-'));
+  let folder: string;
   const file = (name: string): string => join(folder, name);
   let server: PostgresServerProcess;
 
   /** Its own certificate, for the name `localhost` only. */
   beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'umbel-postgres-tls-'));
     for (const name of ['server', 'other']) {
       const made = spawnSync(
         'openssl',
