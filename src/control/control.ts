@@ -3,6 +3,7 @@ import type { App } from '../app/app.ts';
 import { CannotPauseError, ConfigError } from '../errors.ts';
 import { type Duration, toMs } from '../lib/duration.ts';
 import { ascii } from '../lib/json-writer.ts';
+import { isRecord } from '../lib/narrow.ts';
 import { processOwner } from '../lib/process-owner.ts';
 import type { Json } from '../protocol/message.ts';
 import { checkRevocations, stampRevocation, taskRevocation, workflowRevocation } from '../stores/fanout.ts';
@@ -221,8 +222,8 @@ export class Control implements AsyncDisposable {
    * messages, or with the results where the broker cannot keep it. What runs is finished, and so is what a worker has claimed. Messages of a paused
    * task go back to their queue and are looked at again every few minutes: a queue costs nothing while it is paused.
    *
-   * It is in effect when this resolves, for the workers that reply (`{ ok: 'paused: queue mail' }`); others look every ten seconds. A Python worker does not
-   * know it (it replies with an error): `cancelConsumer(queue, { destination: [worker] })`. What is paused: `app.queues.paused()`, and `paused` of
+   * It is in effect when this resolves, for the workers that reply (`{ ok: 'paused: queue mail' }`); others look every ten seconds. A Python worker
+   * takes the messages all the same, as its reply says (`{ error }`): `cancelConsumer(queue, { destination: [worker] })`. What is paused: `app.queues.paused()`, and `paused` of
    * `app.queues.list()`.
    * @throws CannotPauseError where no store can keep it; ConfigError for a broadcast queue; BrokerUnavailable: it may or may not be kept
    * @example await control.pause({ queue: 'mail' }, { by: 'ann', reason: 'the mail server is down' });
@@ -235,7 +236,7 @@ export class Control implements AsyncDisposable {
     const store = await this.#pauses();
     await this.#app.audit.record(`${kind}.pause`, name, { user: by, reason });
     await store.put({ kind, name, since: new Date(), by, reason });
-    return this.ask('reload_pauses', {}, rest);
+    return this.#reloadPauses(rest);
   }
 
   /**
@@ -247,7 +248,7 @@ export class Control implements AsyncDisposable {
     const store = await this.#pauses();
     await this.#app.audit.record(`${kind}.resume`, name);
     await store.remove(kind, name);
-    const answers = await this.ask('reload_pauses', {}, options);
+    const answers = await this.#reloadPauses(options);
     if (kind === 'task') {
       const broker = await this.#app.broker();
       const texts = [JSON.stringify(name), ascii(JSON.stringify(name))];
@@ -257,6 +258,16 @@ export class Control implements AsyncDisposable {
       );
     }
     return answers;
+  }
+
+  async #reloadPauses(options: ControlOptions): Promise<Answers> {
+    const { onReply } = options;
+    const told =
+      onReply === undefined
+        ? options
+        : { ...options, onReply: (node: string, reply: unknown) => onReply(node, pauseReply(reply)) };
+    const { replies, silent } = await this.ask('reload_pauses', {}, told);
+    return { replies: new Map([...replies].map(([node, reply]) => [node, pauseReply(reply)])), silent };
   }
 
   async #pauses(): Promise<PauseStore> {
@@ -371,4 +382,10 @@ function pausable(what: Pausable): readonly [Pause['kind'], string] {
   if (typeof name !== 'string' || name === '')
     throw new ConfigError(`the ${kind} to pause or resume has no name`);
   return [kind, name];
+}
+
+/** Celery's workers reply with the repr of an exception to a command that they do not know. */
+function pauseReply(reply: unknown): unknown {
+  if (!isRecord(reply) || reply.error !== "KeyError('reload_pauses')") return reply;
+  return { error: 'knows no pauses: it takes messages of its queues all the same' };
 }

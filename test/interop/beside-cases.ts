@@ -185,6 +185,16 @@ export function besideCases(between: () => Between): void {
     expect(await answer((whom) => control.disableEvents(whom))).toEqual({ ok: 'task events disabled' });
     expect(await answer((whom) => control.ask('heartbeat', {}, whom))).toBe(null);
     expect(await answer((whom) => control.ask('pool_restart', {}, whom))).toEqual({ ok: 'reload started' });
+    // It knows no pauses, and says so in words.
+    const said: unknown[] = [];
+    const asked: ControlOptions = { onReply: (_, reply) => said.push(reply) };
+    const ignored = { error: expect.stringContaining('takes messages of its queues all the same') };
+    expect(await answer((whom) => control.pause({ queue: 'aside' }, { ...asked, ...whom }))).toEqual(ignored);
+    expect(await answer((whom) => control.resume({ queue: 'aside' }, { ...asked, ...whom }))).toEqual(
+      ignored,
+    );
+    expect(said).toEqual(said.map(() => ignored));
+    expect(said.length).toBeGreaterThan(1);
   });
 
   test("our command line works with Python's worker, without an application", async () => {

@@ -286,21 +286,10 @@ export async function pauseQueue(
   name: string,
   why: { readonly by: string; readonly reason: string },
 ): Promise<ControlOutcome> {
-  return withPythons(outcomeOf(await control.pause({ queue: name }, why)));
+  return outcomeOf(await control.pause({ queue: name }, why));
 }
 
 /** @throws CannotPauseError, BrokerUnavailable */
 export async function resumeQueue(control: Control, name: string): Promise<ControlOutcome> {
-  return withPythons(outcomeOf(await control.resume({ queue: name })));
-}
-
-/** Python's workers reply with an error: they do not know the command by which ours learn of a pause. */
-function withPythons({ replies, silent }: ControlOutcome): ControlOutcome {
-  const text = 'knows no pauses: it takes messages of its queues all the same';
-  return {
-    replies: replies.map((reply) =>
-      reply.text.includes("KeyError('reload_pauses')") ? { ...reply, text } : reply,
-    ),
-    silent,
-  };
+  return outcomeOf(await control.resume({ queue: name }));
 }
