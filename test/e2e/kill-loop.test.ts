@@ -60,14 +60,18 @@ async function killLoop(name: string, options: Omit<TrialOptions, 'slots'>): Pro
     send();
     const victims =
       round % everyRoundKillsBoth === 0 ? workers : workers.slice(random.below(workers.length)).slice(0, 1);
-    do {
+    for (let areHit = false; !areHit; ) {
       await until(() => {
         if (victims.every(({ pid }) => isRunningAny(trial, pid))) return true;
         if (trial.ended === all) send(); // all was done between two looks, or by the other worker
         return false;
       }, 'those who will die run something');
       await sleep(random.below(100)); // some moment, unless all was done before it
-    } while (!victims.every(({ pid }) => isRunningAny(trial, pid)));
+      // Who stands still ends nothing between this look and its death.
+      for (const victim of victims) victim.signal('SIGSTOP');
+      areHit = victims.every(({ pid }) => isRunningAny(trial, pid));
+      if (!areHit) for (const victim of victims) victim.signal('SIGCONT');
+    }
     workers = await Promise.all(
       workers.map(async (worker) => {
         if (!victims.includes(worker)) return worker;
