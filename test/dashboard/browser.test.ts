@@ -9,6 +9,7 @@ import { chord } from '../../src/app/compose.ts';
 import { Reject } from '../../src/app/running/outcome.ts';
 import { Control } from '../../src/control/control.ts';
 import { Dashboard } from '../../src/dashboard/server/dashboard.ts';
+import { deferred } from '../../src/lib/deferred.ts';
 import { every } from '../../src/schedules/every.ts';
 import { Worker } from '../../src/worker/worker.ts';
 import { launchChromium, noChromium } from '../chromium.ts';
@@ -30,6 +31,8 @@ needs(describe, noChromium)('the dashboard in a browser without network', () => 
   let watched: WatchedPage;
   let page: Page;
   let base: string;
+  /** What the task that talks logs next; nothing: it ends. */
+  let toSay = deferred<readonly string[]>();
   /** Pages of what the application did. */
   let [failed, workflow, odd] = ['', '', ''];
 
@@ -47,6 +50,12 @@ needs(describe, noChromium)('the dashboard in a browser without network', () => 
     app.task('shop.limited', { concurrency: { limit: 2, key: 0 } }, () => undefined);
     const report = app.task('shop.report', { unique: { key: 0 } }, (_month: string) => undefined);
     const strange = app.task(markup, () => markup);
+    app.task('shop.talk', { bind: true }, async (task) => {
+      for (let lines = await toSay.promise; lines.length > 0; lines = await toSay.promise) {
+        toSay = deferred();
+        for (const line of lines) task.log(line);
+      }
+    });
     app.schedule('pulse', every('1h'), add.s(1, 2));
     app.schedule('tick', every('30m', { relative: true }), add.s(1, 2));
     dashboard = new Dashboard(app, { port: 0, urlPrefix: '/flower' });
@@ -129,6 +138,32 @@ needs(describe, noChromium)('the dashboard in a browser without network', () => 
     await page.locator('main').getByText(text).filter({ visible: true }).first().waitFor();
     expect(await watched.faultsInBoth(name)).toEqual([]);
     expect(watched.wrongs).toEqual([]);
+  });
+
+  long('the log of a task that runs shows its newest line, until the reader scrolls back', async () => {
+    const { id } = await app.send('shop.talk', []);
+    toSay.resolve(Array.from({ length: 60 }, (_, n) => `line ${n}.`));
+    await open(`/tasks/${id}`);
+    const line = (text: string) => page.locator('.log-text').getByText(text, { exact: true });
+    const log = page.locator('.log');
+    const toEnd = () => log.evaluate((box) => box.scrollHeight - box.scrollTop - box.clientHeight);
+    const says = async (text: string): Promise<void> => {
+      toSay.resolve([text]);
+      await line(text).waitFor({ state: 'attached' });
+    };
+    await line('line 59.').waitFor({ state: 'attached' });
+    expect(await log.evaluate((box) => box.scrollHeight - box.clientHeight)).toBeGreaterThan(100);
+    expect(await toEnd()).toBeLessThan(4);
+    await says('and one more.');
+    expect(await toEnd()).toBeLessThan(4);
+    await log.evaluate((box) => box.scrollTo(0, 0));
+    await says('which the reader does not see.');
+    expect(await log.evaluate((box) => box.scrollTop)).toBe(0);
+    await log.evaluate((box) => box.scrollTo(0, box.scrollHeight));
+    await says('and the last.');
+    expect(await toEnd()).toBeLessThan(4);
+    toSay.resolve([]);
+    await page.getByText('Success').first().waitFor();
   });
 
   it('markup in names, arguments, results and errors stays text', async () => {

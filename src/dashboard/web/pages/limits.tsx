@@ -96,7 +96,7 @@ function Limits(): JSX.Element {
                 <LimitRow
                   key={`${limit.kind} ${limit.name} ${limit.value}`}
                   limit={limit}
-                  isKnown={value.told.at !== null}
+                  toldAt={value.told.at}
                 />
               ))}
             </tbody>
@@ -110,7 +110,7 @@ function Limits(): JSX.Element {
 
 const shownEach = 4;
 
-function LimitRow({ limit: line, isKnown }: { limit: LimitLine; isKnown: boolean }): JSX.Element {
+function LimitRow({ limit: line, toldAt }: { limit: LimitLine; toldAt: number | null }): JSX.Element {
   const { kind, name, value, limit, of, inUse, holders, waiting, waiters, nextAt, reserved } = line;
   const [first] = waiters;
   return (
@@ -125,7 +125,7 @@ function LimitRow({ limit: line, isKnown }: { limit: LimitLine; isKnown: boolean
         </span>
         <span class="only-s">
           {holders.slice(0, shownEach).map((holder) => (
-            <HolderLine key={holder.id} holder={holder} isKnown={isKnown} />
+            <HolderLine key={holder.id} holder={holder} toldAt={toldAt} />
           ))}
         </span>
       </td>
@@ -157,7 +157,7 @@ function LimitRow({ limit: line, isKnown }: { limit: LimitLine; isKnown: boolean
         ) : (
           <>
             {holders.slice(0, shownEach).map((holder) => (
-              <HolderLine key={holder.id} holder={holder} isKnown={isKnown} />
+              <HolderLine key={holder.id} holder={holder} toldAt={toldAt} />
             ))}
             {inUse > shownEach && <span class="dim">and {count(inUse - shownEach)} more</span>}
           </>
@@ -179,19 +179,25 @@ function LimitRow({ limit: line, isKnown }: { limit: LimitLine; isKnown: boolean
   );
 }
 
-/** `isKnown`: the workers have told what they run. */
+/** `toldAt`: when the workers told what they run: a task that is newer is not among it. Null: they have not. */
 function HolderLine({
   holder: { id, task, worker, startedAt },
-  isKnown,
+  toldAt,
 }: {
   holder: LimitLine['holders'][number];
-  isKnown: boolean;
+  toldAt: number | null;
 }): JSX.Element {
   return (
     <span class="holder">
       <a href={taskLink(id)}>{task ?? id}</a>
       {worker === null ? (
-        <span class="dim">{isKnown && 'no worker that answered runs it'}</span>
+        <span class="dim">
+          {toldAt !== null && (
+            <>
+              no worker that answered ran it <Time at={toldAt} />
+            </>
+          )}
+        </span>
       ) : (
         <span class="dim">
           on <a href={workerLink(worker)}>{worker}</a>

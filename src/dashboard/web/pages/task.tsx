@@ -20,6 +20,7 @@ import { Time } from '../ui/time.tsx';
 import { Value } from '../ui/value.tsx';
 import { ChordPanel } from './chord.tsx';
 import { askToRetry } from './run-again.tsx';
+import { TaskLog } from './task-log.tsx';
 import { TaskCells } from './task-row.tsx';
 
 export function TaskPage({ id }: { id: string }): JSX.Element {
@@ -149,7 +150,7 @@ export function TaskPage({ id }: { id: string }): JSX.Element {
           )}
           {task.log.length > 0 && (
             <Panel title="Log" flush>
-              <Log lines={task.log} />
+              <TaskLog lines={task.log} />
             </Panel>
           )}
           {task.state !== 'FAILURE' && attempts}
@@ -373,22 +374,6 @@ function stepsOf(task: TaskRecord): readonly Step[] {
     steps.push({ word: 'Due', tone: 'indigo', at: eta, note: null });
   if (steps.length === 0) steps.push({ word: 'First event', tone: 'slate', at: task.seenAt, note: null });
   return steps;
-}
-
-/** The last lines that the task logged. */
-function Log({ lines }: { lines: TaskRecord['log'] }): JSX.Element {
-  return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrollable area must be reachable by keyboard
-    <div class="log" tabIndex={0}>
-      {lines.map(({ at, level, message }, index) => (
-        <div key={`${at} ${index}`} class={`log-line log-${level ?? 'info'}`}>
-          <Time at={at} />
-          <span class="log-level">{level ?? ''}</span>
-          <span class="log-text">{message}</span>
-        </div>
-      ))}
-    </div>
-  );
 }
 
 function Attempts({ task }: { task: TaskRecord }): JSX.Element {
