@@ -4,7 +4,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { celeryVersions, noCelery } from './children.mjs';
+import { celeryVersions, noCelery, noPlainjob } from './children.mjs';
 import { aimsTable, asMarkdown, asText, table } from './report.mjs';
 import { aims, placeOf, stages, systemsOf } from './stages.mjs';
 
@@ -46,9 +46,7 @@ const rounds = Number(values.rounds ?? (values.quick ? 1 : 3));
 const count = Number(values.count ?? (values.quick ? 5_000 : 50_000));
 if (!existsSync(here('../dist/index.js'))) fail('the package is not built: run `npm run build` first');
 if (!existsSync(here('node_modules/bullmq')))
-  fail(
-    'the peers are not installed: run `npm ci --prefix bench` first (it compiles better-sqlite3: about a minute)',
-  );
+  fail('the peers are not installed: run `npm ci --prefix bench` first');
 for (const name of list(values.stage) ?? [])
   if (!stages.some((stage) => stage.name === name)) fail(`there is no stage '${name}'`);
 
@@ -56,7 +54,7 @@ for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.e
 const begun = new Date();
 const taken = [];
 const skipped = [];
-if (noCelery !== null) skipped.push(noCelery);
+for (const reason of [noCelery, noPlainjob]) if (reason !== null) skipped.push(reason);
 for (const stage of stages) {
   if (values.stage !== undefined && !values.stage.split(',').includes(stage.name)) continue;
   const missing = stage.missing();

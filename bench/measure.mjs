@@ -8,6 +8,8 @@ const count = Number(countText);
 const system = await (await systems[name]()).open(address);
 const parts = { one, flight, bulk, drain, counts, worker, producer, pinger, planner };
 await parts[part]();
+// A long report may still be on its way.
+await new Promise((written) => process.stdout.write('', written));
 // Some peers cannot be closed while they wait.
 process.exit(0);
 

@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { noCelery } from './children.mjs';
+import { noCelery, noPlainjob } from './children.mjs';
 import { noRabbit, noRedis, startRabbit, startRedis } from './servers.mjs';
 import { bytesPerWaiting, drain, due, endToEnd, idle, quantile, sends, startToFirstTask } from './takes.mjs';
 
@@ -164,9 +164,11 @@ export function placeOf(stage, server, system, { count, quick, memo }) {
 
 /** The systems of a stage that are wanted and that are here. */
 export function systemsOf(stage, only) {
-  return stage.systems.filter(
-    ({ name }) => (only === null || only.includes(name)) && (name !== 'celery' || noCelery === null),
-  );
+  return stage.systems.filter(({ name }) => {
+    if (only !== null && !only.includes(name)) return false;
+    if (name === 'celery') return noCelery === null;
+    return !name.startsWith('plainjob') || noPlainjob === null;
+  });
 }
 
 let queues = 0;
