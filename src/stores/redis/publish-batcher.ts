@@ -5,7 +5,6 @@ import { BrokerUnavailable, SendUnconfirmed } from '../../errors.ts';
 import { MicroBatcher } from '../../lib/batch.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { retrying } from '../../lib/retry.ts';
-import type { PublishOptions } from '../transport.ts';
 import { type RedisConnection, ReplyLost } from './client/connection.ts';
 import type { RedisHistoryWrite } from './history-write.ts';
 import { consumersKey } from './keys.ts';
@@ -52,11 +51,13 @@ export class PublishBatcher {
     this.#prefix = connection.settings.keyPrefix;
   }
 
-  /** @throws BrokerUnavailable, SendUnconfirmed, StoreError, or the signal's reason */
-  send(messages: readonly RedisPublication[], { timeoutMs, signal }: PublishOptions = {}): Promise<void> {
+  /**
+   * `until`: the deadline, on the monotonic clock.
+   * @throws BrokerUnavailable, SendUnconfirmed, StoreError, or the signal's reason
+   */
+  send(messages: readonly RedisPublication[], until: number, signal?: AbortSignal): Promise<void> {
     if (messages.length === 0) return Promise.resolve();
     return new Promise((resolve, reject) => {
-      const until = this.#clock.monotonic() + (timeoutMs ?? defaultSendTimeoutMs);
       this.#batcher.add({ messages, until, signal, done: resolve, failed: reject });
     });
   }
@@ -82,17 +83,17 @@ export class PublishBatcher {
     const messages = batch.flatMap((send) => send.messages);
     const until = Math.min(...batch.map((send) => send.until));
     try {
+      const signal = batch.at(-1)?.signal;
       // A large batch travels in several calls, so that no script keeps Redis from others for long.
-      const asked = parts(messages).map((part) => this.#ask(part, until, batch.at(-1)?.signal));
-      const results = (await allOf(asked)).flat();
+      const results =
+        messages.length <= maxMessages
+          ? await this.#ask(messages, until, signal)
+          : (await allOf(parts(messages).map((part) => this.#ask(part, until, signal)))).flat();
       let at = 0;
       for (const { messages, done, failed } of batch) {
-        const problem = results
-          .slice(at, at + messages.length)
-          .map(String)
-          .find((each) => each.length > 1);
+        const problem = problemIn(results, at, messages.length);
         at += messages.length;
-        if (problem === undefined) done();
+        if (problem === null) done();
         else failed(this.#connection.refusedWithin('a message', problem));
       }
     } catch (error) {
@@ -145,8 +146,16 @@ class Unknown extends Error {
   }
 }
 
+/** The first refusal among these results of the script; null: all were sent. */
+function problemIn(results: readonly unknown[], from: number, count: number): string | null {
+  for (let at = from; at < from + count; at++) {
+    const result = String(results[at] ?? '');
+    if (result.length > 1) return result;
+  }
+  return null;
+}
+
 function parts(messages: readonly RedisPublication[]): (readonly RedisPublication[])[] {
-  if (messages.length <= maxMessages) return [messages];
   const all: (readonly RedisPublication[])[] = [];
   for (let from = 0; from < messages.length; from += maxMessages)
     all.push(messages.slice(from, from + maxMessages));

@@ -114,13 +114,12 @@ export class RedisTransport implements Transport {
     const { signal, timeoutMs = defaultSendTimeoutMs } = options;
     signal?.throwIfAborted();
     const until = this.#clock.monotonic() + timeoutMs;
-    const left = (): PublishOptions => ({ signal, timeoutMs: Math.max(1, until - this.#clock.monotonic()) });
     // All messages are encoded before any is sent: one that cannot be encoded stops all of them.
     const messages: RedisPublication[] = [];
     const noteMs = String(Math.ceil(3 * timeoutMs));
     for (const publication of publications) {
       const record = recordOf(publication.write, this.store);
-      const going = this.#address(publication, left);
+      const going = this.#address(publication, until, signal);
       const addressed = going instanceof Promise ? await going : going; // saves a turn for each message
       const [first] = addressed;
       if (first === undefined) continue;
@@ -128,7 +127,7 @@ export class RedisTransport implements Transport {
       const history = historyOf(publication.history, this.store);
       messages.push({ id: publication.id, mark, lists: addressed, stored: first.stored, history });
     }
-    await this.#publisher.send(messages, left());
+    await this.#publisher.send(messages, until, signal);
   }
 
   async consume(options: ConsumeOptions): Promise<Consumer> {
@@ -309,17 +308,17 @@ export class RedisTransport implements Transport {
   /** The lists that a message goes to, and its bytes. @throws UnroutableError, NotSerializableError */
   #address(
     { queue, exchange, message }: Publication,
-    left: () => PublishOptions = () => ({}),
+    until = this.#clock.monotonic() + defaultSendTimeoutMs,
+    signal?: AbortSignal,
   ): readonly AddressedMessage[] | Promise<readonly AddressedMessage[]> {
     const step = stepOf(message.properties.priority, this.#steps);
     const stored = encodeEnvelope(message);
     const addressed = [{ queue, step, stored }];
-    if (exchange === undefined)
-      return this.#bindings.isDeclared(queue)
-        ? addressed
-        : this.#bindings.declare(queue, left()).then(() => addressed);
+    if (exchange === undefined && this.#bindings.isDeclared(queue)) return addressed;
+    const left: PublishOptions = { signal, timeoutMs: Math.max(1, until - this.#clock.monotonic()) };
+    if (exchange === undefined) return this.#bindings.declare(queue, left).then(() => addressed);
     return this.#bindings
-      .route(exchange, left())
+      .route(exchange, left)
       .then((queues) => queues.map((each) => ({ queue: each, step, stored })));
   }
 
