@@ -77,16 +77,20 @@ needs(test, inLongRun)(
     onTestFinished(remove);
     const [tarball = ''] = readdirSync(folder).filter((name) => name.endsWith('.tgz'));
     const umbel = join(folder, 'node_modules/umbel/dist/cli/main.js');
-    const notes = (resolved: string): string =>
-      JSON.stringify({ packages: { 'node_modules/umbel': { resolved } } });
     const read = (path: string): string => readFileSync(join(folder, path), 'utf8');
-    for (const [project, template, resolved, dependency] of [
-      ['small', 'minimal', `file:${tarball}`, `file:${tarball}`],
-      ['whole', 'service', `file:${tarball}`, `file:${tarball}`],
-      ['registry', 'minimal', 'https://registry.example/umbel.tgz', `^${version}`],
-      ['gone', 'minimal', 'file:../gone.tgz', `^${version}`],
+    const npm = 'node_modules/.package-lock.json';
+    for (const [project, template, noted, from, dependency] of [
+      ['small', 'minimal', npm, `file:${tarball}`, `file:${tarball}`],
+      ['whole', 'service', npm, `file:${tarball}`, `file:${tarball}`],
+      ['registry', 'minimal', npm, 'https://registry.example/umbel.tgz', `^${version}`],
+      ['gone', 'minimal', npm, 'file:../gone.tgz', `^${version}`],
+      ['pnpm', 'minimal', 'package.json', `file:${tarball}`, `file:${tarball}`],
+      ['yarn', 'minimal', 'package.json', `./${tarball}`, `file:${tarball}`],
+      ['range', 'minimal', 'package.json', `^${version}`, `^${version}`],
     ] as const) {
-      writeFileSync(join(folder, 'node_modules/.package-lock.json'), notes(resolved));
+      writeFileSync(join(folder, npm), '{}');
+      const notes = { packages: { 'node_modules/umbel': { resolved: from } }, dependencies: { umbel: from } };
+      writeFileSync(join(folder, noted), JSON.stringify(notes));
       const init = [umbel, 'init', project, '--template', template];
       expect(await new Program(init, folder).ended).toMatchObject({ code: 0, stderr: '' });
       expect(JSON.parse(read(`${project}/package.json`)).dependencies.umbel).toBe(dependency);
