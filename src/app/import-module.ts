@@ -29,14 +29,14 @@ async function importAny(file: string): Promise<Readonly<Record<string, unknown>
   if (!/\.[cm]?ts$/.test(file)) return import(url);
   const tsconfig = nearest('tsconfig.json', dirname(file));
   const strips = stripsTypes();
-  const compiler = strips && !steersImports(tsconfig) ? null : await loadTsx();
+  const compiler = strips && forgetsFailures && !steersImports(tsconfig) ? null : await loadTsx();
   let why = `Node.js ${process.version} runs no TypeScript by itself; use 22.18 or newer, or the package tsx`;
   if (strips && compiler === null) {
     try {
       return await import(url);
     } catch (error) {
       if (!isUnsupportedSyntax(error)) throw error;
-      why = `${reason(error, file)}; enums, decorators, paths of a tsconfig.json and './x.js' for x.ts need the package tsx`;
+      why = `${reason(error, file)}; enums, decorators, \`using\` before Node 24, paths of a tsconfig.json and './x.js' for x.ts need the package tsx`;
     }
   }
   const tsx = compiler ?? (await loadTsx());
@@ -82,6 +82,9 @@ function register({ esm, cjs }: Tsx, tsconfig: string | undefined): void {
 function stripsTypes(): boolean {
   return 'typescript' in process.features && Boolean(process.features.typescript);
 }
+
+/** Node 22 keeps a module that it could not read: a second try with tsx fails as the first, unless that is the application's own file. */
+const forgetsFailures = Number.parseInt(process.versions.node, 10) >= 24;
 
 /** Whether a tsconfig.json, or a file that it extends, changes how the code runs. */
 function steersImports(tsconfig: string | undefined): boolean {

@@ -78,6 +78,25 @@ test('a TypeScript application with enums, decorators and parameter properties r
   expect(stdout).toMatch(idLine);
 });
 
+test.each([
+  ['enums', 'enum Size { Small = 1 } export const factor: number = Size.Small;'],
+  [
+    'decorators',
+    'function own(_: unknown, _context: ClassDecoratorContext) {} @own class Sizes { small = 1; } export const factor: number = new Sizes().small;',
+  ],
+  ['using', '{ using _held = { [Symbol.dispose]() {} }; } export const factor: number = 1;'],
+])('so does one whose other modules have %s', async (_, module) => {
+  const folder = project({
+    'app.ts': `${app} import { factor } from './factor.ts';
+      export const app = new App('shop');
+      app.task('shop.add', (x: number, y: number): number => (x + y) * factor);`,
+    'factor.ts': module,
+  });
+  const { stdout, stderr } = await add(folder, './app.ts');
+  expect(stderr).toBe('');
+  expect(stdout).toMatch(idLine);
+});
+
 test("a TypeScript application may import './tasks.js' for tasks.ts, and use the paths of its tsconfig", async () => {
   const folder = project({
     'tsconfig.json': JSON.stringify({ compilerOptions: { paths: { '#shop/*': ['./lib/*'] } } }),
