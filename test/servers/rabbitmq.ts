@@ -3,7 +3,15 @@
 import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -133,7 +141,9 @@ export class RabbitServerProcess implements AsyncDisposable {
   /** To the node itself: SIGSTOP, SIGCONT. */
   signal(signal: NodeJS.Signals): void {
     this.#mustBeOwn();
-    if (this.#child?.pid !== undefined) process.kill(-this.#child.pid, signal);
+    if (this.#child?.pid === undefined) return;
+    process.kill(-this.#child.pid, signal);
+    if (signal === 'SIGSTOP') untilStopped(this.#child.pid);
   }
 
   /** The name of a new virtual host, empty. */
@@ -281,4 +291,28 @@ function missing(): string | undefined {
   const why = 'no rabbitmq-server (apt-get install rabbitmq-server)';
   if (process.env.CI) throw new Error(why);
   return why;
+}
+
+/**
+ * Blocks until all processes of a group stand still, where `/proc` tells that. A process of many threads goes on until the thread
+ * that was given the signal has its turn, which is long on a busy machine.
+ */
+function untilStopped(group: number): void {
+  const sleeper = new Int32Array(new SharedArrayBuffer(4));
+  while (processes().some((stat) => stat.group === group && !'TZ'.includes(stat.state)))
+    Atomics.wait(sleeper, 0, 0, 1);
+}
+
+function processes(): readonly { readonly state: string; readonly group: number }[] {
+  if (!existsSync('/proc/self/stat')) return [];
+  return readdirSync('/proc').flatMap((pid) => {
+    if (!/^\d+$/.test(pid)) return [];
+    try {
+      const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+      const [state = '', , group] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+      return [{ state, group: Number(group) }];
+    } catch {
+      return []; // it has ended meanwhile
+    }
+  });
 }
