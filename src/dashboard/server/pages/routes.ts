@@ -95,6 +95,10 @@ export function pageRoutes(context: DashboardContext) {
   const health = new StoresHealth(app, settings.brokerApi);
   const feed = new LiveFeed(cluster, () => brokerProblem(app));
   context.onClose(context.onEvent((event) => feed.add(event)));
+  // Before anybody looks: 20,000 tasks of the last hour take seconds. The overview tries again what fails here.
+  void context.firstAttempt
+    .then(() => (context.closing.aborted ? undefined : feed.loadHistory(app.history)))
+    .catch(() => undefined);
   const may = (...any: Right[]) => needs(any, context);
   const reason = checked('query', actionReason);
   const routes = new Hono<DashboardEnv>();
