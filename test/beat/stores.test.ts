@@ -12,6 +12,7 @@ import { needs } from '../needs.ts';
 import { scaled } from '../run/scale.ts';
 import { noPostgres, PostgresServerProcess } from '../servers/postgres.ts';
 import { noRedis, RedisServerProcess } from '../servers/redis.ts';
+import { until } from '../until.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'umbel-beat-stores-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }));
@@ -291,3 +292,22 @@ describe.each(stores)('schedules in $name', ({ missing, open }) => {
     expect((await store.changes(null)).entries.every(({ state }) => state.lastDueMs === 1000)).toBe(true);
   });
 });
+
+needs(test, noPostgres)(
+  'whoever waited in PostgreSQL for another to take the lead is told of that one',
+  async () => {
+    await using server = await PostgresServerProcess.shared();
+    await using store = await openPostgresScheduleStore(server.url(), 'raced');
+    const seen = await store.lead('a', null);
+    // One transaction: it holds the row while it sleeps.
+    const taking = server.sql(
+      `UPDATE umbel.beat_lead SET holder = 'b', fence = 2, beats = 0 WHERE app = 'raced'; SELECT pg_sleep(0.5)`,
+    );
+    await until(async () => {
+      const asleep = await server.sql("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'");
+      return asleep.length > 0;
+    }, 'the row to be held');
+    expect(await store.lead('c', seen)).toMatchObject({ holder: 'b', fence: 2, beats: 0 });
+    await taking;
+  },
+);

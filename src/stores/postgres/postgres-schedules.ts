@@ -97,23 +97,26 @@ class PostgresScheduleStore implements ScheduleStore {
     timeoutMs: number = answerMs,
   ): Promise<LeadState> {
     const table = `${this.#schema}.beat_lead`;
-    const sql = `
-WITH changed AS (
-  UPDATE ${table} SET
-    holder = $2,
-    fence = CASE WHEN holder = $2 THEN fence ELSE fence + 1 END,
-    beats = CASE WHEN holder = $2 THEN beats + 1 ELSE 0 END
-  WHERE app = $1 AND (holder = $2 OR holder = '' OR (fence = $3 AND beats = $4))
-  RETURNING *
-)
-SELECT *, ${clockMs} AS now FROM changed
-UNION ALL
-SELECT *, ${clockMs} AS now FROM ${table} WHERE app = $1 AND NOT EXISTS (SELECT 1 FROM changed)`;
-    const [row = {}] = await this.#ask(
-      sql,
+    const until = performance.now() + timeoutMs;
+    const [changed] = await this.#ask(
+      `UPDATE ${table} SET
+        holder = $2,
+        fence = CASE WHEN holder = $2 THEN fence ELSE fence + 1 END,
+        beats = CASE WHEN holder = $2 THEN beats + 1 ELSE 0 END
+      WHERE app = $1 AND (holder = $2 OR holder = '' OR (fence = $3 AND beats = $4))
+      RETURNING *, ${clockMs} AS now`,
       [this.#app, holder, seen?.fence ?? null, seen?.beats ?? null],
       timeoutMs,
     );
+    // Not in the same statement, which sees the row as it was before the update that it had to wait for.
+    const [row = {}] =
+      changed === undefined
+        ? await this.#ask(
+            `SELECT *, ${clockMs} AS now FROM ${table} WHERE app = $1`,
+            [this.#app],
+            Math.max(1, until - performance.now()),
+          )
+        : [changed];
     return {
       holder: String(row.holder),
       fence: Number(row.fence),
