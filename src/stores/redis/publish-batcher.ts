@@ -2,7 +2,7 @@
 
 import sendLua from 'lua:./lua/send.lua';
 import { BrokerUnavailable, SendUnconfirmed } from '../../errors.ts';
-import { MicroBatcher } from '../../lib/batch.ts';
+import { chunksOf, MicroBatcher } from '../../lib/batch.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { retrying } from '../../lib/retry.ts';
 import { type RedisConnection, ReplyLost } from './client/connection.ts';
@@ -83,12 +83,7 @@ export class PublishBatcher {
     const messages = batch.flatMap((send) => send.messages);
     const until = Math.min(...batch.map((send) => send.until));
     try {
-      const signal = batch.at(-1)?.signal;
-      // A large batch travels in several calls, so that no script keeps Redis from others for long.
-      const results =
-        messages.length <= maxMessages
-          ? await this.#ask(messages, until, signal)
-          : (await allOf(parts(messages).map((part) => this.#ask(part, until, signal)))).flat();
+      const results = await this.#askAll(messages, until, batch.at(-1)?.signal);
       let at = 0;
       for (const { messages, done, failed } of batch) {
         const problem = problemIn(results, at, messages.length);
@@ -103,6 +98,17 @@ export class PublishBatcher {
         failed(unknown ? new SendUnconfirmed(ids, error.message, { cause: error.cause }) : error);
       }
     }
+  }
+
+  /** A large batch travels in several calls, so that no script keeps Redis from others for long. */
+  #askAll(
+    messages: readonly RedisPublication[],
+    until: number,
+    signal: AbortSignal | undefined,
+  ): Promise<readonly unknown[]> {
+    if (messages.length <= maxMessages) return this.#ask(messages, until, signal);
+    const parts = chunksOf(messages, maxMessages, Number.POSITIVE_INFINITY, () => 1);
+    return allOf(parts.map((part) => this.#ask(part, until, signal))).then((all) => all.flat());
   }
 
   /** Repeats the call until the deadline: a message that was sent is not sent twice. */
@@ -153,13 +159,6 @@ function problemIn(results: readonly unknown[], from: number, count: number): st
     if (result.length > 1) return result;
   }
   return null;
-}
-
-function parts(messages: readonly RedisPublication[]): (readonly RedisPublication[])[] {
-  const all: (readonly RedisPublication[])[] = [];
-  for (let from = 0; from < messages.length; from += maxMessages)
-    all.push(messages.slice(from, from + maxMessages));
-  return all;
 }
 
 /** All answers. If one of them is unknown, all are taken as unknown. */
