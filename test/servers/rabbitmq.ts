@@ -3,21 +3,14 @@
 import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { freePort } from './redis.ts';
 import { type Kind, partOf } from './shared.ts';
+import { untilStopped } from './until-stopped.ts';
 
 /** Debian's; `/usr/sbin/rabbitmq-server` wants to be another user. */
 const programs = '/usr/lib/rabbitmq/bin';
@@ -291,28 +284,4 @@ function missing(): string | undefined {
   const why = 'no rabbitmq-server (apt-get install rabbitmq-server)';
   if (process.env.CI) throw new Error(why);
   return why;
-}
-
-/**
- * Blocks until all processes of a group stand still, where `/proc` tells that. A process of many threads goes on until the thread
- * that was given the signal has its turn, which is long on a busy machine.
- */
-function untilStopped(group: number): void {
-  const sleeper = new Int32Array(new SharedArrayBuffer(4));
-  while (processes().some((stat) => stat.group === group && !'TZ'.includes(stat.state)))
-    Atomics.wait(sleeper, 0, 0, 1);
-}
-
-function processes(): readonly { readonly state: string; readonly group: number }[] {
-  if (!existsSync('/proc/self/stat')) return [];
-  return readdirSync('/proc').flatMap((pid) => {
-    if (!/^\d+$/.test(pid)) return [];
-    try {
-      const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-      const [state = '', , group] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-      return [{ state, group: Number(group) }];
-    } catch {
-      return []; // it has ended meanwhile
-    }
-  });
 }
