@@ -16,7 +16,7 @@ import { launchChromium, noChromium } from '../chromium.ts';
 import { needs } from '../needs.ts';
 import { inLongRun, isLong } from '../run/scale.ts';
 import { patience, until } from '../until.ts';
-import { type WatchedPage, watchedPage } from './watched-page.ts';
+import { firstVisit, type WatchedPage, watchedPage } from './watched-page.ts';
 
 const long = needs(it, inLongRun);
 const markup = '<img src=x onerror=alert(1)>';
@@ -164,6 +164,15 @@ needs(describe, noChromium)('the dashboard in a browser without network', () => 
     expect(await toEnd()).toBeLessThan(4);
     toSay.resolve([]);
     await page.getByText('Success').first().waitFor();
+  });
+
+  it('a first visit loads at most 200 kB: the files and the data of the overview', async () => {
+    const { files, bytes } = await firstVisit(browser, `${base}/`);
+    expect(files).toEqual(
+      expect.arrayContaining([expect.stringMatching(/\.js$/), expect.stringMatching(/\.css$/)]),
+    );
+    expect(bytes).toBeGreaterThan(50_000);
+    expect(bytes).toBeLessThanOrEqual(200_000);
   });
 
   it('markup in names, arguments, results and errors stays text', async () => {

@@ -1,3 +1,4 @@
+import { gunzipSync } from 'node:zlib';
 import { expect, it, onTestFinished } from 'vitest';
 import { createDashboard, Dashboard } from '../../src/dashboard/server/dashboard.ts';
 import { version } from '../../src/lib/version.ts';
@@ -21,6 +22,29 @@ it('gives the same page for every path of a page, with a policy that forbids inl
   expect(home.headers.get('content-security-policy')).toMatch(/^default-src 'none'; script-src 'self';/);
   expect(home.headers.get('content-security-policy')).not.toContain('unsafe');
   expect((await ask('/assets/..%2fpackage.json')).status).toBe(404);
+});
+
+it('compresses files and answers for those who can read it, but not the live stream', async () => {
+  const dashboard = createDashboard(await newApp('sqlite'), { insecure: true });
+  onTestFinished(() => dashboard.close());
+  const get = (path: string, headers: Record<string, string> = {}): Promise<Response> =>
+    dashboard.fetch(new Request(`http://localhost${path}`, { headers }));
+  const small = (path: string): Promise<Response> => get(path, { 'accept-encoding': 'gzip, deflate, br' });
+  const home = await small('/');
+  const [script = ''] = /\/assets\/[\w.-]+\.js/.exec(await (await get('/')).text()) ?? [];
+  for (const path of ['/', script, '/api/v1/openapi.json']) {
+    const [plain, compressed] = [await get(path), await small(path)];
+    expect(plain.headers.get('content-encoding'), path).toBeNull();
+    expect(compressed.headers.get('content-encoding'), path).toBe('gzip');
+    for (const each of [plain, compressed]) expect(each.headers.get('vary'), path).toBe('Accept-Encoding');
+    const bytes = Buffer.from(await compressed.arrayBuffer());
+    expect(gunzipSync(bytes).toString(), path).toBe(await plain.text());
+  }
+  const etag = home.headers.get('etag') ?? '';
+  expect((await get('/', { 'if-none-match': etag, 'accept-encoding': 'gzip' })).status).toBe(304);
+  const live = await small('/api/v1/live');
+  expect(live.headers.get('content-encoding')).toBeNull();
+  await live.body?.cancel();
 });
 
 it('refuses another host, a page of another site, and to be open to everybody', async () => {

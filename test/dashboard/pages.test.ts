@@ -110,6 +110,7 @@ describe('what the pages ask for', () => {
     });
     const workflow = await get<WorkflowPage>(`/workflows/${root}`);
     expect(workflow.tasks.map(({ id }) => id)).toEqual([root, flow.id]);
+    expect(workflow.counts).toEqual({ SUCCESS: 2 });
     expect(layoutOf(workflow.tasks)).toMatchObject({ edges: [{ from: { task: { id: root } } }], frames: [] });
 
     const failed = page.tasks[0]?.id ?? '';

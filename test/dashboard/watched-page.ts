@@ -60,11 +60,7 @@ export async function watchedPage(browser: Browser, mayFail?: RegExp): Promise<W
   return {
     page,
     wrongs,
-    async open(url) {
-      await page.goto(url);
-      await page.locator('main h1').waitFor();
-      await page.locator('main .loading').waitFor({ state: 'detached' });
-    },
+    open: (url) => open(page, url),
     faults,
     async faultsInBoth(name) {
       const picture = async (how: string): Promise<void> => {
@@ -85,4 +81,36 @@ export async function watchedPage(browser: Browser, mayFail?: RegExp): Promise<W
       return found;
     },
   };
+}
+
+async function open(page: Page, url: string): Promise<void> {
+  await page.goto(url);
+  await page.locator('main h1').waitFor();
+  await page.locator('main .loading').waitFor({ state: 'detached' });
+}
+
+/** What a browser with an empty cache loads until this address is shown with its data: names of files, and all bytes on the wire. */
+export async function firstVisit(
+  browser: Browser,
+  url: string,
+): Promise<{ readonly files: readonly string[]; readonly bytes: number }> {
+  const context = await browser.newContext();
+  try {
+    const page = await context.newPage();
+    const network = await context.newCDPSession(page);
+    const files: string[] = [];
+    let bytes = 0;
+    network.on('Network.responseReceived', ({ response }) => {
+      files.push(new URL(response.url).pathname);
+      bytes += response.encodedDataLength; // of the headers
+    });
+    network.on('Network.dataReceived', ({ encodedDataLength }) => {
+      bytes += encodedDataLength;
+    });
+    await network.send('Network.enable');
+    await open(page, url);
+    return { files, bytes };
+  } finally {
+    await context.close();
+  }
 }

@@ -1,5 +1,6 @@
 // The routes of the dashboard: checks, login, API, and pages.
 import { Hono } from 'hono';
+import { compress } from 'hono/compress';
 import { secureHeaders } from 'hono/secure-headers';
 import { addressOf } from '../../http/client-address.ts';
 import { checkHost, checkOrigin } from '../../http/origin.ts';
@@ -27,6 +28,7 @@ export function createHandler(
   router.use(identify());
   router.use(logRequests(logger));
   router.use(securityHeaders);
+  router.use(compress()); // not the live stream: it would be held back
   router.use(async (request, next) => {
     checkHost(request.req.raw, allowedHosts);
     checkOrigin(request.req.raw, []);

@@ -37,7 +37,8 @@ const types: Readonly<Record<string, string>> = {
 export async function servePage(request: DashboardRequest, base: string): Promise<Response> {
   const html =
     (await read('index.html'))?.toString('utf8').replaceAll(basePlaceholder, () => base) ?? withoutPages;
-  const etag = `"${createHash('sha256').update(html).digest('base64url')}"`;
+  // Weak: it is the same page compressed and not (RFC 9110, 8.8.1).
+  const etag = `W/"${createHash('sha256').update(html).digest('base64url')}"`;
   // The browser must revalidate: after an upgrade, an old page would request files that no longer exist.
   const headers = {
     'Content-Type': 'text/html; charset=utf-8',

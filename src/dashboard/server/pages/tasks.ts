@@ -90,23 +90,29 @@ export async function showTask({ history }: App, id: string): Promise<TaskPage |
 }
 
 export interface WorkflowPage {
-  /** The oldest first. */
+  /** The oldest first. Of a workflow with more than 500 tasks: its first and its last ones. */
   readonly tasks: readonly TaskLine[];
-  readonly more: boolean;
+  /** How many of all its tasks are in each state. */
+  readonly counts: Readonly<Partial<Record<RecordedState, number>>>;
 }
 
-const maxWorkflowTasks = 500;
+/** A workflow that is too large to be shown is shown by how it begins and how it ends: the callback of a chord is sent last. */
+const [maxFirst, maxLast] = [400, 100];
 
 /** The tasks of a workflow. `root`: the id of its first task. */
 export async function showWorkflow({ history }: App, root: string): Promise<WorkflowPage> {
-  const [first, rest] = await Promise.all([
+  const query = `root:${quoted(root)}`;
+  const [first, start, end, counts] = await Promise.all([
     history.get(root),
-    history.list(`root:${quoted(root)}`, { limit: maxWorkflowTasks, sort: 'seen' }),
+    history.list(query, { limit: maxFirst, sort: 'seen' }),
+    history.list(query, { limit: maxLast, sort: '-seen' }),
+    history.counts(query),
   ]);
-  const tasks = new Map(
-    [...(first === undefined ? [] : [first]), ...rest.tasks].map((task) => [task.id, lineOf(task)]),
-  );
-  return { tasks: [...tasks.values()], more: rest.next !== null };
+  const all = [...(first === undefined ? [] : [first]), ...start.tasks, ...end.tasks.toReversed()];
+  const tasks = new Map(all.map((task) => [task.id, lineOf(task)]));
+  if (first === undefined || first.rootId === root) return { tasks: [...tasks.values()], counts };
+  const ofState = (counts[first.state] ?? 0) + 1;
+  return { tasks: [...tasks.values()], counts: { ...counts, [first.state]: ofState } };
 }
 
 /** @throws BrokerUnavailable */

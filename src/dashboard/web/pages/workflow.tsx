@@ -36,7 +36,12 @@ export function WorkflowPage({ id }: { id: string }): JSX.Element {
   const inChords = tasks.flatMap(({ chordId, groupId }) => (chordId === null ? [] : (groupId ?? [])));
   const chords = [...new Set(inChords)].slice(0, maxChords);
   const asTimes = search.value.get('view') === 'times';
-  const done = tasks.filter(({ state }) => isFinal(state)).length;
+  const states = stateOrder.flatMap((state) => {
+    const number = value.counts[state];
+    return number === undefined ? [] : [{ state, number }];
+  });
+  const of = (some: typeof states): number => some.reduce((sum, { number }) => sum + number, 0);
+  const [all, done] = [of(states), of(states.filter(({ state }) => isFinal(state)))];
   const first = tasks.find((task) => task.id === id) ?? tasks[0];
   return (
     <>
@@ -46,17 +51,14 @@ export function WorkflowPage({ id }: { id: string }): JSX.Element {
           <span class="sub-row">
             <code>{id}</code>
             <span>
-              {count(done)} of {plural(tasks.length, 'task')} {done === 1 ? 'has' : 'have'} ended
-              {value.more && '; only the first 500 are shown'}
+              {count(done)} of {plural(all, 'task')} {done === 1 ? 'has' : 'have'} ended
+              {all > tasks.length && `; the first and the last are shown, ${count(tasks.length)} in all`}
             </span>
-            {stateOrder
-              .map((state) => [state, tasks.filter((task) => task.state === state).length] as const)
-              .filter(([, number]) => number > 0)
-              .map(([state, number]) => (
-                <span key={state} class={`badge tone-${lookOf(state).tone}`}>
-                  {number} {lookOf(state).word}
-                </span>
-              ))}
+            {states.map(({ state, number }) => (
+              <span key={state} class={`badge tone-${lookOf(state).tone}`}>
+                {count(number)} {lookOf(state).word}
+              </span>
+            ))}
           </span>
         }
       >
