@@ -8,23 +8,11 @@ import { patienceMs } from './test/until.ts';
 const long =
   /\/test\/(?:e2e|chaos|interop|beat|workflows|simulation|stores\/amqp)\/|\/test\/conformance\/(?:amqp|rpc)|rabbitmq|dashboard\/browser|control\/silent/;
 
-/** The rooms whose files start programs, or run command lines as if their process were a program's. */
-const programs = [
-  'beat',
-  'chaos',
-  'cli',
-  'e2e',
-  'examples',
-  'interop',
-  'package',
-  'run',
-  'servers',
-  'workflows',
-];
-
 /** The files that each need a process of their own. */
 const isolated = [
-  ...programs.map((room) => `test/${room}/**/*.test.ts`),
+  'test/examples/**/*.test.ts', // their applications are loaded as they stand, with what the environment says at that time
+  'test/package/**/*.test.ts', // they change what is loaded
+  'test/run/**/*.test.ts', // they run tests
   'test/worker/leaves-nothing.test.ts', // it looks for what is left in its process
 ];
 
@@ -70,9 +58,10 @@ export default defineConfig({
     maxWorkers: isLong ? 5 : 8, // the long run judges by the clock, too
     sequence: { sequencer: LongFirst },
     projects: [
-      project('programs', true, isolated, []),
-      // Starting a process, and loading the package in it, takes longer than most of these files.
-      project('units', isLong, ['test/**/*.test.ts'], isolated),
+      project('alone', true, isolated, []),
+      // Starting a process, and loading the package in it, takes longer than many of these files. test/run/setup.ts looks for what one
+      // leaves to the next.
+      project('together', isLong, ['test/**/*.test.ts'], isolated),
     ],
   },
 });

@@ -14,7 +14,14 @@ const folder = mkdtempSync(join(tmpdir(), 'umbel-recipes-'));
 install(folder);
 const port = String(await freePort());
 
-afterAll(() => rmSync(folder, { recursive: true }));
+const { UMBEL_BROKER_URL: broker } = process.env;
+
+afterAll(() => {
+  // The recipe of tests says memory:// for its process.
+  if (broker === undefined) delete process.env.UMBEL_BROKER_URL;
+  else process.env.UMBEL_BROKER_URL = broker;
+  rmSync(folder, { recursive: true });
+});
 afterEach(() => {
   vi.restoreAllMocks();
   vi.unstubAllEnvs();
