@@ -17,10 +17,15 @@ export function schemeOf(url: string, what: string): string {
 
 /**
  * The part after `://` in the URL of a store on this machine, decoded: a path or a name. `sqlite:///var/lib/shop.db`
- * (absolute), `sqlite://.umbel/store.db` (from the current folder), `memory://shop`.
+ * (absolute), `sqlite:///C:/shop.db` (on a drive of Windows, as SQLAlchemy writes it), `sqlite://.umbel/store.db` (from the current folder),
+ * `memory://shop`.
  * @throws ConfigError naming `what`
  */
-export function storeAt(url: string, what: string): string {
+export function storeAt(
+  url: string,
+  what: string,
+  { platform }: { readonly platform: NodeJS.Platform } = process,
+): string {
   const scheme = schemeOf(url, what);
   const [, rest = '', query = ''] = /^([^?#]*)(.*)$/s.exec(url.slice(scheme.length + 3)) ?? [];
   if (query !== '')
@@ -28,7 +33,8 @@ export function storeAt(url: string, what: string): string {
   if (scheme === 'sqlite' && rest === '')
     throw new ConfigError(`${what}: 'sqlite://' needs a path, as in 'sqlite://.umbel/store.db'`);
   try {
-    return decodeURIComponent(rest);
+    const path = decodeURIComponent(rest);
+    return platform === 'win32' ? path.replace(/^\/(?=[a-z]:[\\/])/i, '') : path;
   } catch (error) {
     throw new ConfigError(
       `${what}: a '%' in the URL is not followed by two hexadecimal digits; write '%25'`,

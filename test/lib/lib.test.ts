@@ -59,6 +59,11 @@ describe('store URLs', () => {
     expect(storeAt('sqlite:///var/lib/a%20b.db', 'broker')).toBe('/var/lib/a b.db');
     expect(storeAt('sqlite://.umbel/store.db', 'broker')).toBe('.umbel/store.db');
     expect(storeAt('memory://', 'backend')).toBe('');
+    const windows = { platform: 'win32' } as const;
+    expect(storeAt('sqlite:///C:/a.db', 'broker', windows)).toBe('C:/a.db');
+    expect(storeAt('sqlite://c:\\a.db', 'broker', windows)).toBe('c:\\a.db');
+    expect(storeAt('sqlite:///a.db', 'broker', windows)).toBe('/a.db');
+    expect(storeAt('sqlite:///C:/a.db', 'broker')).toBe('/C:/a.db');
     expect(schemeOf('REDIS://localhost/0', 'broker')).toBe('redis');
     expect(() => schemeOf('history.db', 'historyStore')).toThrow(
       "historyStore must be a URL like 'sqlite://.umbel/history.db' or 'postgresql://localhost/umbel', not 'history.db'",

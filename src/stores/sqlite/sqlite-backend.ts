@@ -58,9 +58,7 @@ export async function openSqliteBackend(
   at: string | SqliteStore,
   options: SqliteBackendOptions,
 ): Promise<ResultBackend> {
-  const store = typeof at === 'string' ? await SqliteStore.open(at, options) : at.retain();
-  await store.migrate('result', resultSchema);
-  await store.migrate('chord', chordSchema);
+  const store = await SqliteStore.openWith({ result: resultSchema, chord: chordSchema }, at, options);
   return new SqliteBackend(store, options.expiresMs, options.clock ?? systemClock);
 }
 

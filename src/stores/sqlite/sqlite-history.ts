@@ -61,13 +61,7 @@ CREATE TABLE recording (               -- times in which a recorder listened
 
 /** @throws StoreError, BrokerUnavailable */
 export async function openSqliteHistory(path: string): Promise<HistoryStore> {
-  const store = await SqliteStore.open(path);
-  try {
-    await store.migrate('history', historySchema);
-  } catch (error) {
-    await store.close();
-    throw error;
-  }
+  const store = await SqliteStore.openWith({ history: historySchema }, path);
   const id = store.read((prepare) => prepare('SELECT id FROM identity').get()?.id);
   return new SqliteHistoryStore(store, String(id));
 }

@@ -53,8 +53,7 @@ CREATE INDEX beat_run_name ON beat_run (app, name, seq);`,
 
 /** @throws StoreError, BrokerUnavailable */
 export async function openSqliteScheduleStore(path: string, app: string): Promise<ScheduleStore> {
-  const store = await Store.open(path);
-  await store.migrate('beat', beatSchema);
+  const store = await Store.openWith({ beat: beatSchema }, path);
   return new SqliteScheduleStore(store, app);
 }
 

@@ -46,9 +46,7 @@ export async function openSqliteTransport(
   path: string,
   options: SqliteTransportOptions = {},
 ): Promise<Transport> {
-  const store = await SqliteStore.open(path, options);
-  await store.migrate('message', messageSchema);
-  await store.migrate('fanout', fanoutSchema);
+  const store = await SqliteStore.openWith({ message: messageSchema, fanout: fanoutSchema }, path, options);
   return new SqliteTransport(store, options.clock ?? systemClock);
 }
 

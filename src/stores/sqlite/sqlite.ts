@@ -130,6 +130,26 @@ export class SqliteStore {
     }
   }
 
+  /**
+   * As {@link open}, or as {@link retain} of a store that is open, with these parts of the schema up to date: what each is called, and its
+   * versions. When that fails, nothing stays open.
+   * @throws as `open` and {@link migrate}
+   */
+  static async openWith(
+    parts: Readonly<Record<string, readonly string[]>>,
+    at: string | SqliteStore,
+    options?: StoreOptions,
+  ): Promise<SqliteStore> {
+    const store = typeof at === 'string' ? await SqliteStore.open(at, options) : at.retain();
+    try {
+      for (const [part, versions] of Object.entries(parts)) await store.migrate(part, versions);
+      return store;
+    } catch (error) {
+      await store.close();
+      throw error;
+    }
+  }
+
   /** Adds a user of the handle, which must `close` it, too. */
   retain(): this {
     this.#users++;
@@ -137,9 +157,15 @@ export class SqliteStore {
   }
 
   static async #open(file: string, clock: Clock | undefined): Promise<SqliteStore> {
-    const store = new SqliteStore(file, await openDatabase(file), clock);
-    await store.migrate('peer', peerSchema);
-    return store;
+    const database = await openDatabase(file);
+    try {
+      const store = new SqliteStore(file, database, clock);
+      await store.migrate('peer', peerSchema);
+      return store;
+    } catch (error) {
+      database.close();
+      throw error;
+    }
   }
 
   /**
@@ -372,24 +398,33 @@ async function openDatabase(file: string): Promise<Database> {
   const library = await loadLibrary();
   try {
     const database = library(file);
-    // Several processes may open a new file at once, and the switch to WAL needs exclusive access.
-    database.exec('PRAGMA busy_timeout=10000');
-    if (await again(() => isOfAnother(database)))
-      throw new Error('it is a database of another program; name a file of its own for the store');
-    // This works in a new file only; in a file with tables it changes nothing.
-    database.exec('PRAGMA auto_vacuum=INCREMENTAL');
-    await again(() => database.exec('PRAGMA journal_mode=WAL'));
-    database.exec(
-      `PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=${checkpointPages}; PRAGMA temp_store=MEMORY`,
-    );
-    database.exec('PRAGMA cache_size=-32000; PRAGMA journal_size_limit=67108864');
-    // From here on our own code waits for locks: SQLite would sleep for long and block the event loop.
-    database.exec('PRAGMA busy_timeout=0');
-    for (const suffix of ['-wal', '-shm']) chmodQuietly(file + suffix);
-    return database;
+    try {
+      await configure(database, file);
+      return database;
+    } catch (error) {
+      database.close(); // on Windows nobody can delete or replace a file that is open
+      throw error;
+    }
   } catch (error) {
     throw new StoreError(`cannot open the store ${file}: ${message(error)}`, { cause: error });
   }
+}
+
+async function configure(database: Database, file: string): Promise<void> {
+  // Several processes may open a new file at once, and the switch to WAL needs exclusive access.
+  database.exec('PRAGMA busy_timeout=10000');
+  if (await again(() => isOfAnother(database)))
+    throw new Error('it is a database of another program; name a file of its own for the store');
+  // This works in a new file only; in a file with tables it changes nothing.
+  database.exec('PRAGMA auto_vacuum=INCREMENTAL');
+  await again(() => database.exec('PRAGMA journal_mode=WAL'));
+  database.exec(
+    `PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=${checkpointPages}; PRAGMA temp_store=MEMORY`,
+  );
+  database.exec('PRAGMA cache_size=-32000; PRAGMA journal_size_limit=67108864');
+  // From here on our own code waits for locks: SQLite would sleep for long and block the event loop.
+  database.exec('PRAGMA busy_timeout=0');
+  for (const suffix of ['-wal', '-shm']) chmodQuietly(file + suffix);
 }
 
 /** Whether the file is another program's database: it has tables, but not the one that every store of ours has. Nothing has been written yet. */

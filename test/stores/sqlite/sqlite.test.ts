@@ -1,9 +1,12 @@
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readlinkSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { BrokerUnavailable, StoreError } from '../../../src/errors.ts';
+import { BrokerUnavailable, StoreError, StoreVersionError } from '../../../src/errors.ts';
+import { builtinSqlite, loadLibrary } from '../../../src/stores/sqlite/library.ts';
 import { SqliteStore } from '../../../src/stores/sqlite/sqlite.ts';
+import { storeVersion } from '../../../src/stores/store-version.ts';
+import { needs } from '../../needs.ts';
 
 let folder: string;
 let file: string;
@@ -113,15 +116,62 @@ test('a file of a newer version is refused by name', async () => {
   await expect(store.migrate('test', ['CREATE TABLE a (x)'])).rejects.toThrow(/newer Umbel/);
 });
 
-test('a file that is no database is refused by name', async () => {
-  const { writeFileSync } = await import('node:fs');
+/** The files of the test that this process has open. Linux shows them; elsewhere none can be told. */
+function openFiles(): readonly string[] {
+  if (!existsSync('/proc/self/fd')) return [];
+  return readdirSync('/proc/self/fd').flatMap((fd) => {
+    try {
+      return [readlinkSync(join('/proc/self/fd', fd))].filter((path) => path.startsWith(folder));
+    } catch {
+      return []; // that of the folder itself
+    }
+  });
+}
+
+test('a file that is no database is refused by name, and closed', async () => {
   file = join(folder, 'notes.txt');
   writeFileSync(
     file,
     'these are my notes, and no database at all, though long enough to look like one '.repeat(20),
   );
   await expect(SqliteStore.open(file, { shared: false })).rejects.toThrow(StoreError);
+  expect(openFiles()).toEqual([]);
 });
+
+/** The package for Node.js 20 closes a file when its statements have been collected. */
+const closesLate =
+  builtinSqlite() === undefined ? 'this Node.js has no SQLite, and the package closes files late' : undefined;
+
+needs(test, closesLate)('a closed store is closed, and its log is merged into it', async () => {
+  const store = await withTable();
+  await insert(store, 1);
+  await opened.pop()?.close();
+  expect(openFiles()).toEqual([]);
+  expect(readdirSync(join(folder, 'sub'))).toEqual(['store.db']);
+});
+
+needs(test, closesLate)('a database of another program is refused, and closed', async () => {
+  const foreign = (await loadLibrary())(join(folder, 'foreign.db'));
+  foreign.exec('CREATE TABLE a (x)');
+  foreign.close();
+  await expect(SqliteStore.open(join(folder, 'foreign.db'))).rejects.toThrow(/another program/);
+  expect(openFiles()).toEqual([]);
+});
+
+needs(test, closesLate)(
+  'a store whose version is refused is closed, and one whose part is refused keeps its other users',
+  async () => {
+    const store = await SqliteStore.openWith({ test: ['CREATE TABLE a (x)', 'CREATE TABLE b (x)'] }, file);
+    const older = { test: ['CREATE TABLE a (x)'] };
+    await expect(SqliteStore.openWith(older, store)).rejects.toThrow(/newer Umbel/);
+    await store.write(true, ({ exec }) => exec(`PRAGMA user_version=${storeVersion + 1}`));
+    expect(openFiles()).not.toEqual([]);
+    await store.close();
+    expect(openFiles()).toEqual([]);
+    await expect(SqliteStore.openWith(older, file)).rejects.toThrow(StoreVersionError);
+    expect(openFiles()).toEqual([]);
+  },
+);
 
 test('a closed store says so, and a shared one stays open for its other users', async () => {
   const one = await SqliteStore.open(file);
