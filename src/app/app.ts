@@ -365,9 +365,14 @@ export class App implements AsyncDisposable {
     this.#opening = Promise.resolve(stores);
   }
 
+  /** What is said to who uses it after its end. @internal */
+  closedError(): ConfigError {
+    return new ConfigError(`the application '${this.name}' is closed`);
+  }
+
   /** @internal */
   open(): Promise<Stores> {
-    if (this.#closed) return Promise.reject(new ConfigError(`the application '${this.name}' is closed`));
+    if (this.#closed) return Promise.reject(this.closedError());
     this.#opening ??= this.#open();
     return this.#opening;
   }

@@ -69,6 +69,7 @@ export interface HistoryStatus extends HistorySize {
 export class TaskHistory {
   readonly #app: App;
   #opening: Promise<HistoryStore> | null = null;
+  #closed = false;
 
   constructor(app: App) {
     this.#app = app;
@@ -168,12 +169,15 @@ export class TaskHistory {
 
   /** @internal */
   async close(): Promise<void> {
+    this.#closed = true;
     const opening = this.#opening;
     this.#opening = null;
     await (await opening?.catch(() => null))?.close();
   }
 
-  #store(): Promise<HistoryStore> {
+  /** @throws ConfigError when the application is closed: nobody would close what was opened then. */
+  async #store(): Promise<HistoryStore> {
+    if (this.#closed) throw this.#app.closedError();
     this.#opening ??= this.#open();
     return this.#opening;
   }

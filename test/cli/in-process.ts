@@ -6,6 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
 import { pathToFileURL } from 'node:url';
+// It works in the folder in which it was loaded for as long as the process lives. A command would load it, by tsx, in a project that goes.
+import 'esbuild';
 import { loadApp } from '../../src/app/load-app.ts';
 import { runCommand } from '../../src/cli/run-command.ts';
 import type { App } from '../../src/index.ts';

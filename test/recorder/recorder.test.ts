@@ -268,3 +268,12 @@ it('a gap is a time in which no recorder listened', () => {
   expect(gapsBetween(spans, 1)).toEqual([{ from: 30, until: 50 }]);
   expect(gapsBetween([], 1)).toEqual([]);
 });
+
+it('the history of a closed application is not opened again: nobody would close it', async () => {
+  const app = await newApp('sqlite');
+  const recorder = await recording(app);
+  await recorder.stop();
+  expect((await app.history.list()).tasks).toEqual([]);
+  await app.close();
+  await expect(app.history.list()).rejects.toThrow(/is closed/);
+});

@@ -6,6 +6,7 @@ import { checkQueueName, isReservedName } from '../reserved-names.ts';
 import type { ExchangeDeclaration, QueueDeclaration } from '../topology.ts';
 import { plainQueue } from '../topology.ts';
 import type { ExchangeAddress, PublishOptions } from '../transport.ts';
+import { bind } from './bind.ts';
 import { type RedisConnection, ReplyLost } from './client/connection.ts';
 import { reading } from './client/repeat.ts';
 import { bindingKey, queuesKey, separator } from './keys.ts';
@@ -35,11 +36,11 @@ export class Bindings {
     checkQueueName(queue);
     const { bindings } = this.#declared.get(queue) ?? plainQueue(queue);
     await Promise.all([
-      this.#ask(['SADD', queuesKey(this.#prefix), queue], options),
+      bind(this.#connection, queuesKey(this.#prefix), [queue], options),
       ...bindings.map(({ exchange, routingKey }) => {
         const pattern = exchange.type === 'topic' ? toPattern(routingKey) : '';
         const member = [routingKey, pattern, queue].join(separator);
-        return this.#ask(['SADD', bindingKey(this.#prefix, exchange.name), member], options);
+        return bind(this.#connection, bindingKey(this.#prefix, exchange.name), [member], options);
       }),
     ]);
     this.#done.add(queue);
@@ -69,7 +70,7 @@ export class Bindings {
     return [...queues];
   }
 
-  /** Reads or writes bindings. A lost answer is no SendUnconfirmed: no message was sent yet. */
+  /** Reads bindings. A lost answer is no SendUnconfirmed: no message was sent yet. */
   async #ask(command: readonly string[], { timeoutMs, signal }: PublishOptions): Promise<unknown> {
     try {
       return await this.#connection.call(command, { timeoutMs, signal });

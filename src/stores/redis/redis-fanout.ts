@@ -13,6 +13,7 @@ import {
   type RevocationStore,
   type Subscription,
 } from '../fanout.ts';
+import { bind } from './bind.ts';
 import { RedisConnection, ReplyLost } from './client/connection.ts';
 import { RedisPatterns } from './client/patterns.ts';
 import type { RedisArgument } from './client/resp.ts';
@@ -90,7 +91,7 @@ export class RedisFanout implements Fanout {
     const { keyPrefix } = this.#connection.settings;
     const members = keys.map((key) => [key, '', queue].join(separator));
     const bindings = bindingKey(keyPrefix, exchange.name);
-    await this.#ask(['SADD', bindings, ...members]);
+    await bind(this.#connection, bindings, members, { timeoutMs: askMs });
     const reader = (await RedisConnection.open(this.#connection.settings)).keepProcess();
     const closing = new AbortController();
     const reading = readAll(reader, keyPrefix + queue, closing.signal, (text) =>

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { App } from '../../../src/app/app.ts';
 import { BrokerUnavailable, SendUnconfirmed } from '../../../src/errors.ts';
 import { isReady, type ResultRecord } from '../../../src/protocol/result-meta.ts';
 import { RedisConnection, ReplyLost } from '../../../src/stores/redis/client/connection.ts';
@@ -15,6 +16,7 @@ import { openRedisTransport, RedisTransport } from '../../../src/stores/redis/re
 import { luaSource } from '../../../src/stores/redis/scripts.ts';
 import type { Consumer, Transport } from '../../../src/stores/transport.ts';
 import { claim, claimNothing, claimOne, idOf, publication } from '../../../src/testing/conformance.ts';
+import { Worker } from '../../../src/worker/worker.ts';
 import { busy } from '../../busy.ts';
 import { needs } from '../../needs.ts';
 import { isLong, scaled, seed } from '../../run/scale.ts';
@@ -379,6 +381,27 @@ needs(describe, noRedis)('the Redis transport', () => {
       expect(await transport.deadLetters.count()).toBe(15);
     },
   );
+
+  inOrder('a worker can start while the server is full, and makes room', async () => {
+    const newTask = () => {
+      const settings = { broker: server.url(), brokerTransportOptions: driver, backend: null };
+      const app = add(new App('full', settings));
+      return { app, task: app.task('full.task', () => undefined) };
+    };
+    const { task } = newTask();
+    for (let n = 0; n < 20; n++) await task.delay();
+    server.cli('CONFIG', 'SET', 'maxmemory', '1');
+    try {
+      const worker = new Worker(newTask().app, { name: 'late@here', queues: ['celery', 'new'] });
+      await worker.start();
+      const transport = await open();
+      await until(async () => (await transport.size('celery')).ready === 0, 'the queue to be empty');
+      expect(server.cli('SCARD', `${driver.keyPrefix}_kombu.binding.new`)).toBe('1');
+      await worker.stop();
+    } finally {
+      server.cli('CONFIG', 'SET', 'maxmemory', '0');
+    }
+  });
 
   inOrder('after a restart of the server that kept its data, workers go on with what they hold', async () => {
     // It takes a second to load its data, and tells those who connect meanwhile.

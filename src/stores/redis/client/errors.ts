@@ -61,6 +61,13 @@ export function isMissingRight(message: string): boolean {
   return classifyRedisError(message).cure === noRight;
 }
 
+/** Whether a command was refused because the server has no memory for it. */
+export function isOutOfMemory(error: unknown): boolean {
+  return (
+    error instanceof BrokerUnavailable && error.cause instanceof Error && /^OOM\b/.test(error.cause.message)
+  );
+}
+
 /** The error for a caller whose command was refused: nothing was done. */
 export function refusal(shown: string, command: string, error: Error): BrokerUnavailable | StoreError {
   const { kind, cure } = classifyRedisError(error.message);
