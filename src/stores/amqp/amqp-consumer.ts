@@ -98,6 +98,7 @@ export class AmqpConsumer implements Consumer {
     this.#quarantineQueues = new QuarantineQueues([...this.#queues], (queue) => this.#openQuarantine(queue));
     this.#returns = new Returns({
       clock: parts.clock,
+      publisher: parts.publisher,
       graceMs: Math.max(minGraceMs, parts.options.leaseMs * graceOfLease),
       inHand: () => this.#all().flatMap(({ out }) => [...out]),
       attach: (came, feed, inHand) => {
@@ -238,7 +239,7 @@ export class AmqpConsumer implements Consumer {
     await atMost(leaveTimeoutMs, this.#leave(), this.#parts.clock);
     this.#hasLeft = true;
     for (const feed of this.#all()) this.#end(feed);
-    this.#returns.close();
+    await atMost(leaveTimeoutMs, this.#returns.close(), this.#parts.clock);
     await this.#link.close();
     this.#parts.onClose();
   }

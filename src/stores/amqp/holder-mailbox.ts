@@ -1,10 +1,13 @@
 // Messages that the workers of a virtual host send each other about messages that came back to the broker.
+import type { Clock } from '../../lib/clock.ts';
 import { type AmqpChannel, type AmqpConnection, closeChannel } from './client/link.ts';
 import { type OpenChannel, openChannel, RecoveringChannel } from './client/recovering-channel.ts';
+import type { Publisher } from './publisher.ts';
 
 const exchange = 'umbel_holders';
-/** Milliseconds, as AMQP wants it: an older answer is of no use. */
-const expiration = '60000';
+/** An older message is of no use. */
+const usefulMs = 60_000;
+const retryMs = 100;
 
 /** Names messages by their keys (see `keyOf`). Several fields may be set. The names of the fields are on the wire: they never change. */
 export interface HolderMessage {
@@ -29,20 +32,29 @@ interface MailboxListener {
   onOpen(mailbox: HolderMailbox): void;
   /** `isToAll`: it was sent to all workers; a worker that knows nothing need not answer. */
   onMessage(message: HolderMessage, from: string, isToAll: boolean): void;
-  /** The owner of this mailbox has lost its connection; it may have another mailbox by now. */
-  onGone(mailbox: string): void;
   /** The mailbox receives nothing any more. If the connection stays, another mailbox is opened. */
   onClosed(mailbox: HolderMailbox): void;
+}
+
+interface PostListener {
+  /** The mailbox to which something was sent is no longer there: its owner has lost its connection, and may have another by now. */
+  onGone(mailbox: string): void;
+  /** What was sent last may not have arrived. */
+  onLost(): void;
 }
 
 /**
  * Opens mailboxes for as long as the connection lasts, one at a time: another when the queue of the last is deleted, or its channel closes.
  * @throws what the server refuses
  */
-export async function openMailboxes(connection: AmqpConnection, listener: MailboxListener): Promise<void> {
+export async function openMailboxes(
+  connection: AmqpConnection,
+  post: HolderPost,
+  listener: MailboxListener,
+): Promise<void> {
   // Refused later on, this worker goes on without a mailbox.
   await RecoveringChannel.open(
-    () => HolderMailbox.open(connection, listener),
+    () => HolderMailbox.open(connection, post, listener),
     () => undefined,
   );
 }
@@ -50,19 +62,20 @@ export async function openMailboxes(connection: AmqpConnection, listener: Mailbo
 /** A queue of this worker's, through which other workers ask it about messages. */
 export class HolderMailbox {
   readonly name: string;
-  readonly #channel: AmqpChannel;
+  readonly #post: HolderPost;
 
-  private constructor(name: string, channel: AmqpChannel) {
+  private constructor(name: string, post: HolderPost) {
     this.name = name;
-    this.#channel = channel;
+    this.#post = post;
   }
 
-  static async open(connection: AmqpConnection, listener: MailboxListener): Promise<OpenChannel> {
+  static async open(
+    connection: AmqpConnection,
+    post: HolderPost,
+    listener: MailboxListener,
+  ): Promise<OpenChannel> {
     let name = '';
     const opened = await openChannel(connection, async (channel) => {
-      channel.on('return', ({ fields }) => {
-        if (fields.exchange === '') listener.onGone(fields.routingKey);
-      });
       await channel.assertExchange(exchange, 'fanout', { durable: true });
       // Named by the server: it goes with the connection, and the next one's is another.
       const { queue } = await channel.assertQueue('', { exclusive: true, autoDelete: true });
@@ -79,28 +92,80 @@ export class HolderMailbox {
         { noAck: true },
       );
     });
-    const mailbox = new HolderMailbox(name, opened.channel);
+    const mailbox = new HolderMailbox(name, post);
     listener.onOpen(mailbox);
     void opened.closed.then(() => listener.onClosed(mailbox));
     return opened;
   }
 
   toAll(message: HolderMessage): void {
-    this.#publish(exchange, '', message);
+    this.#post.send(exchange, '', message, this.name);
   }
 
-  /** If that is no longer there, the listener hears it. */
+  /** If that is no longer there, the listener of the post hears it. */
   to(mailbox: string, message: HolderMessage): void {
-    this.#publish('', mailbox, message);
+    this.#post.send('', mailbox, message, this.name);
+  }
+}
+
+/**
+ * Sends them, in order, on the connection of the publisher: from a connection that has published, a RabbitMQ that is low on memory or disk reads
+ * nothing more, neither acknowledgements nor what a worker declares when it starts. So a worker must not publish where it consumes.
+ */
+export class HolderPost {
+  readonly #publisher: Publisher;
+  readonly #clock: Clock;
+  readonly #listener: PostListener;
+  #sending: Promise<void> = Promise.resolve();
+  #opened: { readonly connection: AmqpConnection; readonly channel: AmqpChannel } | null = null;
+  #closed = false;
+
+  constructor(publisher: Publisher, clock: Clock, listener: PostListener) {
+    this.#publisher = publisher;
+    this.#clock = clock;
+    this.#listener = listener;
   }
 
-  #publish(to: string, routingKey: string, message: HolderMessage): void {
-    const options = { replyTo: this.name, expiration, mandatory: to === '' };
-    try {
-      this.#channel.publish(to, routingKey, Buffer.from(JSON.stringify(message)), options);
-    } catch {
-      // The channel went meanwhile: the next connection begins with saying who is back, and asks again.
-    }
+  /** Nothing is tried again. Resolves when all is on its way. */
+  close(): Promise<void> {
+    this.#closed = true;
+    return this.#sending;
+  }
+
+  send(to: string, routingKey: string, message: HolderMessage, replyTo: string): void {
+    // What lies at the broker when nobody reads it goes by itself, too.
+    const options = { replyTo, expiration: String(usefulMs), mandatory: to === '' };
+    const content = Buffer.from(JSON.stringify(message));
+    const until = performance.now() + usefulMs;
+    this.#sending = this.#sending.then(async () => {
+      while (performance.now() < until) {
+        try {
+          return await this.#publisher.during(async ({ connection }) => {
+            const channel = await this.#channelOn(connection);
+            channel.publish(to, routingKey, content, options);
+          });
+        } catch {
+          if (this.#closed) return;
+          await this.#clock.sleep(retryMs); // the connection or the channel went meanwhile
+        }
+      }
+    });
+  }
+
+  async #channelOn(connection: AmqpConnection): Promise<AmqpChannel> {
+    if (this.#opened?.connection === connection) return this.#opened.channel;
+    const channel = await connection.createChannel();
+    const opened = { connection, channel };
+    this.#opened = opened;
+    channel.on('error', () => undefined);
+    channel.once('close', () => {
+      if (this.#opened === opened) this.#opened = null;
+      if (!this.#closed) this.#listener.onLost();
+    });
+    channel.on('return', ({ fields }) => {
+      if (fields.exchange === '') this.#listener.onGone(fields.routingKey);
+    });
+    return channel;
   }
 }
 

@@ -6,10 +6,12 @@ import type { Clock } from '../../lib/clock.ts';
 import type { AmqpDelivery } from './amqp-delivery.ts';
 import type { AmqpConnection } from './client/link.ts';
 import type { Feed } from './feed.ts';
-import { type HolderMailbox, type HolderMessage, openMailboxes } from './holder-mailbox.ts';
+import { type HolderMailbox, type HolderMessage, HolderPost, openMailboxes } from './holder-mailbox.ts';
+import type { Publisher } from './publisher.ts';
 
 interface ReturnsParts {
   readonly clock: Clock;
+  readonly publisher: Publisher;
   /** How long a worker that lost its connection may take to connect again and answer, milliseconds. */
   readonly graceMs: number;
   /** Messages in hand on channels that are open, as far as is known. */
@@ -43,6 +45,7 @@ const rememberedKeys = 10_000;
 
 export class Returns {
   readonly #parts: ReturnsParts;
+  readonly #post: HolderPost;
   /** Messages in hand here whose channel is gone. */
   readonly #adrift = new Map<string, AmqpDelivery>();
   readonly #kept = new Map<string, Kept>();
@@ -66,6 +69,10 @@ export class Returns {
 
   constructor(parts: ReturnsParts) {
     this.#parts = parts;
+    this.#post = new HolderPost(parts.publisher, parts.clock, {
+      onGone: (gone) => this.#holderGone(gone),
+      onLost: () => this.#sayAgain(),
+    });
   }
 
   get adrift(): Iterable<AmqpDelivery> {
@@ -77,10 +84,9 @@ export class Returns {
     if (this.#closed) return;
     this.#forgotten = false;
     try {
-      await openMailboxes(connection, {
+      await openMailboxes(connection, this.#post, {
         onOpen: (mailbox) => this.#begin(mailbox),
         onMessage: (message, from, isToAll) => this.#read(message, from, isToAll),
-        onGone: (gone) => this.#holderGone(gone),
         onClosed: (mailbox) => {
           if (this.#mailbox === mailbox) this.#mailbox = null;
         },
@@ -97,6 +103,12 @@ export class Returns {
     const over = this.#unreported.splice(0);
     mailbox.toAll({ back: adrift.map(([key]) => key), over });
     void this.#listenFor(adrift.map(([, delivery]) => delivery));
+  }
+
+  /** Others ask again when they hear that we are back, and what we asked we ask again. */
+  #sayAgain(): void {
+    const open = [...this.#kept].filter(([, { holder }]) => holder === null);
+    this.#mailbox?.toAll({ back: [...this.#adrift.keys()], whose: open.map(([key]) => key) });
   }
 
   /** Messages that no worker mentions while we are connected lie at the broker, or are gone with their queue. */
@@ -186,10 +198,11 @@ export class Returns {
     } else this.#mailbox.toAll({ over: [key] });
   }
 
-  /** Sends nothing any more; nothing is in hand. */
-  close(): void {
+  /** Says nothing any more; nothing is in hand. Resolves when what was said is on its way. */
+  close(): Promise<void> {
     this.#closed = true;
     this.forget();
+    return this.#post.close();
   }
 
   /** Behaves as if the process had died, until the next connection. For tests. */

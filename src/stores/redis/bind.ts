@@ -7,7 +7,8 @@ import { consumersKey } from './keys.ts';
 import { luaScript } from './scripts.ts';
 
 /**
- * Adds members to a set of bindings, also on a server that is out of memory: a worker binds its queues and its mailbox before it can make room.
+ * Adds members to a set of bindings, also on a server that is out of memory: a worker binds its queues before it can make room, and who asks
+ * workers binds the mailbox of their replies.
  * @throws BrokerUnavailable; never SendUnconfirmed, since no message was sent yet
  */
 export async function bind(

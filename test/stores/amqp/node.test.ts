@@ -155,6 +155,30 @@ needs(describe, noRabbit || noOpenssl)('a RabbitMQ node', () => {
     expect(ids).not.toContain('refused');
   });
 
+  it('that is out of memory is emptied by a worker that starts then', async () => {
+    const vhost = server.vhost();
+    const url = server.url(vhost);
+    const transport = await open(url);
+    await transport.publish(Array.from({ length: 20 }, (_, n) => publication(`m${n}`)));
+    const limit = (share: number): Promise<string> =>
+      server.evaluate(`vm_memory_monitor:set_vm_memory_high_watermark(${share})`);
+    await limit(0.00001);
+    try {
+      await transport.publish([publication('doubtful')], { timeoutMs: 1500 }).catch(() => undefined);
+      await until(() => transport.status.state === 'blocked');
+      const late = await open(url);
+      const consumer = await late.consume({ queues: ['celery'], name: 'late', leaseMs: 15_000 });
+      for (let n = 0; n < 20; n++)
+        expect(await (await claimOne(consumer)).settle({ kind: 'ack' })).toBe('settled');
+      await until(
+        async () => (await server.queues(vhost)).every(({ messages }) => messages === 0),
+        'empty queues',
+      );
+    } finally {
+      await limit(0.4);
+    }
+  });
+
   it('whose patience with a consumer a task outlasts takes its channel from it, and the task goes on with a new one', async () => {
     const set = (timeoutMs: number, tickMs: number): Promise<string> =>
       server.evaluate(
