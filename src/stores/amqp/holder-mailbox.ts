@@ -129,6 +129,8 @@ export class HolderPost {
   /** Nothing is tried again. Resolves when all is on its way. */
   close(): Promise<void> {
     this.#closed = true;
+    // The connection stays, for other consumers.
+    void this.#sending.then(() => this.#opened && closeChannel(this.#opened.channel));
     return this.#sending;
   }
 

@@ -126,9 +126,8 @@ needs(describe, noRabbit || noOpenssl)('a RabbitMQ node', () => {
     });
   });
 
-  it('that is out of memory has sends rejected at their deadline, tells so, and takes them when it is over', async () => {
-    const transport = await open(server.url(server.vhost()));
-    await transport.publish([publication('before')]);
+  /** Runs `work` while the node is out of memory, and the transport knows it. */
+  async function whileFull(transport: Transport, work: () => Promise<void>): Promise<void> {
     const limit = (share: number): Promise<string> =>
       server.evaluate(`vm_memory_monitor:set_vm_memory_high_watermark(${share})`);
     await limit(0.00001);
@@ -136,6 +135,16 @@ needs(describe, noRabbit || noOpenssl)('a RabbitMQ node', () => {
       // A connection is told with the first message that it sends.
       await transport.publish([publication('doubtful')], { timeoutMs: 1500 }).catch(() => undefined);
       await until(() => transport.status.state === 'blocked');
+      await work();
+    } finally {
+      await limit(0.4);
+    }
+  }
+
+  it('that is out of memory has sends rejected at their deadline, tells so, and takes them when it is over', async () => {
+    const transport = await open(server.url(server.vhost()));
+    await transport.publish([publication('before')]);
+    await whileFull(transport, async () => {
       expect(transport.status.reason).toMatch(/memory|resource/);
       const begun = performance.now();
       const refused = transport.publish([publication('refused')], { timeoutMs: 300 });
@@ -143,9 +152,7 @@ needs(describe, noRabbit || noOpenssl)('a RabbitMQ node', () => {
       await expect(refused).rejects.toMatchObject({ code: 'UMBEL_BROKER_BLOCKED' });
       expect(performance.now() - begun).toBeGreaterThan(290);
       if (isLong) expect(performance.now() - begun).toBeLessThan(2000);
-    } finally {
-      await limit(0.4);
-    }
+    });
     await transport.publish([publication('after')], { timeoutMs: patienceMs });
     expect(transport.status.state).toBe('connected');
     const consumer = await transport.consume({ queues: ['celery'], name: 'test', leaseMs: 15_000 });
@@ -160,12 +167,7 @@ needs(describe, noRabbit || noOpenssl)('a RabbitMQ node', () => {
     const url = server.url(vhost);
     const transport = await open(url);
     await transport.publish(Array.from({ length: 20 }, (_, n) => publication(`m${n}`)));
-    const limit = (share: number): Promise<string> =>
-      server.evaluate(`vm_memory_monitor:set_vm_memory_high_watermark(${share})`);
-    await limit(0.00001);
-    try {
-      await transport.publish([publication('doubtful')], { timeoutMs: 1500 }).catch(() => undefined);
-      await until(() => transport.status.state === 'blocked');
+    await whileFull(transport, async () => {
       const late = await open(url);
       const consumer = await late.consume({ queues: ['celery'], name: 'late', leaseMs: 15_000 });
       for (let n = 0; n < 20; n++)
@@ -174,9 +176,7 @@ needs(describe, noRabbit || noOpenssl)('a RabbitMQ node', () => {
         async () => (await server.queues(vhost)).every(({ messages }) => messages === 0),
         'empty queues',
       );
-    } finally {
-      await limit(0.4);
-    }
+    });
   });
 
   it('whose patience with a consumer a task outlasts takes its channel from it, and the task goes on with a new one', async () => {
